@@ -1,0 +1,180 @@
+//===- Model.h - Running a compiled model --------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// The interface that tools and the Python module sit on. Token ids, masks and
+// logits are dense row-major arrays of the caller. Calls on one Model are
+// serialised; nothing here throws.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_RUNTIME_MODEL_H
+#define TRANSXSSM_RUNTIME_MODEL_H
+
+#include "runtime/Package.h"
+#include "runtime/support/DType.h"
+#include "runtime/support/Error.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace transxssm {
+
+class ModelImpl;
+class CacheImpl;
+
+/// A tensor that somebody else owns.
+struct TensorView {
+  std::string Name;
+  DType Type = DType::F32;
+  std::vector<int64_t> Shape;
+  void *Data = nullptr;
+
+  int64_t numElements() const {
+    int64_t Count = 1;
+    for (int64_t Extent : Shape)
+      Count *= Extent;
+    return Count;
+  }
+};
+
+struct ModelOptions {
+  unsigned Threads = 0; ///< 0: TRANSXSSM_NUM_THREADS, else all processors
+  uint64_t Seed = 0;    ///< for the initial parameters and for dropout
+  std::string Device = "cpu";
+  /// Called with a line for whatever works but deserves attention.
+  std::function<void(const std::string &)> Warn;
+};
+
+/// The settings of one AdamW step.
+struct Hyperparameters {
+  double LearningRate = 1e-3;
+  double Beta1 = 0.9;
+  double Beta2 = 0.95;
+  double Eps = 1e-8;
+  double WeightDecay = 0.1; ///< on tensors of rank two and more
+  double MaxGradNorm = 1.0; ///< gradients are scaled down to this global norm
+};
+
+struct TrainResult {
+  double Loss = 0;
+  double GradNorm = 0; ///< before clipping
+  int64_t Step = 0;    ///< counts from one
+};
+
+/// What a sequence of calls remembers: the states of the package and the
+/// number of tokens seen. Movable; clone() copies the content.
+class Cache {
+public:
+  Cache();
+  ~Cache();
+  Cache(Cache &&) noexcept;
+  Cache &operator=(Cache &&) noexcept;
+
+  int64_t batch() const;
+  int64_t capacity() const;
+  /// Tokens seen so far, the same for every sequence of the batch.
+  int64_t length() const;
+
+  Result<Cache> clone() const;
+  /// Forgets everything: states zero, length zero.
+  void reset();
+
+  /// A state by its name in the package ("ssd_state.0", "key_cache.7").
+  Result<TensorView> state(const std::string &Name) const;
+  std::vector<std::string> stateNames() const;
+
+private:
+  friend class ModelImpl;
+  friend class Model;
+  std::unique_ptr<CacheImpl> Impl;
+};
+
+/// A package bound to weights and a device.
+class Model {
+public:
+  /// `Weights` is a directory, a `.safetensors` file, an index of shards, or
+  /// empty: then parameters get their initial values from Options.Seed.
+  static Result<Model> load(const Package &From, const std::string &Weights,
+                            const ModelOptions &Options = {});
+  /// The same from the package's path.
+  static Result<Model> load(const std::string &PackagePath,
+                            const std::string &Weights,
+                            const ModelOptions &Options = {});
+
+  ~Model();
+  Model(Model &&) noexcept;
+  Model &operator=(Model &&) noexcept;
+
+  const Package &package() const;
+  const ModelConfig &config() const;
+  unsigned numThreads() const;
+
+  /// Entry "forward". Ids [B, T]; Mask [B, T] of 0 and 1, or null for all 1;
+  /// Logits [B, T, V].
+  Status forward(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                 const float *Mask, float *Logits);
+
+  /// Entry "gradients": mean loss over labels that are not -100, label t being
+  /// the target of token t - 1, and the gradient of every parameter (see
+  /// gradient()). Labels [B, T] are not shifted.
+  Result<double> gradients(const int32_t *Ids, const int32_t *Labels,
+                           int64_t Batch, int64_t Seq, const float *Mask);
+
+  /// An empty cache. Capacity 0 means the package's longest sequence.
+  Result<Cache> newCache(int64_t Batch, int64_t Capacity = 0);
+
+  /// Entry "prefill": appends T tokens to the cache, whatever it holds
+  /// already, and writes the logits [B, V] of the last one. A package without
+  /// that entry runs "decode" instead.
+  Status prefill(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                 const float *Mask, Cache &Continued, float *Logits);
+
+  /// Entry "decode": appends T >= 1 tokens and writes all logits [B, T, V].
+  Status decode(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                Cache &Continued, float *Logits);
+
+  /// Entry "train": gradients, clipping and one AdamW update in place.
+  Result<TrainResult> trainStep(const int32_t *Ids, const int32_t *Labels,
+                                int64_t Batch, int64_t Seq, const float *Mask,
+                                const Hyperparameters &Settings);
+
+  /// Names in the order of the package.
+  std::vector<std::string> parameterNames() const;
+  /// The parameter itself: what is written there takes effect.
+  Result<TensorView> parameter(const std::string &Name);
+  /// Its gradient from the last call of gradients() or trainStep().
+  Result<TensorView> gradient(const std::string &Name);
+  /// Its first (1) or second (2) AdamW moment.
+  Result<TensorView> moment(const std::string &Name, int Which);
+  /// Overwrites a parameter from float32 values in its own shape.
+  Status setParameter(const std::string &Name, const float *Values,
+                      int64_t Count);
+
+  /// Writes config.json and model.safetensors into a directory (created when
+  /// missing), each in one step.
+  Status save(const std::string &Directory) const;
+
+  /// Training steps taken so far.
+  int64_t step() const;
+  void setStep(int64_t Step);
+  /// Writes and reads both moments of every parameter and the step.
+  Status saveOptimizer(const std::string &Path);
+  Status loadOptimizer(const std::string &Path);
+
+private:
+  explicit Model(std::unique_ptr<ModelImpl> Impl);
+  std::unique_ptr<ModelImpl> Impl;
+};
+
+} // namespace transxssm
+
+#endif // TRANSXSSM_RUNTIME_MODEL_H
