@@ -1,0 +1,149 @@
+//===- File.cpp - Reading, mapping and replacing files -------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/support/File.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace transxssm;
+
+namespace {
+
+/// A file descriptor that closes itself.
+struct Descriptor {
+  int Number;
+  explicit Descriptor(int Number) : Number(Number) {}
+  Descriptor(const Descriptor &) = delete;
+  Descriptor &operator=(const Descriptor &) = delete;
+  ~Descriptor() {
+    if (Number >= 0)
+      ::close(Number);
+  }
+};
+
+Error systemError(const std::string &Path, const char *Action) {
+  return makeError(Path, ": cannot ", Action, ": ", std::strerror(errno));
+}
+
+bool writeAll(int File, const void *Data, size_t Bytes) {
+  const char *From = static_cast<const char *>(Data);
+  while (Bytes > 0) {
+    ssize_t Written = ::write(File, From, Bytes);
+    if (Written < 0 && errno == EINTR)
+      continue;
+    if (Written <= 0)
+      return false;
+    From += Written;
+    Bytes -= size_t(Written);
+  }
+  return true;
+}
+
+/// Makes the rename itself durable; not every file system offers it, so its
+/// failure is not an error.
+void syncParent(const std::string &Path) {
+  size_t Slash = Path.rfind('/');
+  std::string Parent = Slash == std::string::npos ? "."
+                       : Slash == 0               ? "/"
+                                                  : Path.substr(0, Slash);
+  Descriptor Directory(::open(Parent.c_str(), O_RDONLY | O_DIRECTORY));
+  if (Directory.Number >= 0)
+    (void)::fsync(Directory.Number);
+}
+
+} // namespace
+
+bool transxssm::isDirectory(const std::string &Path) {
+  struct stat Info;
+  return ::stat(Path.c_str(), &Info) == 0 && S_ISDIR(Info.st_mode);
+}
+
+bool transxssm::isFile(const std::string &Path) {
+  struct stat Info;
+  return ::stat(Path.c_str(), &Info) == 0 && S_ISREG(Info.st_mode);
+}
+
+Status transxssm::makeDirectories(const std::string &Path) {
+  for (size_t Slash = Path.find('/', 1);; Slash = Path.find('/', Slash + 1)) {
+    std::string Part = Path.substr(0, Slash);
+    if (!Part.empty() && ::mkdir(Part.c_str(), 0777) != 0 && errno != EEXIST &&
+        !isDirectory(Part))
+      return systemError(Part, "create directory");
+    if (Slash == std::string::npos)
+      break;
+  }
+  if (!isDirectory(Path))
+    return makeError(Path, ": expected a directory");
+  return {};
+}
+
+Result<std::string> transxssm::readFile(const std::string &Path) {
+  Result<std::shared_ptr<MappedFile>> File = MappedFile::open(Path);
+  if (!File)
+    return File.error();
+  return std::string(reinterpret_cast<const char *>((*File)->data()),
+                     (*File)->size());
+}
+
+Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &Path) {
+  Descriptor File(::open(Path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (File.Number < 0)
+    return systemError(Path, "open");
+  struct stat Info;
+  if (::fstat(File.Number, &Info) != 0)
+    return systemError(Path, "inspect");
+  if (!S_ISREG(Info.st_mode))
+    return makeError(Path, ": expected a regular file");
+  std::shared_ptr<MappedFile> Mapped(new MappedFile);
+  if (Info.st_size == 0)
+    return Mapped;
+  void *Memory = ::mmap(nullptr, size_t(Info.st_size), PROT_READ, MAP_PRIVATE,
+                        File.Number, 0);
+  if (Memory == MAP_FAILED)
+    return systemError(Path, "map");
+  Mapped->Data = static_cast<const uint8_t *>(Memory);
+  Mapped->Bytes = size_t(Info.st_size);
+  return Mapped;
+}
+
+MappedFile::~MappedFile() {
+  if (Data)
+    ::munmap(const_cast<uint8_t *>(Data), Bytes);
+}
+
+Status transxssm::writeFileAtomically(const std::string &Path,
+                                      const std::vector<FilePiece> &Pieces) {
+  std::string Temporary = Path + ".tmp." + std::to_string(::getpid());
+  {
+    Descriptor File(::open(Temporary.c_str(),
+                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (File.Number < 0)
+      return systemError(Temporary, "create");
+    bool Written = true;
+    for (const FilePiece &Piece : Pieces)
+      Written = Written && writeAll(File.Number, Piece.Data, Piece.Bytes);
+    if (!Written || ::fsync(File.Number) != 0) {
+      Error Why = systemError(Temporary, "write");
+      ::unlink(Temporary.c_str());
+      return Why;
+    }
+  }
+  if (::rename(Temporary.c_str(), Path.c_str()) != 0) {
+    Error Why = systemError(Path, "replace");
+    ::unlink(Temporary.c_str());
+    return Why;
+  }
+  syncParent(Path);
+  return {};
+}
