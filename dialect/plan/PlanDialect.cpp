@@ -1,0 +1,131 @@
+//===- PlanDialect.cpp - The plan dialect ---------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/plan/PlanDialect.h"
+#include "dialect/tile/TileDialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace transxssm::plan;
+
+#include "dialect/plan/PlanDialect.cpp.inc"
+#include "dialect/plan/PlanEnums.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialect/plan/PlanTypes.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "dialect/plan/PlanOps.cpp.inc"
+
+void PlanDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialect/plan/PlanTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialect/plan/PlanOps.cpp.inc"
+      >();
+}
+
+static LogicalResult verifyMap(Operation *Op, StringRef What, AffineMap Map,
+                               StringRef Label) {
+  if (Map.getNumDims() != 0 || Map.getNumSymbols() != SymbolCount)
+    return Op->emitOpError("has a ")
+           << What << " over " << Map.getNumDims() << " dimensions and "
+           << Map.getNumSymbols() << " symbols, expected 0 and " << SymbolCount
+           << " (" << Label << ")";
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  if (failed(verifyMap(*this, "shape", getShape(), "buffer_c1")))
+    return failure();
+  auto Launches = (*this)->getParentOfType<EntryOp>().getOps<LaunchOp>();
+  int64_t LaunchCount = std::distance(Launches.begin(), Launches.end());
+  int64_t First = getFirstUse(), Last = getLastUse();
+  if (First < 0 || First > Last || Last >= std::max<int64_t>(LaunchCount, 1))
+    return emitOpError("is live from ")
+           << First << " to " << Last << ", expected a range of the "
+           << LaunchCount << " launches (buffer_c2)";
+
+  StringAttr Name = getNameAttr();
+  switch (getKind()) {
+  case BufferKind::Parameter:
+  case BufferKind::Gradient:
+  case BufferKind::Moment1:
+  case BufferKind::Moment2: {
+    auto Parameter = SymbolTable::lookupNearestSymbolFrom<ParameterOp>(
+        (*this)->getParentOp(), Name);
+    if (!Parameter)
+      return emitOpError("names ") << Name
+                                   << ", expected a plan.parameter "
+                                      "(buffer_c3)";
+    return success();
+  }
+  case BufferKind::State: {
+    auto State = SymbolTable::lookupNearestSymbolFrom<StateOp>(
+        (*this)->getParentOp(), Name);
+    if (!State || State.getShape() != getShape() ||
+        State.getElementType() != getElementType())
+      return emitOpError("names ")
+             << Name
+             << ", expected a plan.state of the same shape and type "
+                "(buffer_c3)";
+    return success();
+  }
+  default:
+    return success();
+  }
+}
+
+LogicalResult LaunchOp::verify() {
+  if (failed(verifyMap(*this, "grid", getGrid(), "launch_c1")) ||
+      failed(verifyMap(*this, "sizes map", getSizes(), "launch_c1")))
+    return failure();
+  if (getWhen() && failed(verifyMap(*this, "guard", *getWhen(), "launch_c1")))
+    return failure();
+  unsigned GridRank = getGrid().getNumResults();
+  if (GridRank < 1 || GridRank > 3)
+    return emitOpError("has a grid of rank ")
+           << GridRank << ", expected 1 to 3 (launch_c1)";
+
+  auto Kernel = SymbolTable::lookupNearestSymbolFrom<transxssm::tile::KernelOp>(
+      (*this)->getParentOp(), getKernelAttr());
+  if (!Kernel)
+    return emitOpError("launches ")
+           << getKernelAttr() << ", expected a tile.kernel (launch_c2)";
+  SmallVector<MemRefType> Memories;
+  unsigned SizeCount = 0;
+  for (BlockArgument Argument : Kernel.getLaunchArguments()) {
+    if (auto Memory = dyn_cast<MemRefType>(Argument.getType())) {
+      Memories.push_back(Memory);
+      SizeCount += Memory.getNumDynamicDims();
+    } else {
+      ++SizeCount;
+    }
+  }
+  if (Memories.size() != getOperands().size() ||
+      SizeCount != getSizes().getNumResults() ||
+      GridRank != Kernel.getGridRank())
+    return emitOpError("passes ")
+           << getOperands().size() << " buffers, " << getSizes().getNumResults()
+           << " sizes and a grid of rank " << GridRank << ", expected "
+           << Memories.size() << ", " << SizeCount << " and "
+           << Kernel.getGridRank() << " (launch_c2)";
+  for (auto [Operand, Memory] : llvm::zip_equal(getOperands(), Memories)) {
+    auto Buffer = Operand.getDefiningOp<BufferOp>();
+    if (Buffer && Buffer.getElementType() != Memory.getElementType())
+      return emitOpError("passes ")
+             << Buffer.getNameAttr() << " of " << Buffer.getElementType()
+             << ", expected " << Memory.getElementType() << " (launch_c3)";
+  }
+  return success();
+}

@@ -1,0 +1,42 @@
+//===- TxsDialect.h - The txs dialect ---------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// The model level; TxsOps.td documents every operation.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_DIALECT_TXS_TXSDIALECT_H
+#define TRANSXSSM_DIALECT_TXS_TXSDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialect/txs/TxsDialect.h.inc"
+#include "dialect/txs/TxsEnums.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialect/txs/TxsOps.h.inc"
+
+namespace transxssm {
+namespace txs {
+
+/// Names of the function argument and result attributes; see TxsDialect.td.
+constexpr llvm::StringLiteral InputAttribute = "txs.input";
+constexpr llvm::StringLiteral OutputAttribute = "txs.output";
+constexpr llvm::StringLiteral StateAttribute = "txs.state";
+
+} // namespace txs
+} // namespace transxssm
+
+#endif // TRANSXSSM_DIALECT_TXS_TXSDIALECT_H
