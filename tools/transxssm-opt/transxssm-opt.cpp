@@ -11,6 +11,7 @@
 #include "dialect/txs/TxsDialect.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
 
 int main(int Argc, char **Argv) {
   mlir::DialectRegistry Registry;
@@ -20,6 +21,7 @@ int main(int Argc, char **Argv) {
                   mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
                   mlir::vector::VectorDialect>();
   mlir::registerTransformsPasses();
+  transxssm::registerTransXSSMPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry));
 }

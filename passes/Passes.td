@@ -1,0 +1,36 @@
+//===- Passes.td - Passes of the compiler -------------------*- tablegen -*-===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_PASSES_PASSES_TD
+#define TRANSXSSM_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def TxsMarkRecompute : Pass<"txs-mark-recompute", "::mlir::ModuleOp"> {
+  let summary = "choose the blocks whose activations are recomputed";
+  let description = [{
+    In every function marked `txs.differentiate`, marks the first `blocks` blocks
+    `recompute` and unmarks the others. The first blocks are the ones to choose:
+    their activations would live the longest, until the very end of the backward
+    sweep.
+  }];
+  let options = [Option<"blocks", "blocks", "int64_t", /*default=*/"0",
+                        "How many blocks to recompute; -1 for all">];
+  let dependentDialects = ["::transxssm::txs::TxsDialect"];
+}
+
+def TxsInlineBlocks : Pass<"txs-inline-blocks", "::mlir::ModuleOp"> {
+  let summary = "replace every txs.block by the operations of its body";
+  let description = [{
+    Blocks tell autodiff what to recompute together. What comes after works on
+    one flat list of operations.
+  }];
+  let dependentDialects = ["::transxssm::txs::TxsDialect"];
+}
+
+#endif // TRANSXSSM_PASSES_PASSES_TD
