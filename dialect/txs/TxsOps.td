@@ -322,7 +322,10 @@ def Txs_DropoutOp : Txs_Op<"dropout", [Pure, AllTypesMatch<["input", "result"]>]
     `result[i] = keep(i) input[i] / (1 - probability)` where `keep` depends only
     on the seed tensor [2], `site` and the element's linear index: the generator
     is counter-based (Philox 4x32-10), so the same step gives the same mask for
-    any number of threads and again in the backward pass.
+    any number of threads and again in the backward pass. Element i is kept when
+    the first word of the generator's output is at least `probability 2^32`
+    (rounded down), with key (seed[0], seed[1]) and counter (i mod 2^32,
+    i / 2^32, 0, site).
 
     Constraints:
     - (dropout_c1) probability is in [0, 1).
@@ -425,7 +428,8 @@ def Txs_AttentionOp : Txs_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     absent, 0), or caches [B, S, G, P] that already hold this call's keys. A row
     that sees no key gives 0. `log_sum_exp` [B, T, H] is that of the row's
     scaled scores, for the gradient. `dropout` drops probabilities at random, with
-    `seed` and `site` as in `txs.dropout`. The T x S scores are never stored.
+    `seed` and `site` as in `txs.dropout` but the counter (s, t, b H + h, site).
+    The T x S scores are never stored.
 
     Constraints:
     - (attention_c1) query and result are [B, T, H, P]; key and value

@@ -230,6 +230,22 @@ void readNumbers(KeyReader &Keys, ModelConfig &Config) {
               Config.InitializerRange);
 }
 
+/// `architectures` only tells a classifier from a language model here.
+void readArchitectures(KeyReader &Keys, ModelConfig &Config) {
+  const json *Value = Keys.findNonNull("architectures");
+  if (!Value)
+    return;
+  if (!Value->is_array())
+    return Keys.fail("architectures", "a list of strings", quote(*Value));
+  for (const json &Name : *Value) {
+    if (!Name.is_string())
+      return Keys.fail("architectures", "a list of strings",
+                       "a list with " + quote(Name));
+    if (Name.get<std::string>() == "TransXSSMForSequenceClassification")
+      Config.SequenceClassification = true;
+  }
+}
+
 void readTokens(KeyReader &Keys, ModelConfig &Config) {
   Keys.optionalInteger("bos_token_id", 0, MaxToken, Config.BosTokenId);
   Keys.optionalInteger("eos_token_id", 0, MaxToken, Config.EosTokenId);
@@ -387,6 +403,7 @@ Result<ModelConfig> readConfig(const json &Root, const std::string &Source) {
   readActivation(Keys, Config);
   readNumbers(Keys, Config);
   readTokens(Keys, Config);
+  readArchitectures(Keys, Config);
   if (Keys.Failure)
     return *Keys.Failure;
   if (const json *Value = Keys.find("rope_scaling"))

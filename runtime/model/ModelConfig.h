@@ -68,6 +68,9 @@ struct ModelConfig {
   std::optional<int64_t> PadTokenId = 2;
   double DynamicMaskRatio = 0.0; ///< read by nobody, kept for round trips
   int64_t NumLabels = 2;         ///< sequence classification
+  /// `architectures` names "TransXSSMForSequenceClassification": the head is
+  /// `classifier`, on each sequence's last token.
+  bool SequenceClassification = false;
 
   /// Reads and validates the JSON text. `SourceName` (the file's name) starts
   /// every error: `FILE: key 'K': expected E, got A`.

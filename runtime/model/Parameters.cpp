@@ -97,7 +97,9 @@ std::vector<ParameterInfo> transxssm::parameters(const ModelConfig &Config) {
     List.layer(I);
   List.vector("model.final_layernorm.weight", Config.HiddenSize,
               Initializer::Ones);
-  if (!Config.TieWordEmbeddings)
+  if (Config.SequenceClassification)
+    List.matrix("classifier.weight", Config.NumLabels, Config.HiddenSize);
+  else if (!Config.TieWordEmbeddings)
     List.matrix("lm_head.weight", Config.VocabSize, Config.HiddenSize);
   return List.Made;
 }
