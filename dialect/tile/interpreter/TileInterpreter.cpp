@@ -493,7 +493,7 @@ static LogicalResult runCell(KernelOp Kernel, LaunchMemory &Memory,
 }
 
 static LogicalResult checkGridRank(KernelOp Kernel, ArrayRef<int64_t> Grid) {
-  if (static_cast<int64_t>(Grid.size()) == Kernel.getGridRank())
+  if (Grid.size() == Kernel.getGridRank())
     return success();
   return Kernel.emitOpError("is given a grid of rank ")
          << Grid.size() << ", expected " << Kernel.getGridRank();
