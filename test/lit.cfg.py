@@ -1,0 +1,29 @@
+# The lit suite: every .mlir and .test file under test/ runs its RUN lines.
+#
+#   %configs   configs/ of the repository
+#   %goldens   test/goldens/data
+#   %s %t      as everywhere: the test file, a temporary file
+
+import os
+
+import lit.formats
+
+config.name = "TransXSSM"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "data"]
+config.test_source_root = os.path.join(config.transxssm_source, "test")
+config.test_exec_root = os.path.join(config.transxssm_build, "test")
+
+config.substitutions.append(
+    ("%configs", os.path.join(config.transxssm_source, "configs")))
+config.substitutions.append(
+    ("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
+
+# Tools of this build first, then FileCheck and not of LLVM.
+config.environment["PATH"] = os.pathsep.join([
+    os.path.join(config.transxssm_build, "bin"),
+    config.llvm_tools,
+    os.environ["PATH"],
+])
+config.environment["FILECHECK_OPTS"] = "--dump-input-filter=error"
