@@ -33,4 +33,20 @@ def TxsInlineBlocks : Pass<"txs-inline-blocks", "::mlir::ModuleOp"> {
   let dependentDialects = ["::transxssm::txs::TxsDialect"];
 }
 
+def TxsToTile : Pass<"txs-to-tile", "::mlir::ModuleOp"> {
+  let summary = "turn the model's functions into kernels and launches";
+  let description = [{
+    Every function becomes a `plan.entry`: its values become buffers with exact
+    live ranges, its operations launches of `tile.kernel`s. Results are written
+    where they belong (outputs, states, gradients) without copies. Operations of
+    equal shape share one kernel.
+  }];
+  let dependentDialects = [
+    "::transxssm::txs::TxsDialect", "::transxssm::tile::TileDialect",
+    "::transxssm::plan::PlanDialect", "::mlir::arith::ArithDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
 #endif // TRANSXSSM_PASSES_PASSES_TD

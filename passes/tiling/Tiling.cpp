@@ -1,0 +1,104 @@
+//===- Tiling.cpp - From the model to kernels and launches ----------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// The pass `txs-to-tile`; see Passes.td. The work is done by the lowerings in
+// kernels/, one for each operation, on top of EntryBuilder.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/plan/PlanDialect.h"
+#include "dialect/tile/TileDialect.h"
+#include "dialect/txs/TxsDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/InlineBlocks.h"
+#include "passes/Passes.h"
+#include "passes/tiling/EntryBuilder.h"
+#include "passes/tiling/kernels/Kernels.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+namespace transxssm {
+#define GEN_PASS_DEF_TXSTOTILE
+#include "passes/Passes.h.inc"
+} // namespace transxssm
+
+/// Removes what no result depends on, so that kernels may leave out results.
+static void eraseDeadOperations(func::FuncOp Function) {
+  Block &Body = Function.getBody().front();
+  for (Operation &Op : llvm::make_early_inc_range(llvm::reverse(Body)))
+    if (isOpTriviallyDead(&Op))
+      Op.erase();
+}
+
+static LogicalResult lowerFunction(func::FuncOp Function,
+                                   const LoweringTable &Table,
+                                   OpBuilder &Builder) {
+  if (!Function.getBody().hasOneBlock())
+    return Function.emitError("function @")
+           << Function.getName() << " has more than one block, expected one";
+  for (auto Block : llvm::make_early_inc_range(Function.getOps<txs::BlockOp>()))
+    inlineBlock(Block);
+  eraseDeadOperations(Function);
+  EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function);
+  for (Operation &Op : Function.getBody().front().without_terminator())
+    if (!isa<txs::ReadOp>(Op) && failed(Table.lower(&Op, Entry)))
+      return failure();
+  return Entry.finish(Builder);
+}
+
+/// Declares what the functions' caches carry, once for all of them.
+static void declareStates(ModuleOp Module, OpBuilder &Builder) {
+  llvm::StringSet<> Known;
+  for (auto Function : Module.getOps<func::FuncOp>()) {
+    EntryBuilder Entry(Module, Function);
+    for (BlockArgument Argument : Function.getArguments()) {
+      auto Name = Function.getArgAttrOfType<StringAttr>(Argument.getArgNumber(),
+                                                        txs::StateAttribute);
+      if (!Name || !Known.insert(Name).second)
+        continue;
+      auto Shape = AffineMap::get(0, plan::SymbolCount, Entry.shape(Argument),
+                                  Module.getContext());
+      plan::StateOp::create(Builder, Argument.getLoc(), Name, Shape,
+                            getElementTypeOrSelf(Argument.getType()));
+    }
+  }
+}
+
+namespace {
+struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
+  void runOnOperation() override {
+    ModuleOp Module = getOperation();
+    LoweringTable Table;
+    registerForwardLowerings(Table);
+    registerBackwardLowerings(Table);
+
+    // Entries come after everything else, in the functions' order.
+    OpBuilder Builder(Module.getContext());
+    Builder.setInsertionPointToEnd(Module.getBody());
+    declareStates(Module, Builder);
+    SmallVector<func::FuncOp> Functions(Module.getOps<func::FuncOp>());
+    for (func::FuncOp Function : Functions)
+      if (failed(lowerFunction(Function, Table, Builder)))
+        return signalPassFailure();
+    for (func::FuncOp Function : Functions)
+      Function.erase();
+    for (auto Parameter :
+         llvm::make_early_inc_range(Module.getOps<txs::ParameterOp>())) {
+      Builder.setInsertionPoint(Parameter);
+      plan::ParameterOp::create(Builder, Parameter.getLoc(),
+                                Parameter.getSymName(), Parameter.getType(),
+                                Parameter.getInitializer());
+      Parameter.erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,15 @@
+//===- Backward.cpp - The lowerings of gradients and optimizer ------- ---===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/Kernels.h"
+
+using namespace transxssm::tiling;
+
+void transxssm::tiling::registerBackwardLowerings(LoweringTable &Table) {
+  // One registerXxx per kernel family, declared in Kernels.h.
+}

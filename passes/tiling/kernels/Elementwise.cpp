@@ -1,0 +1,304 @@
+//===- Elementwise.cpp - Kernels without sums -----------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Operations that treat corresponding elements alike run over flat memory
+// (copy, zeros, activation, mul, add, dropout); those with a factor per channel
+// or token, over [rows, channels] (scale, residual, mask).
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/Kernels.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+int64_t tiling::powerOfTwoAtMost(int64_t Number) {
+  int64_t Power = 1;
+  while (2 * Power <= Number)
+    Power *= 2;
+  return Power;
+}
+
+int64_t tiling::tileFor(int64_t Extent, int64_t Low, int64_t High) {
+  for (int64_t Size = std::min(Extent, High); Size >= Low; --Size)
+    if (Extent % Size == 0)
+      return Size;
+  return std::min(Extent, High);
+}
+
+//===----------------------------------------------------------------------===//
+// Over flat memory
+//===----------------------------------------------------------------------===//
+
+tile::KernelOp tiling::buildFlat(ModuleOp Module, const Twine &Name,
+                                 unsigned InputCount,
+                                 function_ref<Tile(ArrayRef<Tile>)> Function,
+                                 Type Element) {
+  return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
+    SmallVector<Tile> Inputs;
+    for (unsigned I = 0; I < InputCount; ++I)
+      Inputs.push_back(B.memory({Dynamic}, Element));
+    Tile Result = B.memory({Dynamic}, Element);
+    Tile First = B.grid(0) * FlatTile;
+    for (Tile &Input : Inputs)
+      Input = B.load(Input, {First}, {FlatTile});
+    B.store(Function(Inputs), Result, {First});
+  });
+}
+
+tile::KernelOp tiling::buildCopy(ModuleOp Module, Type Element) {
+  std::string Name = "copy";
+  if (!Element.isF32())
+    llvm::raw_string_ostream(Name) << '_' << Element;
+  return buildFlat(
+      Module, Name, 1, [](ArrayRef<Tile> Inputs) { return Inputs[0]; },
+      Element);
+}
+
+/// Launches a flat kernel that makes Result.
+static void launchFlat(EntryBuilder &E, tile::KernelOp Kernel,
+                       ArrayRef<Value> Inputs, Value Result) {
+  AffineExpr Size = E.rows(Result) * E.columns(Result);
+  SmallVector<LaunchArgument> Arguments;
+  for (Value Input : Inputs)
+    Arguments.push_back({E.read(Input), {Size}});
+  Arguments.push_back({E.write(Result), {Size}});
+  E.launch(Kernel, {Size.ceilDiv(FlatTile)}, Arguments);
+}
+
+Tile tiling::activation(txs::ActivationKind Kind, Tile V) {
+  switch (Kind) {
+  case txs::ActivationKind::Silu:
+    return V / (1.0 + exp(-V));
+  case txs::ActivationKind::Gelu:
+    return (0.5 * V) * (1.0 + erf(V * 0.70710678118654752));
+  case txs::ActivationKind::Relu:
+    return maximum(V, 0);
+  case txs::ActivationKind::Softplus:
+    // log(1 + exp(x)) without overflow.
+    return log1p(exp(-absolute(V))) + maximum(V, 0);
+  }
+  llvm_unreachable("unknown activation");
+}
+
+static LogicalResult lowerActivation(txs::ActivationOp Op, EntryBuilder &E) {
+  txs::ActivationKind Kind = Op.getKind();
+  auto Kernel = buildFlat(
+      E.module(), txs::stringifyActivationKind(Kind), 1,
+      [&](ArrayRef<Tile> Inputs) { return activation(Kind, Inputs[0]); });
+  launchFlat(E, Kernel, {Op.getInput()}, Op.getResult());
+  return success();
+}
+
+static LogicalResult lowerMul(txs::MulOp Op, EntryBuilder &E) {
+  auto Kernel = buildFlat(E.module(), "mul", 2, [](ArrayRef<Tile> Inputs) {
+    return Inputs[0] * Inputs[1];
+  });
+  launchFlat(E, Kernel, {Op.getLhs(), Op.getRhs()}, Op.getResult());
+  return success();
+}
+
+static LogicalResult lowerAdd(txs::AddOp Op, EntryBuilder &E) {
+  auto Kernel = buildFlat(E.module(), "add", 2, [](ArrayRef<Tile> Inputs) {
+    return Inputs[0] + Inputs[1];
+  });
+  launchFlat(E, Kernel, {Op.getLhs(), Op.getRhs()}, Op.getResult());
+  return success();
+}
+
+static LogicalResult lowerZeros(txs::ZerosOp Op, EntryBuilder &E) {
+  auto Kernel = defineKernel(E.module(), "zeros", 1, [](TileBuilder &B) {
+    Tile Result = B.memory({Dynamic});
+    B.store(B.zeros({FlatTile}), Result, {B.grid(0) * FlatTile});
+  });
+  launchFlat(E, Kernel, {}, Op.getResult());
+  return success();
+}
+
+static LogicalResult lowerBarrier(txs::RecomputeBarrierOp Op, EntryBuilder &E) {
+  for (auto [Input, Result] : llvm::zip_equal(Op.getInputs(), Op.getResults()))
+    E.alias(Result, Input);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Dropout
+//===----------------------------------------------------------------------===//
+
+/// The two halves of the 64-bit product of 32-bit words.
+static std::pair<Tile, Tile> wideProduct(TileBuilder &B, Tile Word,
+                                         uint32_t Factor) {
+  OpBuilder &O = B.builder();
+  Type Wide = RankedTensorType::get(Word.shape(), O.getI64Type());
+  Tile Extended =
+      B.wrap(arith::ExtUIOp::create(O, B.loc(), Wide, Word.value()));
+  Tile Product = Extended * B.constant(Factor, Wide);
+  Tile High = B.wrap(arith::ShRUIOp::create(O, B.loc(), Product.value(),
+                                            B.constant(32, Wide).value()));
+  return {B.toI32(Product), B.toI32(High)};
+}
+
+/// A word as a signed constant of the same bits.
+static double bits(uint32_t Word) { return static_cast<int32_t>(Word); }
+
+Tile tiling::dropoutFactor(TileBuilder &B, Tile Indices, Tile Seed,
+                           double Probability, int64_t Site) {
+  // Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+  OpBuilder &O = B.builder();
+  ArrayRef<int64_t> Shape = Indices.shape();
+  Tile High = B.wrap(arith::ShRUIOp::create(
+      O, B.loc(), Indices.value(), B.constant(32, Indices.type()).value()));
+  Type Word = RankedTensorType::get(Shape, O.getI32Type());
+  Tile Counter[4] = {B.toI32(Indices), B.toI32(High),
+                     B.constant(bits(Site), Word), B.constant(0, Word)};
+  Tile Key[2] = {B.load(Seed, {0}), B.load(Seed, {1})};
+  for (int Round = 0; Round < 10; ++Round) {
+    auto [Low0, High0] = wideProduct(B, Counter[0], 0xD2511F53u);
+    auto [Low1, High1] = wideProduct(B, Counter[2], 0xCD9E8D57u);
+    Counter[0] = High1 ^ Counter[1] ^ B.fill(Key[0], Shape);
+    Counter[1] = Low1;
+    Counter[2] = High0 ^ Counter[3] ^ B.fill(Key[1], Shape);
+    Counter[3] = Low0;
+    Key[0] = Key[0] + bits(0x9E3779B9u);
+    Key[1] = Key[1] + bits(0xBB67AE85u);
+  }
+  Tile Threshold =
+      B.constant(bits(static_cast<uint32_t>(Probability * 0x1p32)), Word);
+  Tile Keep =
+      B.wrap(arith::CmpIOp::create(O, B.loc(), arith::CmpIPredicate::uge,
+                                   Counter[0].value(), Threshold.value()));
+  return select(Keep, B.number(1 / (1 - Probability), Shape), 0);
+}
+
+static LogicalResult lowerDropout(txs::DropoutOp Op, EntryBuilder &E) {
+  double Probability = Op.getProbability().convertToDouble();
+  std::string Name =
+      llvm::formatv("dropout_p{0}_site{1}", Probability, Op.getSite()).str();
+  auto Kernel = defineKernel(E.module(), Name, 1, [&](TileBuilder &B) {
+    Tile X = B.memory({Dynamic}), Seed = B.integerMemory({2});
+    Tile Result = B.memory({Dynamic});
+    Tile First = B.grid(0) * FlatTile;
+    Tile Indices = B.toI64(B.iota({FlatTile})) + B.toI64(First);
+    Tile Factor = dropoutFactor(B, Indices, Seed, Probability, Op.getSite());
+    B.store(B.load(X, {First}, {FlatTile}) * Factor, Result, {First});
+  });
+  AffineExpr Size = E.rows(Op.getInput()) * E.columns(Op.getInput());
+  E.launch(Kernel, {Size.ceilDiv(FlatTile)},
+           {{E.read(Op.getInput()), {Size}},
+            {E.read(Op.getSeed())},
+            {E.write(Op.getResult()), {Size}}});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// With a factor per channel or token
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A [rows, Columns] view, tiled so that a cell has a few thousand elements.
+struct RowTiles {
+  RowTiles(int64_t Columns)
+      : Columns(Columns), ColumnTile(tileFor(Columns, 64, 512)),
+        RowTile(
+            powerOfTwoAtMost(std::clamp<int64_t>(FlatTile / Columns, 1, 64))) {}
+
+  /// For every tile of the cell's rows.
+  void forEachTile(TileBuilder &B,
+                   function_ref<void(Tile Row, Tile Column)> Body) const {
+    Tile Row = B.grid(0) * RowTile;
+    if (ColumnTile == Columns)
+      return Body(Row, B.index(0));
+    B.forLoop(0, Columns, ColumnTile, [&](Tile Column) { Body(Row, Column); });
+  }
+
+  int64_t Columns, ColumnTile, RowTile;
+};
+} // namespace
+
+static LogicalResult lowerScale(txs::ScaleOp Op, EntryBuilder &E) {
+  RowTiles Tiles(E.columns(Op.getInput()));
+  AffineExpr Rows = E.rows(Op.getInput());
+  int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
+  auto Kernel = defineKernel(
+      E.module(), "scale_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
+        Tile X = B.memory({Dynamic, Tiles.Columns});
+        Tile W = B.memory({Tiles.Columns});
+        Tile Result = B.memory({Dynamic, Tiles.Columns});
+        Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
+          Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
+          B.store(Weight * B.load(X, {Row, Column}, {R, C}), Result,
+                  {Row, Column});
+        });
+      });
+  E.launch(Kernel, {Rows.ceilDiv(R)},
+           {{E.read(Op.getInput()), {Rows}},
+            {E.read(Op.getWeight())},
+            {E.write(Op.getResult()), {Rows}}});
+  return success();
+}
+
+static LogicalResult lowerResidual(txs::ResidualOp Op, EntryBuilder &E) {
+  RowTiles Tiles(E.columns(Op.getInput()));
+  AffineExpr Rows = E.rows(Op.getInput());
+  int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
+  auto Kernel = defineKernel(
+      E.module(), "residual_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
+        Tile X = B.memory({Dynamic, Tiles.Columns});
+        Tile Update = B.memory({Dynamic, Tiles.Columns});
+        Tile W = B.memory({Tiles.Columns});
+        Tile Result = B.memory({Dynamic, Tiles.Columns});
+        Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
+          Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
+          B.store(Weight * B.load(X, {Row, Column}, {R, C}) +
+                      B.load(Update, {Row, Column}, {R, C}),
+                  Result, {Row, Column});
+        });
+      });
+  E.launch(Kernel, {Rows.ceilDiv(R)},
+           {{E.read(Op.getInput()), {Rows}},
+            {E.read(Op.getUpdate()), {Rows}},
+            {E.read(Op.getWeight())},
+            {E.write(Op.getResult()), {Rows}}});
+  return success();
+}
+
+static LogicalResult lowerMask(txs::MaskOp Op, EntryBuilder &E) {
+  RowTiles Tiles(E.width(Op.getInput()));
+  AffineExpr Tokens = E.tokens(Op.getInput());
+  int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
+  auto Kernel = defineKernel(
+      E.module(), "mask_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
+        Tile X = B.memory({Dynamic, Tiles.Columns});
+        Tile Mask = B.memory({Dynamic});
+        Tile Result = B.memory({Dynamic, Tiles.Columns});
+        Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
+          Tile Factor = B.asColumn(B.load(Mask, {Row}, {R}), C);
+          B.store(Factor * B.load(X, {Row, Column}, {R, C}), Result,
+                  {Row, Column});
+        });
+      });
+  E.launch(Kernel, {Tokens.ceilDiv(R)},
+           {{E.read(Op.getInput()), {Tokens}},
+            {E.read(Op.getMask()), {Tokens}},
+            {E.write(Op.getResult()), {Tokens}}});
+  return success();
+}
+
+void tiling::registerElementwise(LoweringTable &Table) {
+  Table.add<txs::ActivationOp>(lowerActivation);
+  Table.add<txs::MulOp>(lowerMul);
+  Table.add<txs::AddOp>(lowerAdd);
+  Table.add<txs::ZerosOp>(lowerZeros);
+  Table.add<txs::RecomputeBarrierOp>(lowerBarrier);
+  Table.add<txs::DropoutOp>(lowerDropout);
+  Table.add<txs::ScaleOp>(lowerScale);
+  Table.add<txs::ResidualOp>(lowerResidual);
+  Table.add<txs::MaskOp>(lowerMask);
+}

@@ -1,0 +1,15 @@
+//===- Forward.cpp - The lowerings of the forward pass --------------- ---===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/Kernels.h"
+
+using namespace transxssm::tiling;
+
+void transxssm::tiling::registerForwardLowerings(LoweringTable &Table) {
+  registerElementwise(Table);
+}
