@@ -139,8 +139,17 @@ public:
   };
 
 private:
+  Package() = default;
+  static Result<Package> verify(const uint8_t *File, size_t Bytes,
+                                const std::string &SourceName);
+
   std::shared_ptr<const Content> Held;
 };
+
+/// Bytes of a dense tensor for these sizes; an error where an extent is
+/// negative or the product too large for any machine.
+Result<uint64_t> byteSize(DType Type, const std::vector<Expression> &Shape,
+                          const Symbols &Sizes);
 
 /// How many bytes one call of an entry needs, by origin.
 struct EntryMemory {

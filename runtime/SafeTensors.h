@@ -75,7 +75,7 @@ struct TensorToWrite {
 };
 
 /// Writes a file in one step (temporary file, fsync, rename). Tensors keep
-/// their order; every one starts at a multiple of eight bytes.
+/// their order and lie without gaps, as the format demands.
 Status writeSafeTensors(const std::string &Path,
                         const std::vector<TensorToWrite> &Tensors,
                         const std::map<std::string, std::string> &Metadata);

@@ -53,7 +53,8 @@ public:
 private:
   void work(unsigned Thread);
   void drain(unsigned Thread);
-  bool join(uint64_t &LastSeen);
+  bool join(uint64_t &LastJob);
+  static bool isNewJob(uint64_t State, uint64_t LastJob);
 
   // The job on hand. Written only while the gate is shut and nobody is inside.
   Body Work = nullptr;
@@ -66,6 +67,7 @@ private:
   std::atomic<uint64_t> Gate{0};
   std::atomic<int> Sleepers{0};
   std::atomic<bool> Stop{false};
+  bool Spins = true;
   std::mutex Mutex;
   std::condition_variable Wake;
   std::vector<std::thread> Workers;

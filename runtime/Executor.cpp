@@ -1,0 +1,418 @@
+//===- Executor.cpp - Running the launches of an entry --------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Executor.h"
+
+#include "runtime/ArenaPlan.h"
+#include "runtime/cpu/CpuFeatures.h"
+
+#include <algorithm>
+
+using namespace transxssm;
+
+namespace {
+
+constexpr uint64_t Alignment = TRANSXSSM_ALIGNMENT;
+/// Bindings kept at a time. A training loop needs one, a server a few.
+constexpr size_t MaxBindings = 64;
+/// Largest grid: cells are numbered in 62 bits.
+constexpr int64_t MaxCells = int64_t(1) << 62;
+
+uint64_t alignUp(uint64_t Bytes) {
+  return (Bytes + Alignment - 1) / Alignment * Alignment;
+}
+
+bool isTransfer(BufferKind Kind) {
+  return Kind == BufferKind::Input || Kind == BufferKind::Output;
+}
+
+/// Whether sizes of buffers change from one decode step to the next.
+bool shapesUsePast(const PackageEntry &Entry) {
+  for (const PackageBuffer &Buffer : Entry.Buffers)
+    for (const Expression &Extent : Buffer.Shape)
+      if (Extent.usesPast())
+        return true;
+  return false;
+}
+
+bool launchUsesPast(const PackageLaunch &Launch) {
+  for (const auto *List : {&Launch.Grid, &Launch.Sizes, &Launch.Guards})
+    for (const Expression &Value : *List)
+      if (Value.usesPast())
+        return true;
+  return false;
+}
+
+/// A launch, as the threads see it.
+struct GridJob {
+  TransXSSMCpuKernel Function;
+  void *const *Operands;
+  const int64_t *Sizes;
+  uint8_t *Scratch;
+  uint64_t ScratchStride;
+  int64_t Columns, Rows;
+};
+
+/// Clang's check of function types reads the bytes before a function, which
+/// generated code does not have.
+#if defined(__clang__)
+__attribute__((no_sanitize("function")))
+#endif
+void runCells(void *Context, unsigned Thread, int64_t First, int64_t Last) {
+  const GridJob &Job = *static_cast<const GridJob *>(Context);
+  uint8_t *Scratch = Job.Scratch + Thread * Job.ScratchStride;
+  int64_t X = First % Job.Columns;
+  int64_t Y = First / Job.Columns % Job.Rows;
+  int64_t Z = First / Job.Columns / Job.Rows;
+  for (int64_t Cell = First; Cell < Last; ++Cell) {
+    Job.Function(Job.Operands, Job.Sizes, Scratch, X, Y, Z);
+    if (++X == Job.Columns) {
+      X = 0;
+      if (++Y == Job.Rows) {
+        Y = 0;
+        ++Z;
+      }
+    }
+  }
+}
+
+} // namespace
+
+size_t Binding::indexOf(BufferKind Kind, const std::string &Name) const {
+  for (size_t I = 0; I < Entry->Buffers.size(); ++I)
+    if (Entry->Buffers[I].Kind == Kind && Entry->Buffers[I].Name == Name)
+      return I;
+  return size_t(-1);
+}
+
+void *Binding::input(const std::string &Name) const {
+  size_t Index = indexOf(BufferKind::Input, Name);
+  return Index == size_t(-1) ? nullptr : Pointers[Index];
+}
+
+void *Binding::output(const std::string &Name) const {
+  size_t Index = indexOf(BufferKind::Output, Name);
+  return Index == size_t(-1) ? nullptr : Pointers[Index];
+}
+
+Result<std::unique_ptr<Executor>> Executor::create(const Package &From,
+                                                   ThreadPool &Pool) {
+  std::unique_ptr<Executor> Made(new Executor(From, Pool));
+  if (Status Chosen = Made->chooseCode(); !Chosen)
+    return Chosen.error();
+  if (Status Resolved = Made->resolveKernels(); !Resolved)
+    return Resolved.error();
+  return Made;
+}
+
+Status Executor::chooseCode() {
+  std::string Reasons;
+  for (const PackageCode &Candidate : From.code()) {
+    if (Candidate.Target.rfind("x86-64", 0) != 0)
+      continue;
+    std::vector<std::string> Missing = missingCpuFeatures(Candidate.Features);
+    if (Missing.empty()) {
+      Code = &Candidate;
+      continue;
+    }
+    Reasons += "; " + Candidate.Target + " needs";
+    for (const std::string &Feature : Missing)
+      Reasons += " " + Feature;
+  }
+  if (!Code)
+    return makeError(From.sourceName(),
+                     ": no code for this processor: expected code for an "
+                     "x86-64 level that it has, got ",
+                     Reasons.empty() ? "none for x86-64" : Reasons.substr(2));
+  return {};
+}
+
+Status Executor::resolveKernels() {
+  Result<std::unique_ptr<LoadedObject>> Loaded =
+      LoadedObject::load(Code->Object.data(), Code->Object.size(),
+                         From.sourceName() + ": " + Code->Target);
+  if (!Loaded)
+    return Loaded.error();
+  Object = std::move(*Loaded);
+  uint64_t Largest = 0;
+  for (const PackageKernelCode &Kernel : Code->Kernels) {
+    LoadedKernel Made;
+    Made.Function = Object->findKernel(Kernel.Symbol);
+    Made.ScratchBytes = Kernel.ScratchBytes;
+    if (!Made.Function)
+      return makeError(From.sourceName(), ": ", Code->Target,
+                       ": expected function '", Kernel.Symbol,
+                       "' in the object code, got none");
+    Largest = std::max(Largest, Kernel.ScratchBytes);
+    Kernels.push_back(Made);
+  }
+  ScratchStride = alignUp(Largest + BlockSlackBytes);
+  Result<MemoryBlock> Block = MemoryBlock::allocate(
+      ScratchStride * Pool.size(), "the kernels' scratch memory");
+  if (!Block)
+    return Block.error();
+  Scratch = std::move(*Block);
+  return {};
+}
+
+Result<Binding *> Executor::bind(const PackageEntry &Entry,
+                                 const Symbols &Sizes) {
+  ++Calls;
+  bool PastMatters = shapesUsePast(Entry);
+  for (std::unique_ptr<Binding> &Kept : Bindings) {
+    const Symbols &Has = Kept->Sizes;
+    if (Kept->Entry != &Entry || Has.Batch != Sizes.Batch ||
+        Has.Seq != Sizes.Seq || Has.Capacity != Sizes.Capacity ||
+        (PastMatters && Has.Past != Sizes.Past))
+      continue;
+    if (Has.Past != Sizes.Past) {
+      // Buffers are the same; only launches may differ.
+      Kept->Sizes.Past = Sizes.Past;
+      for (Binding::BoundLaunch &Launch : Kept->Launches)
+        if (Launch.DependsOnPast)
+          if (Status Done = evaluateLaunch(*Kept, Launch); !Done) {
+            Kept->Sizes.Past = -1;
+            return Done.error();
+          }
+    }
+    if (Status Reserved = reserve(*Kept); !Reserved)
+      return Reserved.error();
+    return Kept.get();
+  }
+
+  Result<std::unique_ptr<Binding>> Made = makeBinding(Entry, Sizes);
+  if (!Made)
+    return Made.error();
+  if (Status Reserved = reserve(**Made); !Reserved)
+    return Reserved.error();
+  if (Bindings.size() == MaxBindings)
+    Bindings.erase(std::min_element(
+        Bindings.begin(), Bindings.end(),
+        [](const auto &A, const auto &B) { return A->LastUse < B->LastUse; }));
+  Bindings.push_back(std::move(*Made));
+  return Bindings.back().get();
+}
+
+Result<std::unique_ptr<Binding>>
+Executor::makeBinding(const PackageEntry &Entry, const Symbols &Sizes) const {
+  auto Made = std::make_unique<Binding>();
+  Made->Entry = &Entry;
+  Made->Sizes = Sizes;
+  for (const PackageBuffer &Buffer : Entry.Buffers) {
+    Result<uint64_t> Bytes = byteSize(Buffer.Type, Buffer.Shape, Sizes);
+    if (!Bytes)
+      return makeError(From.sourceName(), ": entry '", Entry.Name,
+                       "', buffer '", Buffer.Name, "': ", Bytes.message());
+    Made->Bytes.push_back(*Bytes);
+  }
+  if (Status Placed = placeBuffers(*Made); !Placed)
+    return Placed.error();
+  if (Status Checked = checkInterface(*Made); !Checked)
+    return Checked.error();
+
+  size_t MaxOperands = 0;
+  for (const PackageLaunch &Launch : Entry.Launches) {
+    Binding::BoundLaunch Bound;
+    Bound.From = &Launch;
+    Bound.First = Made->Values.size();
+    Bound.DependsOnPast = launchUsesPast(Launch);
+    Made->Values.resize(Bound.First + 3 + Launch.Sizes.size());
+    if (Status Done = evaluateLaunch(*Made, Bound); !Done)
+      return Done.error();
+    Made->Launches.push_back(Bound);
+    MaxOperands = std::max(MaxOperands, Launch.Operands.size());
+  }
+  Made->Operands.resize(MaxOperands);
+  return Made;
+}
+
+/// Temporaries share the arena over time; inputs and outputs lie side by side.
+Status Executor::placeBuffers(Binding &Bound) const {
+  const std::vector<PackageBuffer> &Buffers = Bound.Entry->Buffers;
+  Bound.Offsets.assign(Buffers.size(), 0);
+  Bound.Pointers.assign(Buffers.size(), nullptr);
+  std::vector<ArenaRequest> Requests;
+  std::vector<size_t> Owners;
+  for (size_t I = 0; I < Buffers.size(); ++I) {
+    if (Buffers[I].Kind == BufferKind::Temporary) {
+      Requests.push_back(
+          {Bound.Bytes[I], Buffers[I].FirstUse, Buffers[I].LastUse});
+      Owners.push_back(I);
+    } else if (isTransfer(Buffers[I].Kind)) {
+      Bound.Offsets[I] = Bound.TransferBytes;
+      Bound.TransferBytes += alignUp(Bound.Bytes[I]);
+    }
+  }
+  ArenaPlan Plan = planArena(Requests);
+  Bound.ArenaBytes = Plan.PeakBytes;
+  for (size_t R = 0; R < Owners.size(); ++R) {
+    size_t I = Owners[R];
+    Bound.Offsets[I] = Plan.Offsets[R];
+    if (Plan.Offsets[R] > Plan.PeakBytes ||
+        Bound.Bytes[I] > Plan.PeakBytes - Plan.Offsets[R])
+      return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                       "', buffer '", Buffers[I].Name, "': ", Bound.Bytes[I],
+                       " bytes at ", Plan.Offsets[R],
+                       " lie outside the arena of ", Plan.PeakBytes);
+  }
+  return {};
+}
+
+/// Buffers that the runtime fills or reads must have the size that it expects,
+/// and a view of a state the size of that state.
+Status Executor::checkInterface(const Binding &Bound) const {
+  const ModelConfig &Config = From.config();
+  uint64_t Tokens = uint64_t(Bound.Sizes.Batch) * uint64_t(Bound.Sizes.Seq);
+  uint64_t Row = uint64_t(Bound.Sizes.Seq) * uint64_t(Config.headSize() / 2);
+  const std::pair<const char *, uint64_t> Inputs[] = {
+      {"input_ids", Tokens * 4},
+      {"attention_mask", Tokens * 4},
+      {"labels", Tokens * 4},
+      {"rope_cos", Row * 4},
+      {"rope_sin", Row * 4},
+      {"hyperparameters", 8 * 4},
+      {"seed", 2 * 4}};
+  for (size_t I = 0; I < Bound.Bytes.size(); ++I) {
+    const PackageBuffer &Buffer = Bound.Entry->Buffers[I];
+    uint64_t Expected = Bound.Bytes[I];
+    if (isTransfer(Buffer.Kind))
+      for (const auto &[Name, Bytes] : Known)
+        if (Buffer.Name == Name)
+          Expected = Bytes;
+    if (Buffer.Kind == BufferKind::State) {
+      const PackageState &State = From.states()[Buffer.Index];
+      Result<uint64_t> Bytes = byteSize(State.Type, State.Shape, Bound.Sizes);
+      if (!Bytes)
+        return Bytes.error();
+      Expected = *Bytes;
+    }
+    if (Expected != Bound.Bytes[I])
+      return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                       "', buffer '", Buffer.Name, "': expected ", Expected,
+                       " bytes, got ", Bound.Bytes[I]);
+  }
+  return {};
+}
+
+Status Executor::evaluateLaunch(Binding &Bound,
+                                Binding::BoundLaunch &Launch) const {
+  auto Fail = [&](const char *What, const Expression &Value) {
+    return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                     "', kernel '", From.kernels()[Launch.From->Kernel].Name,
+                     "': ", What, " ", Value.str(),
+                     " is undefined or too large");
+  };
+  Launch.Skipped = false;
+  for (const Expression &Guard : Launch.From->Guards) {
+    int64_t Value = 0;
+    if (!Guard.evaluate(Bound.Sizes, Value))
+      return Fail("guard", Guard);
+    Launch.Skipped |= Value < 0;
+  }
+  if (Launch.Skipped)
+    return {};
+  int64_t *Into = Bound.Values.data() + Launch.First;
+  int64_t Cells = 1;
+  for (size_t D = 0; D < 3; ++D) {
+    Into[D] = 1;
+    if (D >= Launch.From->Grid.size())
+      continue;
+    const Expression &Extent = Launch.From->Grid[D];
+    if (!Extent.evaluate(Bound.Sizes, Into[D]) || Into[D] < 0 ||
+        __builtin_mul_overflow(Cells, Into[D], &Cells) || Cells > MaxCells)
+      return Fail("grid extent", Extent);
+  }
+  Launch.Skipped = Cells == 0;
+  for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
+    if (!Launch.From->Sizes[I].evaluate(Bound.Sizes, Into[3 + I]))
+      return Fail("size", Launch.From->Sizes[I]);
+  return {};
+}
+
+/// Makes both blocks large enough and points inputs and outputs into them.
+Status Executor::reserve(Binding &Bound) {
+  Bound.LastUse = Calls;
+  const std::pair<MemoryBlock *, uint64_t> Blocks[] = {
+      {&Arena, Bound.ArenaBytes}, {&Transfer, Bound.TransferBytes}};
+  for (const auto &[Block, Bytes] : Blocks) {
+    if (Block->data() && Block->size() >= Bytes)
+      continue;
+    *Block = MemoryBlock(); // first give back what is too small
+    Result<MemoryBlock> Made = MemoryBlock::allocate(
+        Bytes, "entry '" + Bound.Entry->Name + "' with batch " +
+                   std::to_string(Bound.Sizes.Batch) + " and sequence " +
+                   std::to_string(Bound.Sizes.Seq));
+    if (!Made)
+      return Made.error();
+    *Block = std::move(*Made);
+  }
+  for (size_t I = 0; I < Bound.Pointers.size(); ++I)
+    if (isTransfer(Bound.Entry->Buffers[I].Kind))
+      Bound.Pointers[I] = Transfer.data() + Bound.Offsets[I];
+  return {};
+}
+
+Status Executor::setPointers(Binding &Bound,
+                             const PersistentBuffers &Persistent) const {
+  for (size_t I = 0; I < Bound.Pointers.size(); ++I) {
+    const PackageBuffer &Buffer = Bound.Entry->Buffers[I];
+    const std::vector<void *> *Table = nullptr;
+    switch (Buffer.Kind) {
+    case BufferKind::Input:
+    case BufferKind::Output:
+      continue;
+    case BufferKind::Temporary:
+      Bound.Pointers[I] = Arena.data() + Bound.Offsets[I];
+      continue;
+    case BufferKind::Parameter:
+      Table = Persistent.Parameters;
+      break;
+    case BufferKind::Gradient:
+      Table = Persistent.Gradients;
+      break;
+    case BufferKind::Moment1:
+      Table = Persistent.Moments1;
+      break;
+    case BufferKind::Moment2:
+      Table = Persistent.Moments2;
+      break;
+    case BufferKind::State:
+      Table = Persistent.States;
+      break;
+    }
+    if (!Table || Buffer.Index >= Table->size())
+      return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                       "': no memory for buffer '", Buffer.Name, "'");
+    Bound.Pointers[I] = (*Table)[Buffer.Index];
+  }
+  return {};
+}
+
+void Executor::launch(Binding &Bound, const Binding::BoundLaunch &Launch) {
+  const std::vector<uint32_t> &Operands = Launch.From->Operands;
+  for (size_t I = 0; I < Operands.size(); ++I)
+    Bound.Operands[I] = Bound.Pointers[Operands[I]];
+  const int64_t *Values = Bound.Values.data() + Launch.First;
+  GridJob Job{Kernels[Launch.From->Kernel].Function,
+              Bound.Operands.data(),
+              Values + 3,
+              Scratch.data(),
+              ScratchStride,
+              Values[0],
+              Values[1]};
+  Pool.run(Values[0] * Values[1] * Values[2], runCells, &Job);
+}
+
+Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
+  if (Status Set = setPointers(Bound, Persistent); !Set)
+    return Set;
+  for (const Binding::BoundLaunch &Launch : Bound.Launches)
+    if (!Launch.Skipped)
+      launch(Bound, Launch);
+  return {};
+}

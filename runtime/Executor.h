@@ -1,0 +1,129 @@
+//===- Executor.h - Running the launches of an entry ----------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// bind() does what depends on the sizes of a call: it evaluates shapes, plans
+// the arena and checks that every buffer lies inside the memory it gets. The
+// result is kept, so that a decode loop binds once. run() evaluates what
+// depends on the number of past tokens, then launches; all evaluation happens
+// before the first launch, so that a call which fails has changed nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_RUNTIME_EXECUTOR_H
+#define TRANSXSSM_RUNTIME_EXECUTOR_H
+
+#include "runtime/Memory.h"
+#include "runtime/Package.h"
+#include "runtime/cpu/ObjectLoader.h"
+#include "runtime/cpu/ThreadPool.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace transxssm {
+
+/// Memory that outlives a call: one pointer per parameter or state, or none
+/// where the entry does not use that kind.
+struct PersistentBuffers {
+  const std::vector<void *> *Parameters = nullptr;
+  const std::vector<void *> *Gradients = nullptr;
+  const std::vector<void *> *Moments1 = nullptr;
+  const std::vector<void *> *Moments2 = nullptr;
+  const std::vector<void *> *States = nullptr;
+};
+
+/// An entry for one set of sizes.
+class Binding {
+public:
+  const PackageEntry &entry() const { return *Entry; }
+  const Symbols &sizes() const { return Sizes; }
+
+  /// The memory of an input or output buffer of the entry; valid until the
+  /// next call. Null when the entry has none of that name.
+  void *input(const std::string &Name) const;
+  void *output(const std::string &Name) const;
+
+private:
+  friend class Executor;
+
+  /// Numbers of one launch, in Values from First: grid (3), then sizes.
+  struct BoundLaunch {
+    const PackageLaunch *From = nullptr;
+    size_t First = 0;
+    bool DependsOnPast = false;
+    bool Skipped = false;
+  };
+
+  size_t indexOf(BufferKind Kind, const std::string &Name) const;
+
+  const PackageEntry *Entry = nullptr;
+  Symbols Sizes;
+  std::vector<uint64_t> Bytes;   ///< per buffer
+  std::vector<uint64_t> Offsets; ///< per buffer, within its block
+  std::vector<void *> Pointers;  ///< per buffer, set by each run
+  std::vector<BoundLaunch> Launches;
+  std::vector<int64_t> Values;
+  std::vector<void *> Operands; ///< of the launch on hand
+  uint64_t ArenaBytes = 0, TransferBytes = 0;
+  uint64_t LastUse = 0; ///< number of the call that used it last
+};
+
+/// The code of a package on this machine, and the memory of its calls.
+class Executor {
+public:
+  /// Loads the last code object whose features this machine has.
+  static Result<std::unique_ptr<Executor>> create(const Package &From,
+                                                  ThreadPool &Pool);
+
+  /// "x86-64-v3", ...: the code object in use.
+  const std::string &target() const { return Code->Target; }
+
+  /// The binding for these sizes: a kept one or a new one. It stays valid
+  /// until the next bind().
+  Result<Binding *> bind(const PackageEntry &Entry, const Symbols &Sizes);
+
+  /// Runs the launches in order. Nothing runs when it returns an error.
+  Status run(Binding &Bound, const PersistentBuffers &Persistent);
+
+private:
+  Executor(const Package &From, ThreadPool &Pool) : From(From), Pool(Pool) {}
+
+  Status chooseCode();
+  Status resolveKernels();
+  Result<std::unique_ptr<Binding>> makeBinding(const PackageEntry &Entry,
+                                               const Symbols &Sizes) const;
+  Status placeBuffers(Binding &Bound) const;
+  Status checkInterface(const Binding &Bound) const;
+  Status evaluateLaunch(Binding &Bound, Binding::BoundLaunch &Launch) const;
+  Status reserve(Binding &Bound);
+  Status setPointers(Binding &Bound, const PersistentBuffers &Persistent) const;
+  void launch(Binding &Bound, const Binding::BoundLaunch &Launch);
+
+  struct LoadedKernel {
+    TransXSSMCpuKernel Function = nullptr;
+    uint64_t ScratchBytes = 0;
+  };
+
+  Package From;
+  ThreadPool &Pool;
+  const PackageCode *Code = nullptr;
+  std::unique_ptr<LoadedObject> Object;
+  std::vector<LoadedKernel> Kernels;
+  MemoryBlock Arena;    ///< temporaries of the call on hand
+  MemoryBlock Transfer; ///< inputs and outputs of the call on hand
+  MemoryBlock Scratch;  ///< one part for each thread
+  uint64_t ScratchStride = 0;
+  std::vector<std::unique_ptr<Binding>> Bindings;
+  uint64_t Calls = 0;
+};
+
+} // namespace transxssm
+
+#endif // TRANSXSSM_RUNTIME_EXECUTOR_H

@@ -1,0 +1,239 @@
+//===- Model.cpp - Running a compiled model -------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Model.h"
+
+#include "runtime/ModelImpl.h"
+
+#include <cstring>
+
+using namespace transxssm;
+
+using Lock = std::lock_guard<std::mutex>;
+
+Cache::Cache() = default;
+Cache::~Cache() = default;
+Cache::Cache(Cache &&) noexcept = default;
+Cache &Cache::operator=(Cache &&) noexcept = default;
+
+int64_t Cache::batch() const { return Impl ? Impl->Batch : 0; }
+int64_t Cache::capacity() const { return Impl ? Impl->Capacity : 0; }
+int64_t Cache::length() const { return Impl ? Impl->Length : 0; }
+
+Result<Cache> Cache::clone() const {
+  Cache Copy;
+  if (!Impl)
+    return Copy;
+  Copy.Impl = std::make_unique<CacheImpl>(Impl->From);
+  Copy.Impl->Owner = Impl->Owner;
+  Copy.Impl->Batch = Impl->Batch;
+  Copy.Impl->Capacity = Impl->Capacity;
+  Copy.Impl->Length = Impl->Length;
+  Copy.Impl->Sizes = Impl->Sizes;
+  Result<TensorArena> States =
+      TensorArena::allocate(Impl->Sizes, "the copy of a cache");
+  if (!States)
+    return States.error();
+  std::memcpy(States->block().data(), Impl->States.block().data(),
+              Impl->States.block().size());
+  Copy.Impl->States = std::move(*States);
+  return Copy;
+}
+
+void Cache::reset() {
+  if (!Impl)
+    return;
+  Impl->Length = 0;
+  std::memset(Impl->States.block().data(), 0, Impl->States.block().size());
+}
+
+Result<TensorView> Cache::state(const std::string &Name) const {
+  if (!Impl)
+    return makeError("state '", Name, "': the cache is empty");
+  const std::vector<PackageState> &States = Impl->From.states();
+  for (size_t I = 0; I < States.size(); ++I) {
+    if (States[I].Name != Name)
+      continue;
+    TensorView View{Name, States[I].Type, {}, Impl->States.tensor(I)};
+    for (const Expression &Extent : States[I].Shape) {
+      View.Shape.push_back(0);
+      // The cache was allocated with the same sizes, so this cannot fail.
+      (void)Extent.evaluate({Impl->Batch, 0, 0, Impl->Capacity},
+                            View.Shape.back());
+    }
+    return View;
+  }
+  return makeError("the package has no state '", Name, "'");
+}
+
+std::vector<std::string> Cache::stateNames() const {
+  std::vector<std::string> Names;
+  if (Impl)
+    for (const PackageState &State : Impl->From.states())
+      Names.push_back(State.Name);
+  return Names;
+}
+
+Model::Model(std::unique_ptr<ModelImpl> Impl) : Impl(std::move(Impl)) {}
+Model::~Model() = default;
+Model::Model(Model &&) noexcept = default;
+Model &Model::operator=(Model &&) noexcept = default;
+
+Result<Model> Model::load(const Package &From, const std::string &Weights,
+                          const ModelOptions &Options) {
+  Result<std::unique_ptr<ModelImpl>> Impl =
+      ModelImpl::create(From, Weights, Options);
+  if (!Impl)
+    return Impl.error();
+  return Model(std::move(*Impl));
+}
+
+Result<Model> Model::load(const std::string &PackagePath,
+                          const std::string &Weights,
+                          const ModelOptions &Options) {
+  Result<Package> From = Package::load(PackagePath);
+  if (!From)
+    return From.error();
+  return load(*From, Weights, Options);
+}
+
+const Package &Model::package() const { return Impl->From; }
+const ModelConfig &Model::config() const { return Impl->From.config(); }
+unsigned Model::numThreads() const { return Impl->Pool.size(); }
+
+Status Model::forward(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                      const float *Mask, float *Logits) {
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "forward";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Mask = Mask;
+  return Impl->runToLogits(Call, /*LastTokenOnly=*/false, Logits);
+}
+
+Result<double> Model::gradients(const int32_t *Ids, const int32_t *Labels,
+                                int64_t Batch, int64_t Seq, const float *Mask) {
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "gradients";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Labels = Labels;
+  Call.Mask = Mask;
+  return Impl->runToLoss(Call);
+}
+
+Result<Cache> Model::newCache(int64_t Batch, int64_t Capacity) {
+  Lock Guard(Impl->Mutex);
+  Result<std::unique_ptr<CacheImpl>> Made =
+      Impl->makeCache(Batch, Capacity ? Capacity : Impl->From.maxSeqLen());
+  if (!Made)
+    return Made.error();
+  Cache Fresh;
+  Fresh.Impl = std::move(*Made);
+  return Fresh;
+}
+
+Status Model::prefill(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                      const float *Mask, Cache &Continued, float *Logits) {
+  if (!Continued.Impl)
+    return makeError("the cache was not made by newCache");
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "prefill";
+  if (!Impl->From.findEntry("prefill") && Impl->From.findEntry("decode"))
+    Call.Entry = "decode";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Mask = Mask;
+  Call.Cache = Continued.Impl.get();
+  return Impl->runToLogits(Call, /*LastTokenOnly=*/true, Logits);
+}
+
+Status Model::decode(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                     Cache &Continued, float *Logits) {
+  if (!Continued.Impl)
+    return makeError("the cache was not made by newCache");
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "decode";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Cache = Continued.Impl.get();
+  return Impl->runToLogits(Call, /*LastTokenOnly=*/false, Logits);
+}
+
+Result<TrainResult> Model::trainStep(const int32_t *Ids, const int32_t *Labels,
+                                     int64_t Batch, int64_t Seq,
+                                     const float *Mask,
+                                     const Hyperparameters &Settings) {
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "train";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Labels = Labels;
+  Call.Mask = Mask;
+  Call.Settings = &Settings;
+  return Impl->runTraining(Call);
+}
+
+std::vector<std::string> Model::parameterNames() const {
+  std::vector<std::string> Names;
+  for (const PackageParameter &Parameter : Impl->From.parameters())
+    Names.push_back(Parameter.Name);
+  return Names;
+}
+
+Result<TensorView> Model::parameter(const std::string &Name) {
+  Result<size_t> Index = Impl->parameterIndex(Name);
+  if (!Index)
+    return Index.error();
+  return Impl->view(*Index, Impl->Parameters,
+                    Impl->From.parameters()[*Index].Type);
+}
+
+Result<TensorView> Model::gradient(const std::string &Name) {
+  Lock Guard(Impl->Mutex);
+  return Impl->gradientView(Name);
+}
+
+Result<TensorView> Model::moment(const std::string &Name, int Which) {
+  Lock Guard(Impl->Mutex);
+  return Impl->momentView(Name, Which);
+}
+
+Status Model::setParameter(const std::string &Name, const float *Values,
+                           int64_t Count) {
+  Lock Guard(Impl->Mutex);
+  return Impl->setParameter(Name, Values, Count);
+}
+
+Status Model::save(const std::string &Directory) const {
+  Lock Guard(Impl->Mutex);
+  return Impl->save(Directory);
+}
+
+int64_t Model::step() const { return Impl->Step; }
+void Model::setStep(int64_t Step) { Impl->Step = Step; }
+
+Status Model::saveOptimizer(const std::string &Path) {
+  Lock Guard(Impl->Mutex);
+  return Impl->saveOptimizer(Path);
+}
+
+Status Model::loadOptimizer(const std::string &Path) {
+  Lock Guard(Impl->Mutex);
+  return Impl->loadOptimizer(Path);
+}

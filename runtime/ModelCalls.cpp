@@ -1,0 +1,299 @@
+//===- ModelCalls.cpp - Running the entries of a package ------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/ModelImpl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace transxssm;
+
+namespace {
+
+/// An output of an entry that the loader and bind() have found there.
+const float *floatOutput(const Binding &Bound, const char *Name) {
+  return static_cast<const float *>(Bound.output(Name));
+}
+
+} // namespace
+
+void RopeRows::copy(const ModelConfig &Config, int64_t Past, int64_t Seq,
+                    float *Cos, float *Sin) {
+  int64_t Width = Config.headSize() / 2, Length = Past + Seq;
+  // Beyond the trained length dynamic frequencies change with every call:
+  // only the rows of this call are computed.
+  if (Config.Rope.Type == RopeType::Dynamic &&
+      Length > Config.MaxPositionEmbeddings) {
+    std::vector<float> Unused(size_t(Seq * Width));
+    fillRopeTable(ropeFrequencies(Config, Length), Past, Seq,
+                  Cos ? Cos : Unused.data(), Sin ? Sin : Unused.data());
+    return;
+  }
+  int64_t NewKey = ropeFrequencyKey(Config, Length);
+  if (NewKey != Key) {
+    Key = NewKey;
+    Rows = 0;
+    Frequencies = ropeFrequencies(Config, Length);
+  }
+  if (Rows < Length) {
+    int64_t NewRows = std::max({Length, 2 * Rows, int64_t(64)});
+    CosRows.resize(size_t(NewRows * Width));
+    SinRows.resize(size_t(NewRows * Width));
+    fillRopeTable(Frequencies, Rows, NewRows - Rows,
+                  CosRows.data() + Rows * Width, SinRows.data() + Rows * Width);
+    Rows = NewRows;
+  }
+  size_t Bytes = size_t(Seq * Width) * sizeof(float);
+  if (Cos)
+    std::memcpy(Cos, CosRows.data() + Past * Width, Bytes);
+  if (Sin)
+    std::memcpy(Sin, SinRows.data() + Past * Width, Bytes);
+}
+
+Result<const PackageEntry *>
+ModelImpl::findEntry(const std::string &Name) const {
+  if (const PackageEntry *Found = From.findEntry(Name))
+    return Found;
+  std::string Has;
+  for (const PackageEntry &Entry : From.entries())
+    Has += (Has.empty() ? "" : ", ") + Entry.Name;
+  return makeError(From.sourceName(), ": package has no entry '", Name,
+                   "'; it has: ", Has.empty() ? "none" : Has,
+                   "; compile with --entry=", Name);
+}
+
+Status ModelImpl::checkTokens(const ModelCall &Call) const {
+  int64_t VocabSize = From.config().VocabSize;
+  for (int64_t I = 0; I < Call.Batch * Call.Seq; ++I) {
+    int64_t B = I / Call.Seq, T = I % Call.Seq;
+    if (Call.Ids[I] < 0 || Call.Ids[I] >= VocabSize)
+      return makeError("input_ids[", B, ", ", T, "]: expected a token in [0, ",
+                       VocabSize, "), got ", Call.Ids[I]);
+    if (Call.Labels && Call.Labels[I] != -100 &&
+        (Call.Labels[I] < 0 || Call.Labels[I] >= VocabSize))
+      return makeError("labels[", B, ", ", T,
+                       "]: expected -100 or a token in [0, ", VocabSize,
+                       "), got ", Call.Labels[I]);
+    if (Call.Mask && Call.Mask[I] != 0 && Call.Mask[I] != 1)
+      return makeError("attention_mask[", B, ", ", T,
+                       "]: expected 0 or 1, got ", Call.Mask[I]);
+  }
+  return {};
+}
+
+Status ModelImpl::checkCache(const ModelCall &Call) const {
+  const CacheImpl &Cache = *Call.Cache;
+  if (Cache.Owner != this)
+    return makeError("the cache belongs to another model");
+  if (Cache.Batch != Call.Batch)
+    return makeError("expected batch ", Cache.Batch, " as in the cache, got ",
+                     Call.Batch);
+  if (Call.Seq > Cache.Capacity - Cache.Length)
+    return makeError("the cache holds ", Cache.Length, " of ", Cache.Capacity,
+                     " tokens: ", Call.Seq,
+                     " more do not fit; create it with a larger capacity");
+  return {};
+}
+
+Status ModelImpl::checkCall(const ModelCall &Call) const {
+  if (Call.Batch < 1 || Call.Seq < 1)
+    return makeError("expected a batch and a sequence of at least 1, got ",
+                     Call.Batch, " and ", Call.Seq);
+  if (Call.Batch > From.maxBatch())
+    return makeError("batch ", Call.Batch, " exceeds the package's maximum ",
+                     From.maxBatch(), "; compile with --max-batch");
+  if (Call.Seq > From.maxSeqLen())
+    return makeError("sequence length ", Call.Seq,
+                     " exceeds the package's maximum ", From.maxSeqLen(),
+                     "; compile with --max-seq-len");
+  if (Call.Cache)
+    if (Status Checked = checkCache(Call); !Checked)
+      return Checked;
+  return checkTokens(Call);
+}
+
+void ModelImpl::fillInputs(Binding &Bound, const ModelCall &Call) {
+  size_t Tokens = size_t(Call.Batch * Call.Seq);
+  if (void *Ids = Bound.input("input_ids"))
+    std::memcpy(Ids, Call.Ids, Tokens * sizeof(int32_t));
+  if (void *Labels = Bound.input("labels")) {
+    if (Call.Labels)
+      std::memcpy(Labels, Call.Labels, Tokens * sizeof(int32_t));
+    else
+      std::fill_n(static_cast<int32_t *>(Labels), Tokens, -100);
+  }
+  if (void *Mask = Bound.input("attention_mask")) {
+    if (Call.Mask)
+      std::memcpy(Mask, Call.Mask, Tokens * sizeof(float));
+    else
+      std::fill_n(static_cast<float *>(Mask), Tokens, 1.0f);
+  }
+  auto *Cos = static_cast<float *>(Bound.input("rope_cos"));
+  auto *Sin = static_cast<float *>(Bound.input("rope_sin"));
+  if (Cos || Sin)
+    Rope.copy(From.config(), Bound.sizes().Past, Call.Seq, Cos, Sin);
+  if (auto *Seed = static_cast<int32_t *>(Bound.input("seed"))) {
+    Seed[0] = int32_t(uint32_t(Options.Seed ^ (Options.Seed >> 32)));
+    Seed[1] = int32_t(Step);
+  }
+  auto *Hyper = static_cast<float *>(Bound.input("hyperparameters"));
+  if (Hyper && Call.Settings) {
+    const Hyperparameters &S = *Call.Settings;
+    double Next = double(Step + 1);
+    const double Values[8] = {S.LearningRate,
+                              S.Beta1,
+                              S.Beta2,
+                              S.Eps,
+                              S.WeightDecay,
+                              S.MaxGradNorm,
+                              1 - std::pow(S.Beta1, Next),
+                              1 - std::pow(S.Beta2, Next)};
+    std::copy(std::begin(Values), std::end(Values), Hyper);
+  } else if (Hyper) {
+    std::fill_n(Hyper, 8, 0.0f);
+  }
+}
+
+/// Gradients and moments exist from the first entry on that uses them.
+Status ModelImpl::reserveTraining(const PackageEntry &Entry) {
+  const std::tuple<BufferKind, TensorArena *, const char *> Arenas[] = {
+      {BufferKind::Gradient, &Gradients, "gradients"},
+      {BufferKind::Moment1, &Moments1, "first moments"},
+      {BufferKind::Moment2, &Moments2, "second moments"}};
+  for (const auto &[Kind, Arena, Purpose] : Arenas) {
+    bool Needed = false;
+    for (const PackageBuffer &Buffer : Entry.Buffers)
+      Needed |= Buffer.Kind == Kind;
+    if (!Needed || !Arena->empty())
+      continue;
+    Result<TensorArena> Made = TensorArena::allocate(floatSizes(), Purpose);
+    if (!Made)
+      return Made.error();
+    *Arena = std::move(*Made);
+  }
+  return {};
+}
+
+Result<Binding *> ModelImpl::run(const ModelCall &Call) {
+  Result<const PackageEntry *> Entry = findEntry(Call.Entry);
+  if (!Entry)
+    return Entry.error();
+  if (Status Checked = checkCall(Call); !Checked)
+    return Checked.error();
+  if (Status Reserved = reserveTraining(**Entry); !Reserved)
+    return Reserved.error();
+
+  // An entry without a cache starts from zero states if it has any.
+  CacheImpl *Cache = Call.Cache;
+  std::unique_ptr<CacheImpl> Fresh;
+  bool UsesStates = std::any_of(
+      (*Entry)->Buffers.begin(), (*Entry)->Buffers.end(),
+      [](const PackageBuffer &B) { return B.Kind == BufferKind::State; });
+  if (!Cache && UsesStates) {
+    Result<std::unique_ptr<CacheImpl>> Made = makeCache(Call.Batch, Call.Seq);
+    if (!Made)
+      return Made.error();
+    Fresh = std::move(*Made);
+    Cache = Fresh.get();
+  }
+
+  Symbols Sizes{Call.Batch, Call.Seq, Cache ? Cache->Length : 0,
+                Cache ? Cache->Capacity : Call.Seq};
+  Result<Binding *> Bound = Code->bind(**Entry, Sizes);
+  if (!Bound)
+    return Bound.error();
+  fillInputs(**Bound, Call);
+  PersistentBuffers Persistent{&Parameters.pointers(), &Gradients.pointers(),
+                               &Moments1.pointers(), &Moments2.pointers(),
+                               Cache ? &Cache->States.pointers() : nullptr};
+  if (Status Ran = Code->run(**Bound, Persistent); !Ran)
+    return Ran.error();
+  if (Call.Cache)
+    Call.Cache->Length += Call.Seq;
+  return *Bound;
+}
+
+Status ModelImpl::runToLogits(const ModelCall &Call, bool LastTokenOnly,
+                              float *Logits) {
+  int64_t VocabSize = From.config().VocabSize;
+  bool EntryGivesAll = Call.Entry != "prefill";
+  Result<Binding *> Bound = run(Call);
+  if (!Bound)
+    return Bound.error();
+  const float *Output = floatOutput(**Bound, "logits");
+  if (EntryGivesAll && LastTokenOnly) {
+    for (int64_t B = 0; B < Call.Batch; ++B)
+      std::copy_n(Output + ((B + 1) * Call.Seq - 1) * VocabSize, VocabSize,
+                  Logits + B * VocabSize);
+    return {};
+  }
+  int64_t Rows = Call.Batch * (EntryGivesAll ? Call.Seq : 1);
+  std::copy_n(Output, Rows * VocabSize, Logits);
+  return {};
+}
+
+Result<double> ModelImpl::runToLoss(const ModelCall &Call) {
+  Result<Binding *> Bound = run(Call);
+  if (!Bound)
+    return Bound.error();
+  return double(*floatOutput(**Bound, "loss"));
+}
+
+Result<TrainResult> ModelImpl::runTraining(const ModelCall &Call) {
+  const Hyperparameters &S = *Call.Settings;
+  const std::tuple<const char *, double, bool> Checks[] = {
+      {"lr", S.LearningRate, S.LearningRate >= 0},
+      {"beta1", S.Beta1, S.Beta1 >= 0 && S.Beta1 < 1},
+      {"beta2", S.Beta2, S.Beta2 >= 0 && S.Beta2 < 1},
+      {"eps", S.Eps, S.Eps > 0},
+      {"weight_decay", S.WeightDecay, S.WeightDecay >= 0},
+      {"max_grad_norm", S.MaxGradNorm, S.MaxGradNorm > 0}};
+  for (const auto &[Name, Value, Valid] : Checks)
+    if (!Valid || !std::isfinite(Value))
+      return makeError(Name, ": out of range, got ", Value);
+  Result<Binding *> Bound = run(Call);
+  if (!Bound)
+    return Bound.error();
+  ++Step;
+  return TrainResult{*floatOutput(**Bound, "loss"),
+                     *floatOutput(**Bound, "grad_norm"), Step};
+}
+
+Result<std::unique_ptr<CacheImpl>> ModelImpl::makeCache(int64_t Batch,
+                                                        int64_t Capacity) {
+  if (Batch < 1 || Batch > From.maxBatch())
+    return makeError("batch ", Batch,
+                     " of a cache: expected 1 to the "
+                     "package's maximum ",
+                     From.maxBatch(), "; compile with --max-batch");
+  if (Capacity < 1 || Capacity > From.maxSeqLen())
+    return makeError("capacity ", Capacity,
+                     " of a cache: expected 1 to the "
+                     "package's maximum ",
+                     From.maxSeqLen(), "; compile with --max-seq-len");
+  auto Made = std::make_unique<CacheImpl>(From);
+  Made->Owner = this;
+  Made->Batch = Batch;
+  Made->Capacity = Capacity;
+  for (const PackageState &State : From.states()) {
+    Result<uint64_t> Bytes =
+        byteSize(State.Type, State.Shape, {Batch, 0, 0, Capacity});
+    if (!Bytes)
+      return makeError(From.sourceName(), ": state '", State.Name,
+                       "': ", Bytes.message());
+    Made->Sizes.push_back(*Bytes);
+  }
+  Result<TensorArena> States = TensorArena::allocate(
+      Made->Sizes, "a cache of batch " + std::to_string(Batch) +
+                       " and capacity " + std::to_string(Capacity));
+  if (!States)
+    return States.error();
+  Made->States = std::move(*States);
+  return Made;
+}

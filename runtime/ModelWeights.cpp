@@ -1,0 +1,334 @@
+//===- ModelWeights.cpp - Filling and storing parameters ------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/ModelImpl.h"
+
+#include "runtime/Random.h"
+#include "runtime/support/File.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace transxssm;
+
+namespace {
+
+/// Elements that one thread initialises at a time; a multiple of four, since
+/// four elements share one random counter.
+constexpr int64_t ChunkElements = 1 << 16;
+constexpr const char *EmbeddingName = "model.word_embed.weight";
+constexpr const char *HeadName = "lm_head.weight";
+
+std::string shapeText(const std::vector<int64_t> &Shape) {
+  std::string Text = "[";
+  for (size_t I = 0; I < Shape.size(); ++I)
+    Text += (I ? ", " : "") + std::to_string(Shape[I]);
+  return Text + "]";
+}
+
+} // namespace
+
+Result<std::unique_ptr<ModelImpl>>
+ModelImpl::create(const Package &From, const std::string &Weights,
+                  const ModelOptions &Options) {
+  if (Options.Device != "cpu")
+    return makeError("device '", Options.Device,
+                     "': expected cpu, the only device of this build");
+  std::unique_ptr<ModelImpl> Made(new ModelImpl(From, Options));
+  Result<std::unique_ptr<Executor>> Code = Executor::create(From, Made->Pool);
+  if (!Code)
+    return Code.error();
+  Made->Code = std::move(*Code);
+  if (Status Allocated = Made->allocateParameters(); !Allocated)
+    return Allocated.error();
+  if (Weights.empty())
+    Made->initialize();
+  else if (Status Loaded = Made->loadWeights(Weights); !Loaded)
+    return Loaded.error();
+  Made->warnOfGrowth();
+  return Made;
+}
+
+Status ModelImpl::allocateParameters() {
+  std::vector<uint64_t> Sizes;
+  for (const PackageParameter &Parameter : From.parameters()) {
+    ParameterIndex.emplace(Parameter.Name, Sizes.size());
+    Sizes.push_back(uint64_t(Parameter.NumElements) * sizeOf(Parameter.Type));
+  }
+  Result<TensorArena> Made = TensorArena::allocate(Sizes, "the parameters");
+  if (!Made)
+    return Made.error();
+  Parameters = std::move(*Made);
+  return {};
+}
+
+std::vector<uint64_t> ModelImpl::floatSizes() const {
+  std::vector<uint64_t> Sizes;
+  for (const PackageParameter &Parameter : From.parameters())
+    Sizes.push_back(uint64_t(Parameter.NumElements) * sizeof(float));
+  return Sizes;
+}
+
+/// Initial values of some elements. They depend on the seed, the parameter's
+/// place in the package and the element alone, not on the threads.
+void ModelImpl::initializeChunk(size_t Index, int64_t First, int64_t Count) {
+  const PackageParameter &Parameter = From.parameters()[Index];
+  std::vector<float> Values(size_t(Count), 0.0f);
+  switch (Parameter.Init) {
+  case Initializer::Normal:
+    fillNormal(Options.Seed, uint32_t(Index), First, Count,
+               From.config().InitializerRange, Values.data());
+    break;
+  case Initializer::Ones:
+    std::fill(Values.begin(), Values.end(), 1.0f);
+    break;
+  case Initializer::Zeros:
+    break;
+  case Initializer::SsdDecay:
+    fillUniform(Options.Seed, uint32_t(Index), First, Count, 1, 16,
+                Values.data());
+    for (float &Value : Values)
+      Value = -Value;
+    break;
+  }
+  // The embedding of the padding token starts at zero and stays there but for
+  // what a tied head adds.
+  std::optional<int64_t> Pad = From.config().PadTokenId;
+  if (Pad && Parameter.Name == EmbeddingName && Parameter.Shape.size() == 2 &&
+      *Pad < Parameter.Shape[0]) {
+    int64_t Width = Parameter.Shape[1];
+    int64_t Low = std::max(First, *Pad * Width);
+    int64_t High = std::min(First + Count, (*Pad + 1) * Width);
+    for (int64_t I = Low; I < High; ++I)
+      Values[size_t(I - First)] = 0;
+  }
+  uint8_t *Target = static_cast<uint8_t *>(Parameters.tensor(Index)) +
+                    uint64_t(First) * sizeOf(Parameter.Type);
+  (void)convertElements(DType::F32, Values.data(), Parameter.Type, Target,
+                        Count);
+}
+
+void ModelImpl::initialize() {
+  struct Chunk {
+    size_t Index;
+    int64_t First, Count;
+  };
+  struct Job {
+    ModelImpl *Self;
+    std::vector<Chunk> Chunks;
+  } Work{this, {}};
+  for (size_t I = 0; I < From.parameters().size(); ++I)
+    for (int64_t First = 0; First < From.parameters()[I].NumElements;
+         First += ChunkElements)
+      Work.Chunks.push_back(
+          {I, First,
+           std::min(ChunkElements, From.parameters()[I].NumElements - First)});
+  Pool.run(
+      int64_t(Work.Chunks.size()),
+      [](void *Context, unsigned, int64_t First, int64_t Last) {
+        Job &Shared = *static_cast<Job *>(Context);
+        for (int64_t I = First; I < Last; ++I) {
+          const Chunk &Part = Shared.Chunks[size_t(I)];
+          Shared.Self->initializeChunk(Part.Index, Part.First, Part.Count);
+        }
+      },
+      &Work);
+}
+
+/// A checkpoint of a tied model may repeat the embedding as its head.
+Status ModelImpl::checkExtraTensor(const SafeTensors &File,
+                                   const SafeTensor &Extra) const {
+  const SafeTensor *Embedding = File.find(EmbeddingName);
+  if (Extra.Name == HeadName && From.config().TieWordEmbeddings && Embedding) {
+    if (Embedding->Type == Extra.Type && Embedding->Bytes == Extra.Bytes &&
+        std::memcmp(Embedding->Data, Extra.Data, Extra.Bytes) == 0)
+      return {};
+    return makeError(Extra.File, ": tensor '", HeadName,
+                     "': expected it to equal ", EmbeddingName,
+                     " since tie_word_embeddings is true");
+  }
+  return makeError(Extra.File, ": tensor '", Extra.Name,
+                   "': the model has no such parameter");
+}
+
+Status ModelImpl::loadWeights(const std::string &Path) {
+  Result<SafeTensors> File = SafeTensors::open(Path);
+  if (!File)
+    return File.error();
+  for (const auto &[Name, Tensor] : File->tensors())
+    if (!ParameterIndex.count(Name))
+      if (Status Checked = checkExtraTensor(*File, Tensor); !Checked)
+        return Checked;
+  for (size_t I = 0; I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    const SafeTensor *Tensor = File->find(Parameter.Name);
+    if (!Tensor)
+      return makeError(Path, ": tensor '", Parameter.Name, "': expected shape ",
+                       shapeText(Parameter.Shape), ", got no such tensor");
+    if (Tensor->Shape != Parameter.Shape)
+      return makeError(Tensor->File, ": tensor '", Parameter.Name,
+                       "': expected shape ", shapeText(Parameter.Shape),
+                       ", got ", shapeText(Tensor->Shape));
+    Status Converted =
+        convertElements(Tensor->Type, Tensor->Data, Parameter.Type,
+                        Parameters.tensor(I), Parameter.NumElements);
+    if (!Converted)
+      return makeError(Tensor->File, ": tensor '", Parameter.Name,
+                       "': ", Converted.message());
+  }
+  return {};
+}
+
+/// A decay A >= 0 makes the state grow by exp(dt * A) a token. With
+/// dt = softplus(0) = ln 2 and float32 overflowing at exp(88.7), that is
+/// 88.7 / (A ln 2) tokens.
+void ModelImpl::warnOfGrowth() const {
+  if (!Options.Warn)
+    return;
+  for (size_t I = 0; I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    if (Parameter.Init != Initializer::SsdDecay)
+      continue;
+    std::vector<float> Values(size_t(Parameter.NumElements));
+    (void)convertElements(Parameter.Type, Parameters.tensor(I), DType::F32,
+                          Values.data(), Parameter.NumElements);
+    float Largest = *std::max_element(Values.begin(), Values.end());
+    if (!(Largest >= 0))
+      continue;
+    std::string Tokens = "never decays";
+    if (Largest > 0)
+      Tokens = makeError("overflows float32 after about ",
+                         int64_t(88.7 / (double(Largest) * std::log(2.0))),
+                         " tokens")
+                   .Message;
+    Options.Warn(makeError("parameter '", Parameter.Name,
+                           "': expected negative values, got ", Largest,
+                           ": its state ", Tokens)
+                     .Message);
+  }
+}
+
+Result<size_t> ModelImpl::parameterIndex(const std::string &Name) const {
+  auto Found = ParameterIndex.find(Name);
+  if (Found == ParameterIndex.end())
+    return makeError("the model has no parameter '", Name, "'");
+  return Found->second;
+}
+
+TensorView ModelImpl::view(size_t Index, const TensorArena &Arena,
+                           DType Type) const {
+  const PackageParameter &Parameter = From.parameters()[Index];
+  return {Parameter.Name, Type, Parameter.Shape, Arena.tensor(Index)};
+}
+
+Result<TensorView> ModelImpl::gradientView(const std::string &Name) {
+  Result<size_t> Index = parameterIndex(Name);
+  if (!Index)
+    return Index.error();
+  if (Gradients.empty())
+    return makeError("no gradient of '", Name,
+                     "' yet: neither gradients nor train has run");
+  return view(*Index, Gradients, DType::F32);
+}
+
+/// Moments are zero before the first step, so asking early is no error.
+Result<TensorView> ModelImpl::momentView(const std::string &Name, int Which) {
+  Result<size_t> Index = parameterIndex(Name);
+  if (!Index)
+    return Index.error();
+  if (Which != 1 && Which != 2)
+    return makeError("expected moment 1 or 2, got ", Which);
+  TensorArena &Arena = Which == 1 ? Moments1 : Moments2;
+  if (Arena.empty()) {
+    Result<TensorArena> Made = TensorArena::allocate(
+        floatSizes(), Which == 1 ? "first moments" : "second moments");
+    if (!Made)
+      return Made.error();
+    Arena = std::move(*Made);
+  }
+  return view(*Index, Arena, DType::F32);
+}
+
+Status ModelImpl::setParameter(const std::string &Name, const float *Values,
+                               int64_t Count) {
+  Result<size_t> Index = parameterIndex(Name);
+  if (!Index)
+    return Index.error();
+  const PackageParameter &Parameter = From.parameters()[*Index];
+  if (Count != Parameter.NumElements)
+    return makeError("parameter '", Name, "': expected ", Parameter.NumElements,
+                     " values, got ", Count);
+  return convertElements(DType::F32, Values, Parameter.Type,
+                         Parameters.tensor(*Index), Count);
+}
+
+Status ModelImpl::save(const std::string &Directory) const {
+  if (Status Made = makeDirectories(Directory); !Made)
+    return Made;
+  std::vector<TensorToWrite> Tensors;
+  for (size_t I = 0; I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    Tensors.push_back({Parameter.Name, Parameter.Type, Parameter.Shape,
+                       Parameters.tensor(I)});
+  }
+  if (Status Written = writeSafeTensors(Directory + "/model.safetensors",
+                                        Tensors, {{"format", "pt"}});
+      !Written)
+    return Written;
+  const std::string &Config = From.configText();
+  return writeFileAtomically(Directory + "/config.json",
+                             {{Config.data(), Config.size()}});
+}
+
+Status ModelImpl::saveOptimizer(const std::string &Path) {
+  std::vector<TensorToWrite> Tensors;
+  for (int Which : {1, 2})
+    for (const PackageParameter &Parameter : From.parameters()) {
+      Result<TensorView> Moment = momentView(Parameter.Name, Which);
+      if (!Moment)
+        return Moment.error();
+      Tensors.push_back(
+          {"moment" + std::to_string(Which) + "." + Parameter.Name, DType::F32,
+           Parameter.Shape, Moment->Data});
+    }
+  return writeSafeTensors(Path, Tensors, {{"step", std::to_string(Step)}});
+}
+
+Status ModelImpl::loadOptimizer(const std::string &Path) {
+  Result<SafeTensors> File = SafeTensors::open(Path);
+  if (!File)
+    return File.error();
+  auto StepText = File->metadata().find("step");
+  char *End = nullptr;
+  long long Count = StepText == File->metadata().end()
+                        ? -1
+                        : std::strtoll(StepText->second.c_str(), &End, 10);
+  if (Count < 0 || *End != 0)
+    return makeError(Path, ": metadata 'step': expected a count of steps");
+  // All tensors are checked before the first is taken over.
+  for (bool Apply : {false, true})
+    for (int Which : {1, 2})
+      for (const PackageParameter &Parameter : From.parameters()) {
+        std::string Name =
+            "moment" + std::to_string(Which) + "." + Parameter.Name;
+        const SafeTensor *Tensor = File->find(Name);
+        if (!Tensor || Tensor->Shape != Parameter.Shape ||
+            Tensor->Type != DType::F32)
+          return makeError(Path, ": tensor '", Name, "': expected f32 ",
+                           shapeText(Parameter.Shape), ", got ",
+                           Tensor ? shapeText(Tensor->Shape) : "nothing");
+        Result<TensorView> Moment = momentView(Parameter.Name, Which);
+        if (!Moment)
+          return Moment.error();
+        if (Apply)
+          std::memcpy(Moment->Data, Tensor->Data, Tensor->Bytes);
+      }
+  Step = Count;
+  return {};
+}
