@@ -11,6 +11,32 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TxsAutodiff : Pass<"txs-autodiff", "::mlir::ModuleOp"> {
+  let summary = "append the gradients of the loss";
+  let description = [{
+    In every function marked `txs.differentiate`, appends the operations that
+    compute the gradient of the result "loss" for every parameter of the module,
+    and a `txs.store_gradient` for each, in the order of the parameters. A
+    parameter that the loss does not depend on gets zeros.
+
+    A block marked `recompute` is computed again, behind a
+    `txs.recompute_barrier`, where its gradients need it. Gradients that meet are
+    added in the order of the sweep. Blocks are inlined on the way.
+  }];
+  let dependentDialects = ["::transxssm::txs::TxsDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def TxsAddOptimizer : Pass<"txs-add-optimizer", "::mlir::ModuleOp"> {
+  let summary = "append the optimizer step";
+  let description = [{
+    In every function marked `txs.optimize`, after `txs-autodiff`: appends the
+    global norm of all gradients, which becomes the result "grad_norm", and a
+    `txs.adamw` for every parameter, with the input "hyperparameters".
+  }];
+  let dependentDialects = ["::transxssm::txs::TxsDialect"];
+}
+
 def TxsMarkRecompute : Pass<"txs-mark-recompute", "::mlir::ModuleOp"> {
   let summary = "choose the blocks whose activations are recomputed";
   let description = [{

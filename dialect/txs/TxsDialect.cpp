@@ -16,6 +16,7 @@ using namespace transxssm::txs;
 
 #include "dialect/txs/TxsDialect.cpp.inc"
 #include "dialect/txs/TxsEnums.cpp.inc"
+#include "dialect/txs/TxsInterfaces.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "dialect/txs/TxsOps.cpp.inc"
@@ -25,10 +26,6 @@ void TxsDialect::initialize() {
 #define GET_OP_LIST
 #include "dialect/txs/TxsOps.cpp.inc"
       >();
-}
-
-OpFoldResult DropoutOp::fold(FoldAdaptor) {
-  return getProbability().isZero() ? getInput() : OpFoldResult();
 }
 
 int64_t LinearOp::getLeadingRank() {

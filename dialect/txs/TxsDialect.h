@@ -25,6 +25,8 @@
 #include "dialect/txs/TxsDialect.h.inc"
 #include "dialect/txs/TxsEnums.h.inc"
 
+#include "dialect/txs/TxsInterfaces.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialect/txs/TxsOps.h.inc"
 

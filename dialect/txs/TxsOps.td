@@ -10,14 +10,15 @@
 #define TRANSXSSM_DIALECT_TXS_TXSOPS_TD
 
 include "dialect/txs/TxsDialect.td"
+include "dialect/txs/TxsInterfaces.td"
 include "mlir/IR/BuiltinTypes.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Txs_Float : TensorOf<[F32, BF16, F16, F64]>;
-def Txs_Ids : TensorOf<[I32]>;
+def Txs_Float : RankedTensorOf<[F32, BF16, F16, F64]>;
+def Txs_Ids : RankedTensorOf<[I32]>;
 
 def Txs_Silu : I32EnumAttrCase<"Silu", 0, "silu">;
 def Txs_Gelu : I32EnumAttrCase<"Gelu", 1, "gelu">;
@@ -60,6 +61,7 @@ def Txs_ParameterOp : Txs_Op<"parameter", [Symbol]> {
   let assemblyFormat = [{
     $sym_name `:` $type `initializer` $initializer (`no_decay` $no_decay^)? attr-dict
   }];
+  let hasVerifier = 1;
 }
 
 def Txs_ReadOp : Txs_Op<"read", [
@@ -99,7 +101,7 @@ def Txs_BlockOp : Txs_Op<"block", [
     ```mlir
     %x1 = txs.block ssd 0 {
       %w = txs.read @model.layers.0.pre_sequence_layernorm.weight : tensor<64xf32>
-      %h = txs.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x64xf32>
+      %h = txs.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x64xf32>, tensor<64xf32>
       txs.yield %h : tensor<?x?x64xf32>
     } : tensor<?x?x64xf32>
     ```
@@ -127,7 +129,7 @@ def Txs_YieldOp : Txs_Op<"yield", [
 // Tokens in
 //===----------------------------------------------------------------------===//
 
-def Txs_EmbeddingOp : Txs_Op<"embedding", [Pure]> {
+def Txs_EmbeddingOp : Txs_Op<"embedding", [Txs_Differentiable, Pure]> {
   let summary = "looks up the rows of the embedding";
   let description = [{
     `result[b, t, :] = weight[ids[b, t], :]`. The row `pad_token`, if given, gets
@@ -156,7 +158,7 @@ def Txs_EmbeddingOp : Txs_Op<"embedding", [Pure]> {
 // Dense and elementwise layers
 //===----------------------------------------------------------------------===//
 
-def Txs_RmsNormOp : Txs_Op<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_RmsNormOp : Txs_Op<"rms_norm", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "root-mean-square normalisation with a learned scale";
   let description = [{
     `result = weight * input / sqrt(mean(input^2) + eps)` over the last dimension
@@ -177,7 +179,7 @@ def Txs_RmsNormOp : Txs_Op<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>
   let hasVerifier = 1;
 }
 
-def Txs_LinearOp : Txs_Op<"linear", [Pure]> {
+def Txs_LinearOp : Txs_Op<"linear", [Txs_Differentiable, Pure]> {
   let summary = "a projection: input times transposed weight, plus bias";
   let description = [{
     `result[b, t, o] = sum_i input[b, t, i] weight[o, i] + bias[o]`. The
@@ -213,7 +215,7 @@ def Txs_LinearOp : Txs_Op<"linear", [Pure]> {
   }];
 }
 
-def Txs_ActivationOp : Txs_Op<"activation", [Pure, SameOperandsAndResultType]> {
+def Txs_ActivationOp : Txs_Op<"activation", [Txs_Differentiable, Pure, SameOperandsAndResultType]> {
   let summary = "an elementwise nonlinearity";
   let description = [{
     silu `x / (1 + exp(-x))`, gelu `x/2 (1 + erf(x / sqrt 2))`, relu `max(x, 0)`,
@@ -229,7 +231,7 @@ def Txs_ActivationOp : Txs_Op<"activation", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$kind $input attr-dict `:` type($input)";
 }
 
-def Txs_MulOp : Txs_Op<"mul", [Pure, Commutative, SameOperandsAndResultType]> {
+def Txs_MulOp : Txs_Op<"mul", [Txs_Differentiable, Pure, Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise product";
   let description = [{
     Example:
@@ -242,7 +244,7 @@ def Txs_MulOp : Txs_Op<"mul", [Pure, Commutative, SameOperandsAndResultType]> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
 }
 
-def Txs_AddOp : Txs_Op<"add", [Pure, Commutative, SameOperandsAndResultType]> {
+def Txs_AddOp : Txs_Op<"add", [Txs_Differentiable, Pure, Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise sum";
   let description = [{
     Autodiff makes it where a value is used more than once.
@@ -255,9 +257,10 @@ def Txs_AddOp : Txs_Op<"add", [Pure, Commutative, SameOperandsAndResultType]> {
   let arguments = (ins Txs_Float:$lhs, Txs_Float:$rhs);
   let results = (outs Txs_Float:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
+  let hasFolder = 1;
 }
 
-def Txs_ScaleOp : Txs_Op<"scale", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_ScaleOp : Txs_Op<"scale", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "multiplies every channel by its own factor";
   let description = [{
     `result[..., d] = weight[d] input[..., d]`.
@@ -277,7 +280,7 @@ def Txs_ScaleOp : Txs_Op<"scale", [Pure, AllTypesMatch<["input", "result"]>]> {
 }
 
 def Txs_ResidualOp : Txs_Op<"residual", [
-    Pure, AllTypesMatch<["input", "update", "result"]>]> {
+    Txs_Differentiable, Pure, AllTypesMatch<["input", "update", "result"]>]> {
   let summary = "the scaled residual connection";
   let description = [{
     `result = weight * input + update` with a learned vector `weight`.
@@ -296,10 +299,10 @@ def Txs_ResidualOp : Txs_Op<"residual", [
   let hasVerifier = 1;
 }
 
-def Txs_MaskOp : Txs_Op<"mask", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_MaskOp : Txs_Op<"mask", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "multiplies every token by its mask";
   let description = [{
-    `result[b, t, ...] = mask[b, t] input[b, t, ...]`. The input of a state-space
+    `result[b, t, ...] = mask[b, t] input[b, t, ...]`, mask 0 or 1. The input of a state-space
     mixer is masked, so that the state still decays through a padded position.
 
     Constraints:
@@ -314,9 +317,10 @@ def Txs_MaskOp : Txs_Op<"mask", [Pure, AllTypesMatch<["input", "result"]>]> {
   let results = (outs Txs_Float:$result);
   let assemblyFormat = "$input `,` $mask attr-dict `:` type($input) `,` type($mask)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
-def Txs_DropoutOp : Txs_Op<"dropout", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_DropoutOp : Txs_Op<"dropout", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "zeroes elements at random and rescales the rest";
   let description = [{
     `result[i] = keep(i) input[i] / (1 - probability)` where `keep` depends only
@@ -349,7 +353,7 @@ def Txs_DropoutOp : Txs_Op<"dropout", [Pure, AllTypesMatch<["input", "result"]>]
 //===----------------------------------------------------------------------===//
 
 def Txs_RopeOp : Txs_Op<"rope", [
-    Pure, AllTypesMatch<["input", "result"]>, AllTypesMatch<["cos", "sin"]>]> {
+    Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>, AllTypesMatch<["cos", "sin"]>]> {
   let summary = "rotary position embedding in half-split form";
   let description = [{
     With the two halves `u1, u2` of a head: `[u1 cos - u2 sin, u2 cos + u1 sin]`
@@ -378,7 +382,7 @@ def Txs_RopeOp : Txs_Op<"rope", [
 // Mixers
 //===----------------------------------------------------------------------===//
 
-def Txs_SsmScanOp : Txs_Op<"ssm_scan", [Pure]> {
+def Txs_SsmScanOp : Txs_Op<"ssm_scan", [Txs_Differentiable, Pure]> {
   let summary = "the state-space recurrence of SSD (Mamba-2)";
   let description = [{
     Per batch and head, with state S [P, N] and scalar decay A:
@@ -414,9 +418,10 @@ def Txs_SsmScanOp : Txs_Op<"ssm_scan", [Pure]> {
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
-def Txs_AttentionOp : Txs_Op<"attention", [Pure, AttrSizedOperandSegments]> {
+def Txs_AttentionOp : Txs_Op<"attention", [Txs_Differentiable, Pure, AttrSizedOperandSegments]> {
   let summary = "causal softmax attention with grouped keys and values";
   let description = [{
     Query t of this call is at position past + t and sees the keys s <= past + t
@@ -459,7 +464,7 @@ def Txs_AttentionOp : Txs_Op<"attention", [Pure, AttrSizedOperandSegments]> {
 }
 
 def Txs_CacheAppendOp : Txs_Op<"cache_append", [
-    Pure, AllTypesMatch<["cache", "result"]>]> {
+    Txs_Differentiable, Pure, AllTypesMatch<["cache", "result"]>]> {
   let summary = "the cache with this call's tokens written after its past";
   let description = [{
     `result[b, past + t, ...] = tokens[b, t, ...]`, everything else as in `cache`
@@ -486,7 +491,7 @@ def Txs_CacheAppendOp : Txs_Op<"cache_append", [
 // Outputs and losses
 //===----------------------------------------------------------------------===//
 
-def Txs_LastTokenOp : Txs_Op<"last_token", [Pure]> {
+def Txs_LastTokenOp : Txs_Op<"last_token", [Txs_Differentiable, Pure]> {
   let summary = "the hidden state of each sequence's last token";
   let description = [{
     `result[b, :] = input[b, l_b, :]` where l_b is T - 1 or, with `mask` [B, T],
@@ -509,7 +514,7 @@ def Txs_LastTokenOp : Txs_Op<"last_token", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Txs_LinearCrossEntropyOp : Txs_Op<"linear_cross_entropy", [Pure]> {
+def Txs_LinearCrossEntropyOp : Txs_Op<"linear_cross_entropy", [Txs_Differentiable, Pure]> {
   let summary = "mean cross entropy of a projection, logits never stored";
   let description = [{
     With `z = hidden weight^T` [B, T, V], the mean over the labels that count of
@@ -550,7 +555,7 @@ def Txs_LinearCrossEntropyOp : Txs_Op<"linear_cross_entropy", [Pure]> {
 //===----------------------------------------------------------------------===//
 
 def Txs_RecomputeBarrierOp : Txs_Op<"recompute_barrier", [
-    TypesMatchWith<"results have the operands' types", "inputs", "results",
+    Txs_Differentiable, TypesMatchWith<"results have the operands' types", "inputs", "results",
                    "$_self">]> {
   let summary = "an identity that keeps recomputation where it is";
   let description = [{
@@ -571,7 +576,7 @@ def Txs_RecomputeBarrierOp : Txs_Op<"recompute_barrier", [
   }]>];
 }
 
-def Txs_ZerosOp : Txs_Op<"zeros", [Pure, SameOperandsAndResultType]> {
+def Txs_ZerosOp : Txs_Op<"zeros", [Txs_Differentiable, Pure, SameOperandsAndResultType]> {
   let summary = "zeros of the shape of another value";
   let description = [{
     The gradient of a value that the loss does not depend on. Folds away where
@@ -760,6 +765,7 @@ def Txs_SsmScanGradOp : Txs_Op<"ssm_scan_grad", [Pure, AttrSizedOperandSegments]
     attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Txs_AttentionGradOp : Txs_Op<"attention_grad", [Pure, AttrSizedOperandSegments]> {

@@ -11,6 +11,8 @@
 using namespace mlir;
 using namespace transxssm::txs;
 
+LogicalResult ParameterOp::verify() { return success(); }
+
 LogicalResult BlockOp::verify() { return success(); }
 
 LogicalResult EmbeddingOp::verify() { return success(); }
