@@ -96,6 +96,7 @@ def Txs_BlockOp : Txs_Op<"block", [
 
     Constraints:
     - (block_c1) the results have the types of the yielded values.
+    - (block_c2) the region has no arguments.
 
     Example:
     ```mlir
@@ -302,8 +303,9 @@ def Txs_ResidualOp : Txs_Op<"residual", [
 def Txs_MaskOp : Txs_Op<"mask", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "multiplies every token by its mask";
   let description = [{
-    `result[b, t, ...] = mask[b, t] input[b, t, ...]`, mask 0 or 1. The input of a state-space
-    mixer is masked, so that the state still decays through a padded position.
+    `result[b, t, ...] = mask[b, t] input[b, t, ...]`, mask 0 or 1. The
+    input of a state-space mixer is masked, so that the state still decays through
+    a padded position.
 
     Constraints:
     - (mask_c1) mask is [B, T].
@@ -333,11 +335,12 @@ def Txs_DropoutOp : Txs_Op<"dropout", [Txs_Differentiable, Pure, AllTypesMatch<[
 
     Constraints:
     - (dropout_c1) probability is in [0, 1).
+    - (dropout_c2) seed is [2].
 
     Example:
     ```mlir
     %y = txs.dropout %x, %seed {probability = 0.1 : f64, site = 3 : i64}
-       : tensor<?x?x1024xf32>
+       : tensor<?x?x1024xf32>, tensor<2xi32>
     ```
   }];
   let arguments = (ins Txs_Float:$input, Txs_Ids:$seed, F64Attr:$probability,
@@ -441,7 +444,7 @@ def Txs_AttentionOp : Txs_Op<"attention", [Txs_Differentiable, Pure, AttrSizedOp
       [B, S, G, P] with H a multiple of G.
     - (attention_c2) key_mask, if any, is [B, S].
     - (attention_c3) log_sum_exp is [B, T, H].
-    - (attention_c4) dropout is in [0, 1) and needs seed.
+    - (attention_c4) dropout is in [0, 1) and, unless 0, needs a seed [2].
 
     Example:
     ```mlir
@@ -471,7 +474,8 @@ def Txs_CacheAppendOp : Txs_Op<"cache_append", [
     [B, S, ...]. The plan does it in place.
 
     Constraints:
-    - (cache_append_c1) cache and tokens have equal rank and trailing dimensions.
+    - (cache_append_c1) cache and tokens are equal in all but the second
+      dimension.
 
     Example:
     ```mlir
