@@ -1,0 +1,244 @@
+//===- Bench.cpp - transxssm-run bench ------------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "Commands.h"
+#include "Progress.h"
+#include "runtime/Random.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <optional>
+
+using namespace transxssm;
+using namespace transxssm::run;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// Times of one benchmark, each for `Tokens` tokens.
+struct Timing {
+  std::string Name;
+  int64_t Tokens = 0;
+  std::vector<double> Seconds; ///< sorted
+
+  double quantile(double Q) const {
+    double At = Q * double(Seconds.size() - 1);
+    size_t Low = size_t(At);
+    size_t High = std::min(Low + 1, Seconds.size() - 1);
+    return Seconds[Low] + (At - double(Low)) * (Seconds[High] - Seconds[Low]);
+  }
+  double rate(double Q) const { return double(Tokens) / quantile(Q); }
+};
+
+class Bench {
+public:
+  Bench(const BenchOptions &O, Model &Of) : O(O), Of(Of) {
+    Ids.resize(size_t(O.Batch * O.SeqLen));
+    uint64_t Vocab = uint64_t(Of.config().VocabSize);
+    for (size_t I = 0; I < Ids.size(); ++I)
+      Ids[I] = int32_t(
+          philox({uint32_t(I), 0, 0, 0x6265}, uint64_t(O.Seed))[0] % Vocab);
+  }
+
+  Status run();
+  void print() const;
+
+private:
+  bool wants(const char *Entry) const;
+  Status forward();
+  Status train();
+  Status prefill();
+  Status decode();
+  Status measure(const char *Name, int64_t Tokens,
+                 const std::function<Status()> &Before,
+                 const std::function<Status()> &Once);
+
+  const BenchOptions &O;
+  Model &Of;
+  std::vector<int32_t> Ids;
+  std::vector<Timing> Timings;
+};
+
+bool Bench::wants(const char *Entry) const {
+  return O.Entries.empty() ? Of.package().findEntry(Entry) != nullptr
+                           : std::count(O.Entries.begin(), O.Entries.end(),
+                                        std::string(Entry)) > 0;
+}
+
+Status Bench::measure(const char *Name, int64_t Tokens,
+                      const std::function<Status()> &Before,
+                      const std::function<Status()> &Once) {
+  Timing Times{Name, Tokens, {}};
+  Progress Bar(std::string("bench ") + Name, O.Iterations);
+  for (int64_t I = -O.Warmup; I < O.Iterations && !wasInterrupted(); ++I) {
+    if (Status Ready = Before(); !Ready)
+      return Ready;
+    Clock::time_point Began = Clock::now();
+    if (Status Ran = Once(); !Ran)
+      return Ran;
+    double Seconds = secondsSince(Began);
+    if (I < 0)
+      continue;
+    Times.Seconds.push_back(Seconds);
+    Bar.update(I + 1, countText(double(Tokens) / Seconds) + " tok/s");
+  }
+  Bar.clear();
+  std::sort(Times.Seconds.begin(), Times.Seconds.end());
+  if (!wasInterrupted())
+    Timings.push_back(std::move(Times));
+  return {};
+}
+
+Status Bench::forward() {
+  std::vector<float> Logits(Ids.size() * size_t(Of.config().VocabSize));
+  return measure(
+      "forward", O.Batch * O.SeqLen, [] { return Status(); },
+      [&] {
+        return Of.forward(Ids.data(), O.Batch, O.SeqLen, nullptr,
+                          Logits.data());
+      });
+}
+
+Status Bench::train() {
+  Hyperparameters Settings;
+  Settings.LearningRate = 1e-4;
+  return measure(
+      "train", O.Batch * O.SeqLen, [] { return Status(); },
+      [&]() -> Status {
+        Result<TrainResult> Done = Of.trainStep(Ids.data(), Ids.data(), O.Batch,
+                                                O.SeqLen, nullptr, Settings);
+        return Done ? Status() : Status(Done.error());
+      });
+}
+
+Status Bench::prefill() {
+  Result<Cache> Past = Of.newCache(O.Batch, O.SeqLen);
+  if (!Past)
+    return Past.error();
+  std::vector<float> Logits(size_t(O.Batch * Of.config().VocabSize));
+  return measure(
+      "prefill", O.Batch * O.SeqLen,
+      [&] {
+        Past->reset();
+        return Status();
+      },
+      [&] {
+        return Of.prefill(Ids.data(), O.Batch, O.SeqLen, nullptr, *Past,
+                          Logits.data());
+      });
+}
+
+Status Bench::decode() {
+  Result<Cache> Start = Of.newCache(O.Batch, O.Past + 1);
+  if (!Start)
+    return Start.error();
+  std::vector<float> Logits(size_t(O.Batch * Of.config().VocabSize));
+  std::vector<int32_t> Prompt(size_t(O.Batch * O.Past));
+  for (size_t I = 0; I < Prompt.size(); ++I)
+    Prompt[I] = Ids[I % Ids.size()];
+  if (O.Past > 0)
+    if (Status Ran = Of.prefill(Prompt.data(), O.Batch, O.Past, nullptr, *Start,
+                                Logits.data());
+        !Ran)
+      return Ran;
+  // Each step continues a copy of the same past, so that all cost the same.
+  std::optional<Cache> Past;
+  return measure(
+      "decode", O.Batch,
+      [&]() -> Status {
+        Result<Cache> Copy = Start->clone();
+        if (!Copy)
+          return Copy.error();
+        Past.emplace(std::move(*Copy));
+        return {};
+      },
+      [&] { return Of.decode(Ids.data(), O.Batch, 1, *Past, Logits.data()); });
+}
+
+Status Bench::run() {
+  struct {
+    const char *Name;
+    Status (Bench::*Run)();
+  } const All[] = {{"forward", &Bench::forward},
+                   {"train", &Bench::train},
+                   {"prefill", &Bench::prefill},
+                   {"decode", &Bench::decode}};
+  for (const auto &Entry : All) {
+    if (!wants(Entry.Name) || wasInterrupted())
+      continue;
+    if (Status Ran = (this->*Entry.Run)(); !Ran)
+      return Ran;
+  }
+  if (Timings.empty() && !wasInterrupted())
+    return makeError(O.Common.Package, ": no entry to measure");
+  return {};
+}
+
+void Bench::print() const {
+  if (O.Json) {
+    Json Out = {{"package", O.Common.Package},
+                {"threads", Of.numThreads()},
+                {"batch", O.Batch},
+                {"seq_len", O.SeqLen},
+                {"past", O.Past},
+                {"iterations", O.Iterations}};
+    Out["results"] = Json::array();
+    for (const Timing &T : Timings)
+      Out["results"].push_back({{"name", T.Name},
+                                {"tokens_per_call", T.Tokens},
+                                {"tokens_per_second", T.rate(0.5)},
+                                {"seconds_median", T.quantile(0.5)},
+                                {"seconds_p10", T.quantile(0.1)},
+                                {"seconds_p90", T.quantile(0.9)}});
+    std::printf("%s\n", Out.dump(2).c_str());
+    return;
+  }
+  std::printf("%s: batch %lld, seq %lld, decode after %lld, %u threads, %lld "
+              "calls each\n",
+              O.Common.Package.c_str(), (long long)O.Batch, (long long)O.SeqLen,
+              (long long)O.Past, Of.numThreads(), (long long)O.Iterations);
+  std::printf("%-8s %12s %26s %12s\n", "entry", "tokens/s", "(10 % .. 90 %)",
+              "ms/call");
+  for (const Timing &T : Timings) {
+    std::string Spread =
+        "(" + countText(T.rate(0.9)) + " .. " + countText(T.rate(0.1)) + ")";
+    std::printf("%-8s %12s %26s %12.3f\n", T.Name.c_str(),
+                countText(T.rate(0.5)).c_str(), Spread.c_str(),
+                T.quantile(0.5) * 1e3);
+  }
+}
+
+} // namespace
+
+Result<int> run::runBench(const BenchOptions &Given) {
+  BenchOptions O = Given;
+  Result<Package> From = Package::load(O.Common.Package);
+  if (!From)
+    return From.error();
+  if (Status Resolved = resolveSizes(*From, O.Batch, O.SeqLen); !Resolved)
+    return Resolved.error();
+  if (O.Past < 0)
+    O.Past = O.SeqLen - 1;
+  if (O.Past + 1 > From->maxSeqLen())
+    return makeError("--past: a step after ", O.Past, " tokens needs ",
+                     O.Past + 1, ", the package's maximum is ",
+                     From->maxSeqLen());
+  Result<Model> Of = openModel(O.Common, "", uint64_t(O.Seed));
+  if (!Of)
+    return Of.error();
+  Bench All(O, *Of);
+  if (Status Ran = All.run(); !Ran)
+    return Ran.error();
+  if (wasInterrupted())
+    return Interrupted;
+  All.print();
+  return Success;
+}

@@ -1,0 +1,191 @@
+//===- Checkpoint.cpp - Directories that a training run resumes from ------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "Checkpoint.h"
+
+#include "runtime/support/File.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace transxssm;
+using namespace transxssm::run;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// Calls Visit(option, JSON key, field) for each setting that a resumed run
+/// must share with the run that wrote the checkpoint.
+template <typename Options, typename Visitor>
+void visitSettings(Options &O, Visitor Visit) {
+  Visit("--data", "data", O.Data.Files);
+  Visit("--format", "format", O.Data.Format);
+  Visit("--val-data", "val_data", O.ValidationFiles);
+  Visit("--val-fraction", "val_fraction", O.ValidationFraction);
+  Visit("--steps", "steps", O.Steps);
+  Visit("--batch", "batch", O.Batch);
+  Visit("--seq-len", "seq_len", O.SeqLen);
+  Visit("--lr", "lr", O.LearningRate);
+  Visit("--min-lr", "min_lr", O.MinLearningRate);
+  Visit("--warmup", "warmup", O.Warmup);
+  Visit("--beta1", "beta1", O.Beta1);
+  Visit("--beta2", "beta2", O.Beta2);
+  Visit("--eps", "eps", O.Eps);
+  Visit("--weight-decay", "weight_decay", O.WeightDecay);
+  Visit("--max-grad-norm", "max_grad_norm", O.MaxGradNorm);
+  Visit("--seed", "seed", O.Seed);
+  Visit("--save-every", "save_every", O.SaveEvery);
+  Visit("--eval-every", "eval_every", O.EvalEvery);
+  Visit("--eval-tokens", "eval_tokens", O.EvalTokens);
+  Visit("--keep", "keep", O.Keep);
+}
+
+void syncPath(const std::string &Path) {
+  int File = ::open(Path.c_str(), O_RDONLY);
+  if (File < 0)
+    return;
+  (void)::fsync(File);
+  ::close(File);
+}
+
+Status writeTrainer(const std::string &Path, const TrainOptions &Options,
+                    const TrainerState &State) {
+  Json Text;
+  Text["format"] = 1;
+  Text["step"] = State.Step;
+  Text["seconds"] = State.Seconds;
+  Text["data_fingerprint"] = State.DataFingerprint;
+  Text["package"] = Options.Common.Package;
+  visitSettings(Options, [&](const char *, const char *Key, const auto &Field) {
+    Text[Key] = Field;
+  });
+  std::string Dump =
+      Text.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return writeFileAtomically(Path, {{Dump.data(), Dump.size()}});
+}
+
+/// The link is made under another name first: it always points somewhere.
+Status pointLatest(const std::string &Out, const std::string &Name) {
+  std::error_code Failed;
+  fs::path Temporary = fs::path(Out) / ".latest.tmp";
+  fs::remove(Temporary, Failed);
+  fs::create_symlink(Name, Temporary, Failed);
+  if (!Failed)
+    fs::rename(Temporary, fs::path(Out) / "latest", Failed);
+  if (Failed)
+    return makeError(Out, "/latest: cannot create link: ", Failed.message());
+  syncPath(Out);
+  return {};
+}
+
+Status fillCheckpoint(Model &Of, const std::string &Into,
+                      const TrainOptions &Options, const TrainerState &State) {
+  if (Status Made = makeDirectories(Into); !Made)
+    return Made;
+  if (Status Saved = Of.save(Into); !Saved)
+    return Saved;
+  if (Status Saved = Of.saveOptimizer(Into + "/optimizer.safetensors"); !Saved)
+    return Saved;
+  return writeTrainer(Into + "/trainer.json", Options, State);
+}
+
+} // namespace
+
+Result<std::string> run::writeCheckpoint(Model &Of, const TrainOptions &Options,
+                                         const TrainerState &State) {
+  std::string Name = "step-" + std::to_string(State.Step);
+  std::string Final = Options.Out + "/" + Name;
+  std::string Temporary = Options.Out + "/." + Name + ".tmp";
+  std::error_code Failed;
+  fs::remove_all(Temporary, Failed);
+  Status Filled = fillCheckpoint(Of, Temporary, Options, State);
+  if (!Filled) {
+    fs::remove_all(Temporary, Failed);
+    return Filled.error();
+  }
+  syncPath(Temporary);
+  fs::remove_all(Final, Failed);
+  fs::rename(Temporary, Final, Failed);
+  if (Failed)
+    return makeError(Final, ": cannot rename from ", Temporary, ": ",
+                     Failed.message());
+  syncPath(Options.Out);
+  if (Status Linked = pointLatest(Options.Out, Name); !Linked)
+    return Linked.error();
+  return Final;
+}
+
+Result<std::string> run::findCheckpoint(const std::string &Path) {
+  for (const std::string &Candidate : {Path, Path + "/latest"})
+    if (isFile(Candidate + "/trainer.json")) {
+      std::error_code Failed;
+      fs::path Real = fs::canonical(Candidate, Failed);
+      return Failed ? Candidate : Real.string();
+    }
+  return makeError(Path, ": no checkpoint here: expected trainer.json or a "
+                         "link 'latest' to a directory with one");
+}
+
+Result<TrainerState> run::readTrainer(const std::string &Checkpoint,
+                                      TrainOptions &Options) {
+  std::string Path = Checkpoint + "/trainer.json";
+  Result<std::string> Text = readFile(Path);
+  if (!Text)
+    return Text.error();
+  const char *Now = "format";
+  try {
+    Json Root = Json::parse(*Text);
+    if (Root.at(Now) != 1)
+      return makeError(Path, ": key 'format': expected 1, got ",
+                       Root.at(Now).dump());
+    visitSettings(Options,
+                  [&](const char *Option, const char *Key, auto &Field) {
+                    Now = Key;
+                    if (!Options.Given.count(Option))
+                      Root.at(Key).get_to(Field);
+                  });
+    TrainerState State;
+    Root.at(Now = "step").get_to(State.Step);
+    Root.at(Now = "seconds").get_to(State.Seconds);
+    Root.at(Now = "data_fingerprint").get_to(State.DataFingerprint);
+    return State;
+  } catch (const nlohmann::json::exception &Why) {
+    return makeError(Path, ": key '", Now, "': ", Why.what());
+  }
+}
+
+std::vector<int64_t> run::listCheckpoints(const std::string &Out) {
+  std::vector<int64_t> Steps;
+  std::error_code Failed;
+  for (fs::directory_iterator At(Out, Failed), End; !Failed && At != End;
+       At.increment(Failed)) {
+    std::string Name = At->path().filename().string();
+    if (Name.rfind("step-", 0) != 0 || Name.size() > 23 ||
+        Name.find_first_not_of("0123456789", 5) != std::string::npos ||
+        Name.size() == 5)
+      continue;
+    Steps.push_back(std::stoll(Name.substr(5)));
+  }
+  std::sort(Steps.begin(), Steps.end());
+  return Steps;
+}
+
+void run::removeOldCheckpoints(const std::string &Out, int64_t Keep) {
+  std::vector<int64_t> Steps = listCheckpoints(Out);
+  std::error_code Failed;
+  for (size_t I = 0; Keep > 0 && I + size_t(Keep) < Steps.size(); ++I)
+    fs::remove_all(Out + "/step-" + std::to_string(Steps[I]), Failed);
+}
