@@ -61,15 +61,28 @@ void syncPath(const std::string &Path) {
   ::close(File);
 }
 
-Status writeTrainer(const std::string &Path, const TrainOptions &Options,
+/// A run may be resumed from another working directory.
+void makeAbsolute(std::string &Path) {
+  std::error_code Failed;
+  fs::path Whole = fs::absolute(Path, Failed);
+  if (!Failed)
+    Path = Whole.lexically_normal().string();
+}
+
+Status writeTrainer(const std::string &Path, TrainOptions Options,
                     const TrainerState &State) {
+  makeAbsolute(Options.Common.Package);
+  for (std::vector<std::string> *Files :
+       {&Options.Data.Files, &Options.ValidationFiles})
+    for (std::string &File : *Files)
+      makeAbsolute(File);
   Json Text;
   Text["format"] = 1;
   Text["step"] = State.Step;
   Text["seconds"] = State.Seconds;
   Text["data_fingerprint"] = State.DataFingerprint;
   Text["package"] = Options.Common.Package;
-  visitSettings(Options, [&](const char *, const char *Key, const auto &Field) {
+  visitSettings(Options, [&](const char *, const char *Key, auto &Field) {
     Text[Key] = Field;
   });
   std::string Dump =

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 using namespace transxssm;
@@ -20,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-/// Columns as wide as their widest cell; numbers to the right.
+/// Columns as wide as their widest cell; columns of numbers to the right.
 class Table {
 public:
   explicit Table(std::vector<std::string> Titles) { add(std::move(Titles)); }
@@ -33,14 +34,21 @@ public:
       for (size_t I = 0; I < Row.size(); ++I)
         Widths[I] = std::max(Widths[I], Row[I].size());
     for (const std::vector<std::string> &Row : Rows) {
-      std::printf("  %-*s", int(Widths[0]), Row[0].c_str());
-      for (size_t I = 1; I < Row.size(); ++I)
-        std::printf("  %*s", int(Widths[I]), Row[I].c_str());
-      std::printf("\n");
+      std::string Line;
+      for (size_t I = 0; I < Row.size(); ++I) {
+        std::string Space(Widths[I] - Row[I].size(), ' ');
+        Line += "  " + (isNumeric(I) ? Space + Row[I] : Row[I] + Space);
+      }
+      std::printf("%s\n",
+                  Line.substr(0, Line.find_last_not_of(' ') + 1).c_str());
     }
   }
 
 private:
+  bool isNumeric(size_t Column) const {
+    return Rows.size() > 1 && std::isdigit(uint8_t(Rows[1][Column][0]));
+  }
+
   std::vector<std::vector<std::string>> Rows;
 };
 
@@ -99,11 +107,14 @@ Status Inspector::addRow(const PackageEntry &Entry, int64_t Batch,
   if (!Call)
     return Call.error();
   Row.Call = *Call;
-  bool Gradients = false, Moments = false;
+  bool Gradients = false, Moments = false, States = false;
   for (const PackageBuffer &B : Entry.Buffers) {
     Gradients |= B.Kind == BufferKind::Gradient;
     Moments |= B.Kind == BufferKind::Moment1;
+    States |= B.Kind == BufferKind::State;
   }
+  if (!States)
+    Row.Call.States = 0;
   // Both are float32, whatever the parameters are.
   Row.Gradients = Gradients ? uint64_t(NumElements) * 4 : 0;
   Row.Moments = Moments ? uint64_t(NumElements) * 8 : 0;

@@ -131,16 +131,19 @@ void Canvas::axes(const std::string &Title) {
   label(20, Height / 2, "loss (nats per token)", "middle", Turn.c_str());
 }
 
-/// Exponential average over about one fiftieth of the run, corrected for its
-/// start as Adam's moments are.
+/// Mean over a window of about one fiftieth of the run around each point: an
+/// average of the past alone would lag behind a falling curve.
 std::vector<LossPoint> smooth(const std::vector<LossPoint> &Points) {
-  double Window = std::max(1.0, double(Points.size()) / 50);
-  double Keep = 1 - 1 / Window, Average = 0, Weight = 0;
+  size_t Count = Points.size(), Reach = Count / 100;
+  std::vector<double> Sums(Count + 1);
+  for (size_t I = 0; I < Count; ++I)
+    Sums[I + 1] = Sums[I] + Points[I].Loss;
   std::vector<LossPoint> Out;
-  for (const LossPoint &P : Points) {
-    Average = Keep * Average + (1 - Keep) * P.Loss;
-    Weight = Keep * Weight + (1 - Keep);
-    Out.push_back({P.Step, Average / Weight});
+  for (size_t I = 0; I < Count; ++I) {
+    // The same reach on both sides keeps the ends in place.
+    size_t Here = std::min({Reach, I, Count - 1 - I});
+    double Sum = Sums[I + Here + 1] - Sums[I - Here];
+    Out.push_back({Points[I].Step, Sum / double(2 * Here + 1)});
   }
   return Out;
 }
@@ -168,9 +171,8 @@ void drawLegend(Canvas &Sheet, const LossChart &Chart) {
   auto Last = [](const std::vector<LossPoint> &Points) {
     return " " + number(Points.back().Loss, "%.3f");
   };
-  std::vector<LossPoint> Smoothed = smooth(Chart.Training);
-  if (!Smoothed.empty())
-    Entry("training" + Last(Smoothed), TrainColour);
+  if (!Chart.Training.empty())
+    Entry("training" + Last(Chart.Training), TrainColour);
   if (!Chart.Validation.empty())
     Entry("validation" + Last(Chart.Validation), ValidationColour);
   for (size_t I = 0; I < Chart.References.size(); ++I)
