@@ -43,6 +43,11 @@ static LogicalResult addOptimizer(func::FuncOp Function, ModuleOp Module) {
     return Function.emitError("'")
            << Function.getSymName()
            << "' has no gradients yet: txs-autodiff comes before";
+  if (!Function.getBody().hasOneBlock())
+    return Function.emitError("a function to optimize must have a body of one "
+                              "block, but '")
+           << Function.getSymName() << "' has "
+           << Function.getBody().getBlocks().size();
   Value Hyperparameters = findInput(Function, "hyperparameters");
   if (!Hyperparameters)
     return Function.emitError("a function to optimize must have an input named "
