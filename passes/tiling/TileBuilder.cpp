@@ -417,6 +417,24 @@ void TileBuilder::forLoop(Operand Low, Operand High, int64_t Step,
   });
 }
 
+void TileBuilder::forColumns(int64_t Extent, int64_t Step,
+                             function_ref<void(Tile)> Body) {
+  if (Extent <= Step)
+    return Body(index(0));
+  forLoop(0, Extent, Step, Body);
+}
+
+Tile TileBuilder::sumOverColumns(int64_t Extent, int64_t Step,
+                                 function_ref<Tile(Tile)> Body) {
+  Tile Sum = Body(index(0));
+  if (Extent <= Step)
+    return Sum;
+  return forLoop(Step, Extent, Step, {Sum},
+                 [&](Tile Column, ArrayRef<Tile> Carried) {
+                   return SmallVector<Tile>{Carried[0] + Body(Column)};
+                 })[0];
+}
+
 void TileBuilder::ifThen(Tile Condition, function_ref<void()> Body) {
   auto If = scf::IfOp::create(Builder, loc(), Condition.value(),
                               /*withElseRegion=*/false);

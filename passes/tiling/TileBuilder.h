@@ -221,6 +221,13 @@ public:
   /// The same without carried tiles.
   void forLoop(Operand Low, Operand High, int64_t Step,
                llvm::function_ref<void(Tile Induction)> Body);
+  /// Body for the first column of every step over [0, Extent); no loop where
+  /// one step is enough.
+  void forColumns(int64_t Extent, int64_t Step,
+                  llvm::function_ref<void(Tile Column)> Body);
+  /// The sum of Body over the same columns, in order.
+  Tile sumOverColumns(int64_t Extent, int64_t Step,
+                      llvm::function_ref<Tile(Tile Column)> Body);
   /// Runs Body where the scalar condition holds.
   void ifThen(Tile Condition, llvm::function_ref<void()> Body);
   /// Values of one of two branches, which only one runs.

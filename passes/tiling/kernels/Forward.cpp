@@ -11,5 +11,12 @@
 using namespace transxssm::tiling;
 
 void transxssm::tiling::registerForwardLowerings(LoweringTable &Table) {
+  registerTokens(Table);
+  registerRmsNorm(Table);
+  registerLinear(Table);
   registerElementwise(Table);
+  registerRope(Table);
+  registerSsmScan(Table);
+  registerAttention(Table);
+  registerCrossEntropy(Table);
 }

@@ -16,6 +16,8 @@
 
 #include "passes/tiling/EntryBuilder.h"
 #include "passes/tiling/TileBuilder.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 namespace transxssm {
 namespace tiling {
@@ -48,6 +50,110 @@ Tile dropoutFactor(TileBuilder &B, Tile Indices, Tile Seed, double Probability,
                    int64_t Site);
 
 void registerElementwise(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Constants that stand for minus infinity
+//===----------------------------------------------------------------------===//
+
+/// exp of it is 0, and it can be subtracted from.
+constexpr double MaskedExponent = -1e30;
+/// Where a running maximum begins. Every score is above it; HiddenScore, of
+/// what is not to be seen, is so far below that exp(HiddenScore - maximum) is 0
+/// even when nothing has been seen.
+constexpr double LowestMaximum = -1e30;
+constexpr double HiddenScore = -2e30;
+
+//===----------------------------------------------------------------------===//
+// RmsNorm.cpp, Rope.cpp
+//===----------------------------------------------------------------------===//
+
+void registerRmsNorm(LoweringTable &Table);
+
+/// The lines of the tables for rows Row .. Row + Rows - 1, which are the tokens
+/// of all sequences one after the other.
+std::pair<Tile, Tile> loadRopeTables(TileBuilder &B, Tile Cos, Tile Sin,
+                                     Tile Row, int64_t Rows);
+void registerRope(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Tokens.cpp
+//===----------------------------------------------------------------------===//
+
+/// The last token of a sequence of this length, or the last one whose element
+/// of Mask ([B, T], may be absent) is not 0, as an index.
+Tile lastPosition(TileBuilder &B, Tile Mask, Tile Batch, Tile Length);
+void registerTokens(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Linear.cpp
+//===----------------------------------------------------------------------===//
+
+/// A tile extent for a product: a divisor of Extent that is a multiple of 16,
+/// if there is one in [64, High].
+int64_t productTile(int64_t Extent, int64_t High);
+
+struct LinearTiles {
+  LinearTiles(int64_t Inputs, int64_t Outputs);
+
+  int64_t ColumnTile, InnerTile, RowTile;
+};
+
+/// Up to so many rows the weights are streamed, in strips of so many outputs.
+constexpr int64_t FewRows = 8, FewRowsColumnTile = 32;
+/// Whether calls with few rows are to be fast for this product's input.
+bool servesFewRows(EntryBuilder &E, mlir::Value Input);
+
+/// Zero + the sum of Step over the inner extent.
+Tile productOverInner(
+    TileBuilder &B, int64_t Extent, int64_t InnerTile, Tile Zero,
+    llvm::function_ref<Tile(Tile Inner, Tile Accumulator)> Step);
+void registerLinear(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// SsmScan.cpp
+//===----------------------------------------------------------------------===//
+
+/// How many tokens the chunked form takes at a time.
+int64_t scanTile(int64_t Chunk);
+/// L[i, j] = exp(Sums[i] - Sums[j]) for i >= j, else 0.
+Tile chunkDecay(TileBuilder &B, Tile Sums);
+void registerSsmScan(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Attention.cpp
+//===----------------------------------------------------------------------===//
+
+/// The queries and the keys of one step.
+constexpr int64_t AttentionTile = 64;
+
+/// dropoutFactor for a tile (Shape: queries x keys) of the probabilities
+/// [B, H, T, S]. Indices: Batch, Head, FirstQuery, FirstKey; Queries is T and
+/// Keys is S.
+Tile attentionDropoutFactor(TileBuilder &B, Tile Seed, double Probability,
+                            int64_t Site, int64_t Heads, Tile Batch, Tile Head,
+                            Tile FirstQuery, Tile Queries, Tile FirstKey,
+                            Tile Keys, llvm::ArrayRef<int64_t> Shape);
+void registerAttention(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// CrossEntropy.cpp
+//===----------------------------------------------------------------------===//
+
+constexpr int64_t CrossEntropyRows = 64;
+
+/// The labels that rows Row .. Row + Rows - 1 are scored against (i32) and
+/// whether they count (i1). Labels is flat; Tokens is the length of a sequence,
+/// needed with Shift.
+struct RowLabels {
+  Tile Label, Counts;
+};
+RowLabels loadLabels(TileBuilder &B, Tile Labels, Tile Row, int64_t Rows,
+                     bool Shift, Tile Tokens);
+void registerCrossEntropy(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Tile sizes
+//===----------------------------------------------------------------------===//
 
 /// The largest power of two that is at most `Number` (>= 1).
 int64_t powerOfTwoAtMost(int64_t Number);

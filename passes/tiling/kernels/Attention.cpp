@@ -1,0 +1,222 @@
+//===- Attention.cpp - Causal softmax attention ---------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// o[t] = sum_s softmax_s(q[t] . k[s] / sqrt P) v[s] over keys s <= past + t
+// whose mask is not 0, with a running maximum m and sum l (Dao, arXiv
+// 2307.08691):
+//
+//     m' = max(m, rowmax S);  p = exp(S - m');  r = exp(m - m')
+//     l' = r l + rowsum p;    acc' = r acc + p V;    o = acc / l
+//
+// A cell takes one head and a tile of queries. With one query per sequence it
+// takes instead all the heads that share a key head, so that each key is read
+// once. A row that sees no key keeps l = 0 and gives 0.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/Kernels.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+namespace {
+struct AttentionShape {
+  int64_t Heads, Groups, P;
+  bool Masked, LogSumExp;
+  double Dropout;
+  int64_t Site;
+
+  std::string name(StringRef Kind) const {
+    std::string Drop =
+        Dropout > 0 ? llvm::formatv("_drop{0}_site{1}", Dropout, Site).str()
+                    : "";
+    return llvm::formatv("{0}_h{1}_g{2}_p{3}{4}{5}{6}", Kind, Heads, Groups, P,
+                         Masked ? "_mask" : "", LogSumExp ? "_lse" : "", Drop);
+  }
+};
+
+struct AttentionArguments {
+  AttentionArguments(TileBuilder &B, const AttentionShape &S)
+      : Query(B.memory({Dynamic, Dynamic, S.Heads, S.P})),
+        Key(B.memory({Dynamic, Dynamic, S.Groups, S.P})),
+        Value(B.memory({Dynamic, Dynamic, S.Groups, S.P})),
+        Mask(S.Masked ? B.memory({Dynamic, Dynamic}) : Tile()),
+        Seed(S.Dropout > 0 ? B.integerMemory({2}) : Tile()),
+        Result(B.memory({Dynamic, Dynamic, S.Heads, S.P})),
+        LogSumExp(S.LogSumExp ? B.memory({Dynamic, Dynamic, S.Heads}) : Tile()),
+        Past(B.indexArgument()) {}
+
+  Tile Query, Key, Value, Mask, Seed, Result, LogSumExp, Past;
+};
+
+/// What the online softmax carries for a tile of rows.
+struct Softmax {
+  Tile Maximum, Sum, Accumulator;
+};
+} // namespace
+
+/// Adds the scores S of one tile of keys and their values. Scores of keys that
+/// are not seen are HiddenScore, below any running maximum, so they give 0.
+static Softmax accumulate(TileBuilder &B, const Softmax &Old, Tile Scores,
+                          Tile Values, Tile DropoutFactor) {
+  Tile Maximum = maximum(Old.Maximum, B.max(Scores));
+  Tile Probability = exp(Scores - B.asColumn(Maximum, Scores.columns()));
+  Tile Ratio = exp(Old.Maximum - Maximum);
+  Tile Sum = Old.Sum * Ratio + B.sum(Probability);
+  if (DropoutFactor)
+    Probability = Probability * DropoutFactor;
+  Tile Rescaled =
+      Old.Accumulator * B.asColumn(Ratio, Old.Accumulator.columns());
+  return {Maximum, Sum, B.mma(Probability, Values, Rescaled)};
+}
+
+static Softmax loopOverKeys(TileBuilder &B, Tile End, int64_t KeyTile,
+                            int64_t Rows, int64_t P,
+                            function_ref<Softmax(Tile, Softmax)> Step) {
+  SmallVector<Tile> Last = B.forLoop(
+      0, End, KeyTile,
+      {B.number(LowestMaximum, {Rows}), B.zeros({Rows}), B.zeros({Rows, P})},
+      [&](Tile Key, ArrayRef<Tile> C) {
+        Softmax Next = Step(Key, {C[0], C[1], C[2]});
+        return SmallVector<Tile>{Next.Maximum, Next.Sum, Next.Accumulator};
+      });
+  return {Last[0], Last[1], Last[2]};
+}
+
+static Tile normalize(TileBuilder &B, const Softmax &S) {
+  Tile Inverse = select(S.Sum > 0, 1.0 / S.Sum, 0);
+  return S.Accumulator * B.asColumn(Inverse, S.Accumulator.columns());
+}
+
+static Tile logSumExp(const Softmax &S) {
+  return select(S.Sum > 0, S.Maximum + log(S.Sum), 0);
+}
+
+Tile tiling::attentionDropoutFactor(TileBuilder &B, Tile Seed,
+                                    double Probability, int64_t Site,
+                                    int64_t Heads, Tile Batch, Tile Head,
+                                    Tile FirstQuery, Tile Queries,
+                                    Tile FirstKey, Tile Keys,
+                                    ArrayRef<int64_t> Shape) {
+  // Element (b, h, t, s) of [B, H, T, S].
+  Tile Line = (Batch * Heads + Head) * Queries + FirstQuery;
+  Tile Lines = B.toI64(B.iota(Shape, 0)) + B.toI64(Line);
+  Tile Columns = B.toI64(B.iota(Shape, 1)) + B.toI64(FirstKey);
+  return dropoutFactor(B, Lines * B.toI64(Keys) + Columns, Seed, Probability,
+                       Site);
+}
+
+/// Whether a key is hidden from everyone, as a row of factors (0 for hidden).
+static Tile applyMask(TileBuilder &B, const AttentionArguments &M, Tile Batch,
+                      Tile Key, Tile Visible) {
+  if (!M.Mask)
+    return Visible;
+  Tile Mask = B.load(M.Mask, {Batch, Key}, {Visible.columns()});
+  return Visible & notEqual(B.asRow(Mask, Visible.rows()), 0);
+}
+
+static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
+  constexpr int64_t Q = AttentionTile, K = AttentionTile;
+  return defineKernel(Module, S.name("attention"), 3, [&](TileBuilder &B) {
+    AttentionArguments M(B, S);
+    Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * Q;
+    Tile Group = Head / (S.Heads / S.Groups);
+    Tile Queries = B.extent(M.Query, 1);
+    Tile Query = B.load(M.Query, {Batch, First, Head, 0}, {Q, S.P}, {1, 3}) *
+                 (1 / std::sqrt(static_cast<double>(S.P)));
+    Tile Position = B.iota({Q, K}, 0) + B.toI32(M.Past + First);
+    Tile End = M.Past + minimum(First + Q, Queries);
+    auto Step = [&](Tile Key, Softmax Old) {
+      Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+      Tile Values = B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+      Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({Q, K}));
+      Tile Visible = applyMask(B, M, Batch, Key,
+                               B.iota({Q, K}, 1) + B.toI32(Key) <= Position);
+      Tile Factor;
+      if (S.Dropout > 0)
+        Factor = attentionDropoutFactor(B, M.Seed, S.Dropout, S.Site, S.Heads,
+                                        Batch, Head, First, Queries, Key,
+                                        B.extent(M.Key, 1), {Q, K});
+      return accumulate(B, Old, select(Visible, Scores, HiddenScore), Values,
+                        Factor);
+    };
+    Softmax Result = loopOverKeys(B, End, K, Q, S.P, Step);
+    B.store(normalize(B, Result), M.Result, {Batch, First, Head, 0}, {1, 3});
+    if (M.LogSumExp)
+      B.store(logSumExp(Result), M.LogSumExp, {Batch, First, Head}, {1});
+  });
+}
+
+/// One query per sequence; a cell takes the heads of one key head.
+static tile::KernelOp buildAttentionStep(ModuleOp Module,
+                                         const AttentionShape &S) {
+  constexpr int64_t K = AttentionTile;
+  int64_t R = S.Heads / S.Groups;
+  return defineKernel(Module, S.name("attention_step"), 2, [&](TileBuilder &B) {
+    AttentionArguments M(B, S);
+    Tile Batch = B.grid(0), Group = B.grid(1), Head = Group * R;
+    Tile Query = B.load(M.Query, {Batch, 0, Head, 0}, {R, S.P}) *
+                 (1 / std::sqrt(static_cast<double>(S.P)));
+    Tile End = M.Past + 1;
+    auto Step = [&](Tile Key, Softmax Old) {
+      Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+      Tile Values = B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+      Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({R, K}));
+      Tile Visible = applyMask(B, M, Batch, Key,
+                               B.iota({R, K}, 1) + B.toI32(Key) < B.toI32(End));
+      return accumulate(B, Old, select(Visible, Scores, HiddenScore), Values,
+                        Tile());
+    };
+    Softmax Result = loopOverKeys(B, End, K, R, S.P, Step);
+    B.store(normalize(B, Result), M.Result, {Batch, 0, Head, 0});
+    if (M.LogSumExp)
+      B.store(logSumExp(Result), M.LogSumExp, {Batch, 0, Head});
+  });
+}
+
+static LogicalResult lowerAttention(txs::AttentionOp Op, EntryBuilder &E) {
+  ArrayRef<int64_t> Q =
+      cast<RankedTensorType>(Op.getQuery().getType()).getShape();
+  AttentionShape Shape = {
+      Q[2],
+      cast<RankedTensorType>(Op.getKey().getType()).getDimSize(2),
+      Q[3],
+      static_cast<bool>(Op.getKeyMask()),
+      E.isUsed(Op.getLogSumExp()),
+      Op.getDropout().convertToDouble(),
+      static_cast<int64_t>(Op.getSite())};
+  SmallVector<AffineExpr> Queries = {E.batch(), E.seq()};
+  SmallVector<AffineExpr> Keys = {E.batch(), E.shape(Op.getKey())[1]};
+  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getQuery()), Queries},
+                                           {E.read(Op.getKey()), Keys},
+                                           {E.read(Op.getValue()), Keys}};
+  if (Shape.Masked)
+    Arguments.push_back({E.read(Op.getKeyMask()), Keys});
+  if (Shape.Dropout > 0)
+    Arguments.push_back({E.read(Op.getSeed())});
+  Arguments.push_back({E.write(Op.getResult()), Queries});
+  if (Shape.LogSumExp)
+    Arguments.push_back({E.write(Op.getLogSumExp()), Queries});
+  Arguments.push_back(Op.getPast() ? E.index(Op.getPast()) : E.constant(0));
+
+  SmallVector<AffineExpr> Many;
+  if (Op.getPast() && Shape.Dropout == 0) {
+    E.launch(buildAttentionStep(E.module(), Shape),
+             {E.batch(), E.constant(Shape.Groups)}, Arguments, {1 - E.seq()});
+    Many = {E.seq() - 2};
+  }
+  E.launch(buildAttention(E.module(), Shape),
+           {E.batch(), E.constant(Shape.Heads), E.seq().ceilDiv(AttentionTile)},
+           Arguments, Many);
+  return success();
+}
+
+void tiling::registerAttention(LoweringTable &Table) {
+  Table.add<txs::AttentionOp>(lowerAttention);
+}

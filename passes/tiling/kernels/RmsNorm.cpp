@@ -1,0 +1,71 @@
+//===- RmsNorm.cpp - Root-mean-square normalisation -----------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// result[r, :] = weight * x[r, :] / sqrt(mean(x[r, :]^2) + eps)
+// (Zhang and Sennrich, arXiv 1910.07467). A cell normalises a few whole rows: a
+// first walk over the columns sums the squares, a second one scales.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/Kernels.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+namespace {
+struct RmsNormShape {
+  int64_t Columns;
+  double Eps;
+
+  int64_t columnTile() const { return tileFor(Columns, 64, 1024); }
+  int64_t rowTile() const {
+    return powerOfTwoAtMost(std::clamp<int64_t>(FlatTile / Columns, 1, 16));
+  }
+};
+} // namespace
+
+static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape) {
+  int64_t N = Shape.Columns, C = Shape.columnTile(), R = Shape.rowTile();
+  // 1e-06 becomes 1em06: names stay plain identifiers.
+  std::string Eps = llvm::formatv("{0:e0}", Shape.Eps).str();
+  std::replace(Eps.begin(), Eps.end(), '-', 'm');
+  std::string Name = llvm::formatv("rms_norm_n{0}_eps{1}", N, Eps).str();
+  return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
+    Tile X = B.memory({Dynamic, N}), W = B.memory({N});
+    Tile Result = B.memory({Dynamic, N});
+    Tile Row = B.grid(0) * R;
+    auto Squares = [&](Tile Column) {
+      Tile Part = B.load(X, {Row, Column}, {R, C});
+      return B.sum(Part * Part);
+    };
+    auto Scale = [&](Tile Column, Tile Inverse) {
+      Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
+      Tile Part = B.load(X, {Row, Column}, {R, C});
+      B.store(Weight * (Part * B.asColumn(Inverse, C)), Result, {Row, Column});
+    };
+    Tile Sum = B.sumOverColumns(N, C, Squares);
+    Tile Inverse = 1.0 / sqrt(Sum / static_cast<double>(N) + Shape.Eps);
+    B.forColumns(N, C, [&](Tile Column) { Scale(Column, Inverse); });
+  });
+}
+
+static LogicalResult lowerRmsNorm(txs::RmsNormOp Op, EntryBuilder &E) {
+  RmsNormShape Shape = {E.columns(Op.getInput()),
+                        Op.getEps().convertToDouble()};
+  AffineExpr Rows = E.rows(Op.getInput());
+  E.launch(buildRmsNorm(E.module(), Shape), {Rows.ceilDiv(Shape.rowTile())},
+           {{E.read(Op.getInput()), {Rows}},
+            {E.read(Op.getWeight())},
+            {E.write(Op.getResult()), {Rows}}});
+  return success();
+}
+
+void tiling::registerRmsNorm(LoweringTable &Table) {
+  Table.add<txs::RmsNormOp>(lowerRmsNorm);
+}
