@@ -60,6 +60,7 @@ Result<Expression> Expression::create(std::vector<Instruction> Code) {
         if (Step.Value < 0 || Step.Value > 3)
           return makeError("expected a symbol 0 to 3, got ", Step.Value);
         Made.UsesSymbols = true;
+        Made.UsesSeq |= Step.Value == 1;
         Made.UsesPast |= Step.Value == 2;
       }
       if (++Depth > MaxDepth)

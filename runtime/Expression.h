@@ -56,6 +56,7 @@ public:
 
   bool isConstant() const { return !UsesSymbols; }
   bool usesPast() const { return UsesPast; }
+  bool usesSeq() const { return UsesSeq; }
   const std::vector<Instruction> &code() const { return Code; }
 
   /// In infix notation: "ceildiv(seq, 64) * 8".
@@ -65,6 +66,7 @@ private:
   std::vector<Instruction> Code{{Opcode::Constant, 0}};
   bool UsesSymbols = false;
   bool UsesPast = false;
+  bool UsesSeq = false;
 };
 
 } // namespace transxssm

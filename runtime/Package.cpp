@@ -226,8 +226,8 @@ Status PackageReader::readStates() {
         !Read)
       return Read;
     for (const Expression &Extent : To.Shape)
-      if (Extent.usesPast())
-        return fail(Where, ": its shape must not depend on past");
+      if (Extent.usesPast() || Extent.usesSeq())
+        return fail(Where, ": its shape must not depend on seq or past");
     Made.States.push_back(std::move(To));
   }
   return {};

@@ -1,0 +1,58 @@
+//===- FileTest.cpp - Tests of file access --------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/support/File.h"
+
+#include "SamplePackage.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+using namespace transxssm;
+using transxssm::test::TemporaryFolder;
+
+namespace {
+
+TEST(File, ReplacesContentInOneStep) {
+  TemporaryFolder Folder;
+  std::string Path = Folder.path("a.txt");
+  ASSERT_TRUE(bool(writeFileAtomically(Path, {{"old", 3}})));
+  ASSERT_TRUE(bool(writeFileAtomically(Path, {{"ne", 2}, {"wer", 3}})));
+  EXPECT_EQ(*readFile(Path), "newer");
+  // No temporary file stays behind.
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Folder.root()),
+                          std::filesystem::directory_iterator()),
+            1);
+}
+
+TEST(File, NamesWhatFails) {
+  TemporaryFolder Folder;
+  Result<std::string> Missing = readFile(Folder.path("none"));
+  ASSERT_FALSE(bool(Missing));
+  EXPECT_EQ(Missing.message(),
+            Folder.path("none") + ": cannot open: No such file or directory");
+  Result<std::string> Directory = readFile(Folder.root());
+  ASSERT_FALSE(bool(Directory));
+  EXPECT_EQ(Directory.message(), Folder.root() + ": expected a regular file");
+  EXPECT_FALSE(
+      bool(writeFileAtomically(Folder.path("no/such/folder/x"), {{"a", 1}})));
+}
+
+TEST(File, MakesNestedDirectories) {
+  TemporaryFolder Folder;
+  std::string Nested = Folder.path("a/b/c");
+  ASSERT_TRUE(bool(makeDirectories(Nested)));
+  ASSERT_TRUE(bool(makeDirectories(Nested)));
+  EXPECT_TRUE(isDirectory(Nested));
+  ASSERT_TRUE(bool(writeFileAtomically(Nested + "/f", {{"", 0}})));
+  EXPECT_EQ(*readFile(Nested + "/f"), "");
+  EXPECT_FALSE(bool(makeDirectories(Nested + "/f")));
+}
+
+} // namespace
