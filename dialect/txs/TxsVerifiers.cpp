@@ -6,130 +6,18 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Every message ends with the label of the constraint in TxsOps.td. Widths are
-// static everywhere; batch and sequence are compared as they are written, so
-// that a dynamic one matches a dynamic one.
+// All but the mixers; see TxsMixerVerifiers.cpp.
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/txs/TxsDialect.h"
-#include "llvm/Support/raw_ostream.h"
+#include "dialect/txs/TxsConstraints.h"
 
 using namespace mlir;
 using namespace transxssm::txs;
 
 //===----------------------------------------------------------------------===//
-// Helpers
+// Structure
 //===----------------------------------------------------------------------===//
-
-using Dimensions = ArrayRef<int64_t>;
-
-static Dimensions shapeOf(Value Tensor) {
-  return cast<RankedTensorType>(Tensor.getType()).getShape();
-}
-
-/// "[?, ?, 64]".
-static std::string toText(Dimensions Shape) {
-  std::string Text = "[";
-  llvm::raw_string_ostream Stream(Text);
-  llvm::interleaveComma(Shape, Stream, [&](int64_t Size) {
-    if (ShapedType::isDynamic(Size))
-      Stream << '?';
-    else
-      Stream << Size;
-  });
-  return Text + "]";
-}
-
-/// `Name` has as many dimensions as `Form` names, static ones after the first
-/// `Leading`. Form is text such as "[B, T, H, P]".
-static LogicalResult expectForm(Operation *Op, StringRef Name, Value Tensor,
-                                StringRef Form, size_t Leading,
-                                StringRef Label) {
-  Dimensions Shape = shapeOf(Tensor);
-  size_t Rank = Form.count(',') + 1;
-  if (Shape.size() == Rank &&
-      llvm::none_of(Shape.drop_front(Leading), ShapedType::isDynamic))
-    return success();
-  return Op->emitOpError("expects ")
-         << Name << " to be " << Form
-         << (Leading < Rank ? " with static widths" : "") << ", but it is "
-         << toText(Shape) << " (" << Label << ")";
-}
-
-static LogicalResult expectShape(Operation *Op, StringRef Name, Value Tensor,
-                                 Dimensions Expected, StringRef Label) {
-  if (shapeOf(Tensor) == Expected)
-    return success();
-  return Op->emitOpError("expects ")
-         << Name << " of shape " << toText(Expected) << ", but it is "
-         << toText(shapeOf(Tensor)) << " (" << Label << ")";
-}
-
-/// A vector with one element for each of the last dimension of `Input`.
-static LogicalResult expectChannelWeight(Operation *Op, Value Input,
-                                         Value Weight, StringRef Label) {
-  Dimensions Shape = shapeOf(Input);
-  if (Shape.empty() || ShapedType::isDynamic(Shape.back()))
-    return Op->emitOpError("expects an input of static last dimension, but it "
-                           "is ")
-           << toText(Shape) << " (" << Label << ")";
-  return expectShape(Op, "weight", Weight, {Shape.back()}, Label);
-}
-
-static LogicalResult expectProbability(Operation *Op, const APFloat &Value,
-                                       StringRef Name, StringRef Label) {
-  double Probability = Value.convertToDouble();
-  if (Probability >= 0.0 && Probability < 1.0)
-    return success();
-  return Op->emitOpError("expects ") << Name << " in [0, 1), but it is "
-                                     << Probability << " (" << Label << ")";
-}
-
-static LogicalResult expectChunk(Operation *Op, int64_t Chunk,
-                                 StringRef Label) {
-  if (Chunk >= 1)
-    return success();
-  return Op->emitOpError("expects chunk to be at least 1, but it is ")
-         << Chunk << " (" << Label << ")";
-}
-
-namespace {
-/// A tensor as a product sees it: [B, T] or [B] in front, and what comes after
-/// as one width.
-struct Flattened {
-  Dimensions Leading;
-  int64_t Width = 1;
-};
-} // namespace
-
-static FailureOr<Flattened> flatten(Operation *Op, StringRef Name, Value Tensor,
-                                    StringRef Label) {
-  Dimensions Shape = shapeOf(Tensor);
-  Flattened Result;
-  Result.Leading = Shape.take_while(ShapedType::isDynamic);
-  Dimensions Trailing = Shape.drop_front(Result.Leading.size());
-  if (llvm::any_of(Trailing, ShapedType::isDynamic))
-    return Op->emitOpError("expects ")
-           << Name << " to have static dimensions after its dynamic ones, "
-           << "but it is " << toText(Shape) << " (" << Label << ")";
-  for (int64_t Size : Trailing)
-    Result.Width *= Size;
-  return Result;
-}
-
-/// The dimensions before the static ones are the same in both.
-static LogicalResult expectSameLeading(Operation *Op, StringRef NameA,
-                                       const Flattened &A, StringRef NameB,
-                                       const Flattened &B, StringRef Label) {
-  if (A.Leading == B.Leading)
-    return success();
-  return Op->emitOpError("expects ")
-         << NameA << " and " << NameB
-         << " with the same leading dimensions, but there are "
-         << A.Leading.size() << " and " << B.Leading.size() << " (" << Label
-         << ")";
-}
 
 /// The parameter that `Name` refers to.
 static FailureOr<ParameterOp> lookUpParameter(Operation *Op,
@@ -142,24 +30,6 @@ static FailureOr<ParameterOp> lookUpParameter(Operation *Op,
            << Name << ", but there is none (" << Label << ")";
   return Parameter;
 }
-
-/// A gradient has the shape of its parameter; its element type may be wider.
-static LogicalResult verifyGradientOf(Operation *Op, FlatSymbolRefAttr Name,
-                                      Value Gradient,
-                                      SymbolTableCollection &Symbols,
-                                      StringRef Label) {
-  FailureOr<ParameterOp> Parameter = lookUpParameter(Op, Name, Symbols, Label);
-  if (failed(Parameter))
-    return failure();
-  auto Type = dyn_cast<RankedTensorType>(Parameter->getType());
-  if (!Type) // Reported by the parameter itself.
-    return success();
-  return expectShape(Op, "the gradient", Gradient, Type.getShape(), Label);
-}
-
-//===----------------------------------------------------------------------===//
-// Structure
-//===----------------------------------------------------------------------===//
 
 LogicalResult ParameterOp::verify() {
   auto Type = dyn_cast<RankedTensorType>(getType());
@@ -421,165 +291,22 @@ LogicalResult RopeOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// The state-space scan
-//===----------------------------------------------------------------------===//
-
-/// The operands of the scan; `Label` is that of the operands' constraint.
-static LogicalResult verifyScanOperands(Operation *Op, Value C, Value B,
-                                        Value X, Value Dt, Value A,
-                                        StringRef Label) {
-  if (failed(expectForm(Op, "c", C, "[B, T, H, N]", 2, Label)) ||
-      failed(expectForm(Op, "x", X, "[B, T, H, P]", 2, Label)))
-    return failure();
-  Dimensions Shape = shapeOf(C);
-  int64_t HeadSize = shapeOf(X)[3];
-  if (failed(expectShape(Op, "b", B, Shape, Label)) ||
-      failed(expectShape(Op, "x", X, {Shape[0], Shape[1], Shape[2], HeadSize},
-                         Label)) ||
-      failed(expectShape(Op, "dt", Dt, Shape.take_front(3), Label)))
-    return failure();
-  return expectShape(Op, "a", A, {Shape[2]}, Label);
-}
-
-/// A state of the scan, [B, H, P, N].
-static LogicalResult expectState(Operation *Op, StringRef Name, Value State,
-                                 Value C, Value X, StringRef Label) {
-  Dimensions Shape = shapeOf(C);
-  return expectShape(Op, Name, State,
-                     {Shape[0], Shape[2], shapeOf(X)[3], Shape[3]}, Label);
-}
-
-LogicalResult SsmScanOp::verify() {
-  if (failed(verifyScanOperands(*this, getC(), getB(), getX(), getDt(), getA(),
-                                "ssm_scan_c1")) ||
-      failed(expectShape(*this, "y", getY(), shapeOf(getX()), "ssm_scan_c1")))
-    return failure();
-  if (getInitial() && failed(expectState(*this, "initial", getInitial(), getC(),
-                                         getX(), "ssm_scan_c2")))
-    return failure();
-  if (failed(expectState(*this, "final", getFinal(), getC(), getX(),
-                         "ssm_scan_c2")))
-    return failure();
-  return expectChunk(*this, getChunk(), "ssm_scan_c3");
-}
-
-LogicalResult SsmScanGradOp::verify() {
-  StringRef Label = "ssm_scan_grad_c1";
-  if (failed(verifyScanOperands(*this, getC(), getB(), getX(), getDt(), getA(),
-                                Label)) ||
-      failed(expectShape(*this, "dy", getDy(), shapeOf(getX()), Label)) ||
-      failed(expectChunk(*this, getChunk(), Label)))
-    return failure();
-  if (getInitial() && failed(expectState(*this, "initial", getInitial(), getC(),
-                                         getX(), Label)))
-    return failure();
-  if (getDfinal() &&
-      failed(expectState(*this, "dfinal", getDfinal(), getC(), getX(), Label)))
-    return failure();
-  if (bool(getInitial()) != bool(getDinitial()))
-    return emitOpError("expects dinitial exactly when there is initial, but "
-                       "there is ")
-           << (getInitial() ? "only initial" : "only dinitial")
-           << " (ssm_scan_grad_c2)";
-  std::pair<Value, Value> Pairs[] = {
-      {getC(), getDc()},   {getB(), getDb()}, {getX(), getDx()},
-      {getDt(), getDdt()}, {getA(), getDa()}, {getInitial(), getDinitial()}};
-  for (auto [Operand, Gradient] : Pairs)
-    if (Operand && Operand.getType() != Gradient.getType())
-      return emitOpError("expects a gradient of its operand's type ")
-             << Operand.getType() << ", but it is " << Gradient.getType()
-             << " (" << Label << ")";
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Attention
-//===----------------------------------------------------------------------===//
-
-/// Query [B, T, H, P] with key and value [B, S, G, P], H a multiple of G.
-static LogicalResult verifyHeads(Operation *Op, Value Query, Value Key,
-                                 Value KeyValue, StringRef Label) {
-  if (failed(expectForm(Op, "query", Query, "[B, T, H, P]", 2, Label)) ||
-      failed(expectForm(Op, "key", Key, "[B, S, G, P]", 2, Label)))
-    return failure();
-  Dimensions Q = shapeOf(Query), K = shapeOf(Key);
-  if (failed(expectShape(Op, "key", Key, {Q[0], K[1], K[2], Q[3]}, Label)) ||
-      failed(expectShape(Op, "value", KeyValue, K, Label)))
-    return failure();
-  if (K[2] > 0 && Q[2] % K[2] == 0)
-    return success();
-  return Op->emitOpError("expects query heads to be a multiple of key heads, "
-                         "but there are ")
-         << Q[2] << " and " << K[2] << " (" << Label << ")";
-}
-
-static LogicalResult verifyAttentionDropout(Operation *Op,
-                                            const APFloat &Dropout, Value Seed,
-                                            StringRef Label) {
-  if (failed(expectProbability(Op, Dropout, "dropout", Label)))
-    return failure();
-  if (!Dropout.isZero() && !Seed)
-    return Op->emitOpError("expects a seed for dropout ")
-           << Dropout.convertToDouble() << ", but there is none (" << Label
-           << ")";
-  return Seed ? expectShape(Op, "seed", Seed, {2}, Label) : success();
-}
-
-LogicalResult AttentionOp::verify() {
-  if (failed(verifyHeads(*this, getQuery(), getKey(), getValue(),
-                         "attention_c1")) ||
-      failed(expectShape(*this, "result", getResult(), shapeOf(getQuery()),
-                         "attention_c1")))
-    return failure();
-  if (getKeyMask() &&
-      failed(expectShape(*this, "key_mask", getKeyMask(),
-                         shapeOf(getKey()).take_front(2), "attention_c2")))
-    return failure();
-  if (failed(expectShape(*this, "log_sum_exp", getLogSumExp(),
-                         shapeOf(getQuery()).take_front(3), "attention_c3")))
-    return failure();
-  return verifyAttentionDropout(*this, getDropout(), getSeed(), "attention_c4");
-}
-
-LogicalResult AttentionGradOp::verify() {
-  StringRef Label = "attention_grad_c1";
-  if (failed(verifyHeads(*this, getQuery(), getKey(), getValue(), Label)))
-    return failure();
-  Dimensions Q = shapeOf(getQuery()), K = shapeOf(getKey());
-  if (failed(expectShape(*this, "key", getKey(), {Q[0], Q[1], K[2], K[3]},
-                         Label)) ||
-      failed(expectShape(*this, "result", getResult(), Q, Label)) ||
-      failed(expectShape(*this, "dresult", getDresult(), Q, Label)) ||
-      failed(expectShape(*this, "log_sum_exp", getLogSumExp(), Q.take_front(3),
-                         Label)))
-    return failure();
-  if (getKeyMask() && failed(expectShape(*this, "key_mask", getKeyMask(),
-                                         Q.take_front(2), Label)))
-    return failure();
-  std::pair<Value, Value> Pairs[] = {{getQuery(), getDquery()},
-                                     {getKey(), getDkey()},
-                                     {getValue(), getDvalue()}};
-  for (auto [Operand, Gradient] : Pairs)
-    if (Operand.getType() != Gradient.getType())
-      return emitOpError("expects a gradient of its operand's type ")
-             << Operand.getType() << ", but it is " << Gradient.getType()
-             << " (" << Label << ")";
-  return verifyAttentionDropout(*this, getDropout(), getSeed(), Label);
-}
-
-LogicalResult CacheAppendOp::verify() {
-  Dimensions Cache = shapeOf(getCache()), Tokens = shapeOf(getTokens());
-  if (Cache.size() >= 2 && Cache.size() == Tokens.size() &&
-      Cache[0] == Tokens[0] && Cache.drop_front(2) == Tokens.drop_front(2))
-    return success();
-  return emitOpError("expects tokens to differ from the cache ")
-         << toText(Cache) << " in the second dimension only, but they are "
-         << toText(Tokens) << " (cache_append_c1)";
-}
-
-//===----------------------------------------------------------------------===//
 // Training
 //===----------------------------------------------------------------------===//
+
+/// A gradient has the shape of its parameter; its element type may be wider.
+static LogicalResult verifyGradientOf(Operation *Op, FlatSymbolRefAttr Name,
+                                      Value Gradient,
+                                      SymbolTableCollection &Symbols,
+                                      StringRef Label) {
+  FailureOr<ParameterOp> Parameter = lookUpParameter(Op, Name, Symbols, Label);
+  if (failed(Parameter))
+    return failure();
+  auto Type = dyn_cast<RankedTensorType>(Parameter->getType());
+  if (!Type) // Reported by the parameter itself.
+    return success();
+  return expectShape(Op, "the gradient", Gradient, Type.getShape(), Label);
+}
 
 LogicalResult
 StoreGradientOp::verifySymbolUses(SymbolTableCollection &Symbols) {
