@@ -1,0 +1,61 @@
+//===- Interpreter.h - Runs txs modules in float64 ------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Evaluates a function of a txs module operation by operation with the
+// functions of Reference.h, whatever the module's element types say.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_DIALECT_TXS_INTERPRETER_INTERPRETER_H
+#define TRANSXSSM_DIALECT_TXS_INTERPRETER_INTERPRETER_H
+
+#include "dialect/txs/interpreter/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/support/Error.h"
+
+#include <functional>
+
+namespace transxssm {
+namespace txs {
+
+/// What a call gives back, by the names that the module gives.
+struct RunResult {
+  TensorMap Outputs;   ///< results with `txs.output`
+  TensorMap States;    ///< results with `txs.state`
+  TensorMap Gradients; ///< operands of `txs.store_gradient`, by parameter
+};
+
+/// Called after every operation, those inside of blocks too, with the tensors
+/// of its results: two runs that are compared operation by operation name the
+/// first one where they part.
+using Probe =
+    std::function<void(mlir::Operation *, llvm::ArrayRef<const Tensor *>)>;
+
+class Interpreter {
+public:
+  /// The module must outlive the interpreter.
+  explicit Interpreter(mlir::ModuleOp Module) : Module(Module) {}
+
+  /// By checkpoint name. `txs.adamw` updates them and the two moments, which
+  /// start as zeros.
+  TensorMap Parameters, FirstMoments, SecondMoments;
+  Probe AfterOperation;
+
+  /// Runs `Entry`. `Inputs` and `States` are by argument name and must have
+  /// the argument's shape; those that the entry does not declare are ignored.
+  Result<RunResult> run(llvm::StringRef Entry, const TensorMap &Inputs,
+                        const TensorMap &States = {});
+
+private:
+  mlir::ModuleOp Module;
+};
+
+} // namespace txs
+} // namespace transxssm
+
+#endif // TRANSXSSM_DIALECT_TXS_INTERPRETER_INTERPRETER_H
