@@ -434,7 +434,9 @@ def Txs_AttentionOp : Txs_Op<"attention", [Txs_Differentiable, Pure, AttrSizedOp
 
     with g = h / (H / G). `key` and `value` are this call's [B, T, G, P] (past
     absent, 0), or caches [B, S, G, P] that already hold this call's keys. A row
-    that sees no key gives 0. `log_sum_exp` [B, T, H] is that of the row's
+    that sees no key (padding on the left) gives the mean of v over s < past + T,
+    hidden or not, as a softmax over equal scores does; only v gets a gradient
+    from it, and its `log_sum_exp` is 0. `log_sum_exp` [B, T, H] is that of the row's
     scaled scores, for the gradient. `dropout` drops probabilities at random, with
     `seed` and `site` as in `txs.dropout` but the counter (s, t, b H + h, site).
     The T x S scores are never stored.
@@ -782,7 +784,8 @@ def Txs_AttentionGradOp : Txs_Op<"attention_grad", [Pure, AttrSizedOperandSegmen
         dscore[t, s] = P[t, s] (dresult_t . v_s - D_t) / sqrt P
         dq_t = sum_s dscore[t, s] k_s;   dk_s = sum_t dscore[t, s] q_t
 
-    The sums over t for dk and dv run over all query heads of a group.
+    With dropout, both P in the first line and dresult_t . v_s in the second are
+    times the factor (0 or 1 / (1 - dropout)) of the forward pass. The sums over t for dk and dv run over all query heads of a group.
 
     Constraints:
     - (attention_grad_c1) operands as in `txs.attention` with S = T and no past;

@@ -128,32 +128,52 @@ ScanGradResult reference::ssmScanGrad(const Tensor &Dy, const Tensor &C,
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// The scaled scores of query T of head H; -infinity where it does not see.
-static std::vector<double> scoresOf(const Tensor &Query, const Tensor &Key,
-                                    const Tensor *KeyMask, int64_t Past,
-                                    int64_t B, int64_t T, int64_t H) {
-  int64_t Width = Query.dim(3), G = H / (Query.dim(2) / Key.dim(2));
-  std::vector<double> Scores(Key.dim(1), -INFINITY);
-  for (int64_t S = 0; S < Key.dim(1) && S <= Past + T; ++S) {
-    if (KeyMask && KeyMask->at(B, S) == 0)
-      continue;
-    double Dot = 0;
-    for (int64_t P = 0; P < Width; ++P)
-      Dot += Query.at(B, T, H, P) * Key.at(B, S, G, P);
-    Scores[S] = Dot / std::sqrt(double(Width));
-  }
-  return Scores;
+namespace {
+
+/// What one query row makes of the keys. A row that sees no key at all (padding
+/// on the left) weighs every key of the sequence so far equally.
+struct Row {
+  std::vector<double> Probabilities; ///< 0 where it does not see
+  double LogSumExp = 0;
+  bool SeesNothing = false;
+};
+
+} // namespace
+
+static double dotOf(const Tensor &Query, const Tensor &Key, int64_t B,
+                    int64_t T, int64_t H, int64_t S, int64_t G) {
+  double Dot = 0;
+  for (int64_t P = 0; P < Query.dim(3); ++P)
+    Dot += Query.at(B, T, H, P) * Key.at(B, S, G, P);
+  return Dot / std::sqrt(double(Query.dim(3)));
 }
 
-static double logSumExp(const std::vector<double> &Scores) {
+/// The softmax of query T of head H.
+static Row softmaxOf(const Tensor &Query, const Tensor &Key,
+                     const Tensor *KeyMask, int64_t Past, int64_t B, int64_t T,
+                     int64_t H) {
+  int64_t G = H / (Query.dim(2) / Key.dim(2)), Keys = Past + Query.dim(1);
+  std::vector<double> Scores(Key.dim(1), -INFINITY);
   double Largest = -INFINITY, Sum = 0;
-  for (double Score : Scores)
-    Largest = std::max(Largest, Score);
-  if (Largest == -INFINITY)
-    return 0;
+  for (int64_t S = 0; S <= Past + T; ++S) {
+    if (KeyMask && KeyMask->at(B, S) == 0)
+      continue;
+    Scores[S] = dotOf(Query, Key, B, T, H, S, G);
+    Largest = std::max(Largest, Scores[S]);
+  }
+  Row Made{std::vector<double>(Key.dim(1))};
+  if (Largest == -INFINITY) {
+    Made.SeesNothing = true;
+    for (int64_t S = 0; S < Keys; ++S)
+      Made.Probabilities[S] = 1.0 / Keys;
+    return Made;
+  }
   for (double Score : Scores)
     Sum += std::exp(Score - Largest);
-  return Largest + std::log(Sum);
+  Made.LogSumExp = Largest + std::log(Sum);
+  for (int64_t S = 0; S <= Past + T; ++S)
+    Made.Probabilities[S] = std::exp(Scores[S] - Made.LogSumExp);
+  return Made;
 }
 
 AttentionResult reference::attention(const Tensor &Query, const Tensor &Key,
@@ -165,13 +185,11 @@ AttentionResult reference::attention(const Tensor &Query, const Tensor &Key,
   for (int64_t B = 0; B < Query.dim(0); ++B)
     for (int64_t T = 0; T < Query.dim(1); ++T)
       for (int64_t H = 0; H < Heads; ++H) {
-        auto Scores = scoresOf(Query, Key, KeyMask, Past, B, T, H);
-        double Lse = Made.LogSumExp.at(B, T, H) = logSumExp(Scores);
+        Row Seen = softmaxOf(Query, Key, KeyMask, Past, B, T, H);
+        Made.LogSumExp.at(B, T, H) = Seen.LogSumExp;
         for (int64_t S = 0; S < Key.dim(1); ++S) {
-          if (Scores[S] == -INFINITY)
-            continue;
           double Weight =
-              std::exp(Scores[S] - Lse) * Dropout.factor(S, T, B * Heads + H);
+              Seen.Probabilities[S] * Dropout.factor(S, T, B * Heads + H);
           for (int64_t P = 0; P < Query.dim(3); ++P)
             Made.Result.at(B, T, H, P) += Weight * Val.at(B, S, H / Group, P);
         }
@@ -193,16 +211,14 @@ reference::attentionGrad(const Tensor &Dresult, const Tensor &Query,
     for (int64_t T = 0; T < Query.dim(1); ++T)
       for (int64_t H = 0; H < Heads; ++H) {
         int64_t G = H / Group;
-        auto Scores = scoresOf(Query, Key, KeyMask, 0, B, T, H);
+        Row Seen = softmaxOf(Query, Key, KeyMask, 0, B, T, H);
         // Equal to the sum over s of P[t, s] times its gradient, with dropout
         // as without.
         double Delta = 0;
         for (int64_t P = 0; P < Width; ++P)
           Delta += Dresult.at(B, T, H, P) * Result.at(B, T, H, P);
         for (int64_t S = 0; S < Key.dim(1); ++S) {
-          if (Scores[S] == -INFINITY)
-            continue;
-          double Weight = std::exp(Scores[S] - LogSumExp.at(B, T, H));
+          double Weight = Seen.Probabilities[S];
           double Factor = Dropout.factor(S, T, B * Heads + H);
           double Dot = 0;
           for (int64_t P = 0; P < Width; ++P) {
@@ -210,6 +226,9 @@ reference::attentionGrad(const Tensor &Dresult, const Tensor &Query,
             Made.Dvalue.at(B, S, G, P) +=
                 Weight * Factor * Dresult.at(B, T, H, P);
           }
+          // The equal weights of a row that sees nothing depend on no score.
+          if (Seen.SeesNothing)
+            continue;
           double Dscore = Weight * (Factor * Dot - Delta) * Scale;
           for (int64_t P = 0; P < Width; ++P) {
             Made.Dquery.at(B, T, H, P) += Dscore * Key.at(B, S, G, P);
