@@ -199,6 +199,7 @@ TEST_P(InterpreterGolden, GreedyTokens) {
   Module = importConfig(Golden.Config, ImportOptions{{"prefill", "decode"}},
                         Context);
   Interpreter Runner = interpreter();
+  Tensor Actual(Expected.shape());
   const Tensor &Given = Golden.expected("input_ids");
   Session Run(Golden, Runner, Batch, Given.dim(1) + Count);
   // As the goldens were made: prefill, then token by token. Under dynamic
