@@ -2,6 +2,7 @@
 #
 #   %configs   configs/ of the repository
 #   %goldens   test/goldens/data
+#   %status N COMMAND   succeeds when the command exits with status N
 #   %s %t      as everywhere: the test file, a temporary file
 
 import os
@@ -19,6 +20,9 @@ config.substitutions.append(
     ("%configs", os.path.join(config.transxssm_source, "configs")))
 config.substitutions.append(
     ("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
+
+config.substitutions.append(
+    ("%status", os.path.join(config.test_source_root, "exits-with")))
 
 # Tools of this build first, then FileCheck and not of LLVM.
 config.environment["PATH"] = os.pathsep.join([

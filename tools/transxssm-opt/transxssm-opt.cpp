@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Pipeline.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -96,6 +97,7 @@ int main(int Argc, char **Argv) {
               memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerTransformsPasses();
   registerTransXSSMPasses();
+  registerCompilerPipelines();
   auto [InputName, OutputName] = registerAndParseCLIOptions(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry);
   if (!ImportFile.empty())

@@ -1,0 +1,203 @@
+//===- Pipeline.cpp - From config.json to a package -----------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Pipeline.h"
+#include "dialect/plan/PlanDialect.h"
+#include "dialect/tile/TileDialect.h"
+#include "dialect/txs/TxsDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/ImportConfig.h"
+#include "passes/Passes.h"
+#include "runtime/PackageFile.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace transxssm;
+
+void transxssm::registerCompilerDialects(DialectRegistry &Registry) {
+  Registry.insert<txs::TxsDialect, tile::TileDialect, plan::PlanDialect,
+                  arith::ArithDialect, func::FuncDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect>();
+}
+
+//===----------------------------------------------------------------------===//
+// Entries
+//===----------------------------------------------------------------------===//
+
+Result<std::vector<std::string>>
+transxssm::expandEntries(const std::vector<std::string> &Names,
+                         const ModelConfig &Config) {
+  std::vector<std::string> Supported = supportedEntries(Config);
+  if (Names.empty())
+    return Supported;
+  std::vector<std::string> Wanted;
+  for (const std::string &Name : Names) {
+    if (Name == "decode")
+      Wanted.push_back("prefill");
+    if (Name == "train")
+      Wanted.push_back("gradients");
+    if (!llvm::is_contained(Supported, Name)) {
+      std::string List;
+      for (const char *Known : {"forward", "decode", "train"})
+        if (llvm::is_contained(Supported, Known))
+          List += (List.empty() ? "" : ", ") + std::string(Known);
+      return makeError("--entry: expected some of ", List, ", got '", Name,
+                       "'");
+    }
+    Wanted.push_back(Name);
+  }
+  // Each once, in the importer's order.
+  std::vector<std::string> Entries;
+  for (const std::string &Name : Supported)
+    if (llvm::is_contained(Wanted, Name))
+      Entries.push_back(Name);
+  return Entries;
+}
+
+//===----------------------------------------------------------------------===//
+// Passes
+//===----------------------------------------------------------------------===//
+
+void transxssm::addModelPasses(OpPassManager &Manager,
+                               int64_t RecomputeBlocks) {
+  Manager.addPass(createCanonicalizerPass());
+  TxsMarkRecomputeOptions Mark;
+  Mark.blocks = RecomputeBlocks;
+  Manager.addPass(createTxsMarkRecompute(Mark));
+  Manager.addPass(createTxsAutodiff());
+  Manager.addPass(createTxsAddOptimizer());
+  Manager.addPass(createCanonicalizerPass());
+}
+
+void transxssm::addPlanPasses(OpPassManager &Manager) {
+  Manager.addPass(createTxsInlineBlocks());
+  Manager.addPass(createTxsToTile());
+  Manager.addPass(createCSEPass());
+}
+
+void transxssm::registerCompilerPipelines() {
+  PassPipelineRegistration<>(
+      "txs-model-pipeline",
+      "From an imported model to txs with gradients and optimizer",
+      [](OpPassManager &Manager) { addModelPasses(Manager); });
+  PassPipelineRegistration<>("txs-to-plan-pipeline",
+                             "From txs to tile kernels and plan entries",
+                             addPlanPasses);
+}
+
+//===----------------------------------------------------------------------===//
+// Stages
+//===----------------------------------------------------------------------===//
+
+OwningOpRef<ModuleOp>
+transxssm::buildModel(const ModelConfig &Config,
+                      const std::vector<std::string> &Entries,
+                      int64_t RecomputeBlocks, MLIRContext &Context) {
+  OwningOpRef<ModuleOp> Module = importConfig(Config, {Entries}, Context);
+  if (!Module)
+    return nullptr;
+  PassManager Manager(&Context);
+  addModelPasses(Manager, RecomputeBlocks);
+  if (failed(Manager.run(*Module)))
+    return nullptr;
+  return Module;
+}
+
+LogicalResult transxssm::lowerToPlan(ModuleOp Module) {
+  PassManager Manager(Module.getContext());
+  addPlanPasses(Manager);
+  return Manager.run(Module);
+}
+
+Result<Package> transxssm::makePackage(ModuleOp Module,
+                                       ArrayRef<CodeObject> Code,
+                                       const PackageOptions &Options,
+                                       std::vector<uint8_t> &Payload) {
+  // The writer's errors are diagnostics; here the last one becomes the result.
+  std::string Why;
+  ScopedDiagnosticHandler Handler(Module.getContext(),
+                                  [&](Diagnostic &D) { Why = D.str(); });
+  FailureOr<std::vector<uint8_t>> Written =
+      writePackagePayload(Module, Code, Options);
+  if (failed(Written))
+    return makeError(Why);
+  Payload = std::move(*Written);
+  std::vector<uint8_t> File = framePackage(Payload.data(), Payload.size());
+  return Package::fromBytes(File.data(), File.size(), "the package");
+}
+
+//===----------------------------------------------------------------------===//
+// Recomputation to a byte budget
+//===----------------------------------------------------------------------===//
+
+Result<uint64_t> transxssm::trainingPeak(const Package &Planned) {
+  Symbols Sizes;
+  Sizes.Batch = Planned.maxBatch();
+  Sizes.Seq = Planned.maxSeqLen();
+  Sizes.Capacity = Planned.maxSeqLen();
+  uint64_t Peak = 0;
+  for (const char *Name : {"gradients", "train"}) {
+    const PackageEntry *Entry = Planned.findEntry(Name);
+    if (!Entry)
+      continue;
+    Result<EntryMemory> Memory = entryMemory(Planned, *Entry, Sizes);
+    if (!Memory)
+      return Memory.error();
+    Peak = std::max(Peak, Memory->Temporaries);
+  }
+  return Peak;
+}
+
+/// The peak with that many blocks recomputed.
+static Result<uint64_t> peakWithRecompute(const ModelConfig &Config,
+                                          const PackageOptions &Options,
+                                          int64_t Blocks,
+                                          MLIRContext &Context) {
+  std::string Why;
+  ScopedDiagnosticHandler Handler(&Context,
+                                  [&](Diagnostic &D) { Why = D.str(); });
+  OwningOpRef<ModuleOp> Module =
+      buildModel(Config, {"gradients", "train"}, Blocks, Context);
+  if (!Module || failed(lowerToPlan(*Module)))
+    return makeError(Why);
+  std::vector<uint8_t> Payload;
+  Result<Package> Planned = makePackage(*Module, {}, Options, Payload);
+  if (!Planned)
+    return Planned.error();
+  return trainingPeak(*Planned);
+}
+
+Result<RecomputeChoice>
+transxssm::chooseRecompute(const ModelConfig &Config,
+                           const PackageOptions &Options, uint64_t Budget,
+                           MLIRContext &Context) {
+  RecomputeChoice Least;
+  for (int64_t Blocks = 0; Blocks <= Config.NumHiddenLayers; ++Blocks) {
+    Result<uint64_t> Peak = peakWithRecompute(Config, Options, Blocks, Context);
+    if (!Peak)
+      return Peak.error();
+    if (*Peak <= Budget)
+      return RecomputeChoice{Blocks, *Peak};
+    if (Blocks == 0 || *Peak < Least.PeakBytes)
+      Least = {Blocks, *Peak};
+  }
+  return makeError("--activation-memory: expected at least ", Least.PeakBytes,
+                   " bytes (with ", Least.Blocks, " of ",
+                   Config.NumHiddenLayers, " blocks recomputed, batch ",
+                   Options.MaxBatch, ", seq ", Options.MaxSeqLen, "), got ",
+                   Budget);
+}

@@ -1,0 +1,243 @@
+//===- transxssm-compile.cpp - From config.json to a package --------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Runs the stages of codegen/Pipeline.h one after the other, says on standard
+// error how long each took, and writes what was asked for.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+#include "Reports.h"
+#include "codegen/Pipeline.h"
+#include "dialect/plan/PlanDialect.h"
+#include "dialect/tile/TileDialect.h"
+#include "dialect/txs/TxsDialect.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "runtime/PackageFile.h"
+#include "runtime/support/File.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace transxssm;
+
+static int fail(const llvm::Twine &Message) {
+  llvm::errs() << "transxssm-compile: error: " << Message << "\n";
+  return 1;
+}
+
+namespace {
+
+/// Lines such as "plan        0.41 s  36 kernels, 214 launches".
+class Progress {
+public:
+  explicit Progress(bool Quiet) : Quiet(Quiet) {}
+
+  void done(const llvm::Twine &Stage, const llvm::Twine &What) {
+    auto Now = std::chrono::steady_clock::now();
+    double Seconds = std::chrono::duration<double>(Now - Last).count();
+    Last = Now;
+    if (!Quiet)
+      llvm::errs() << llvm::left_justify(Stage.str(), 12)
+                   << llvm::format("%6.2f s  ", Seconds) << What << "\n";
+  }
+
+private:
+  bool Quiet;
+  std::chrono::steady_clock::time_point Last = std::chrono::steady_clock::now();
+};
+
+/// One run of the tool.
+class Compiler {
+public:
+  explicit Compiler(const Options &O) : O(O), Report(O.Quiet) {
+    DialectRegistry Registry;
+    registerCompilerDialects(Registry);
+    Context.appendDialectRegistry(Registry);
+    // One line for each error, named after the configuration.
+    Context.getDiagEngine().registerHandler([this](Diagnostic &D) {
+      if (D.getSeverity() == DiagnosticSeverity::Error)
+        fail(this->O.Config + ": " + D.str());
+      return success();
+    });
+  }
+
+  int run();
+
+private:
+  int loadConfig();
+  int buildStages();
+  int emitText(const std::string &Text);
+  int emitPackage();
+
+  const Options &O;
+  Progress Report;
+  MLIRContext Context;
+  ModelConfig Config;
+  std::vector<std::string> Entries;
+  PackageOptions Limits;
+  int64_t RecomputeBlocks = 0;
+  OwningOpRef<ModuleOp> Module;
+};
+
+} // namespace
+
+/// What this build cannot do yet, said before any work.
+static int checkSupported(const Options &O) {
+  if (O.Target != "cpu")
+    return fail("--target: expected cpu, the only target of this build, got " +
+                O.Target);
+  if (O.DType != "f32")
+    return fail("--dtype: expected f32, the only type of this build, got " +
+                O.DType);
+  if (O.Emit == "llvm" || O.Emit == "asm")
+    return fail("--emit=" + O.Emit + ": expected a code generator for " +
+                "--target=" + O.Target + ", which this build lacks");
+  if (O.Emit == "ptx")
+    return fail("--emit=ptx: expected --target=nvptx, which this build lacks, "
+                "got --target=" +
+                O.Target);
+  return 0;
+}
+
+int Compiler::loadConfig() {
+  Result<ModelConfig> Loaded = ModelConfig::load(O.Config);
+  if (!Loaded)
+    return fail(Loaded.message());
+  Config = std::move(*Loaded);
+  Result<std::string> Text =
+      readFile(isDirectory(O.Config) ? O.Config + "/config.json" : O.Config);
+  if (!Text)
+    return fail(Text.message());
+  Limits.Config = std::move(*Text);
+  Limits.MaxBatch = O.MaxBatch;
+  Limits.MaxSeqLen = O.MaxSeqLen ? O.MaxSeqLen : Config.MaxPositionEmbeddings;
+  Result<std::vector<std::string>> Expanded = expandEntries(O.Entries, Config);
+  if (!Expanded)
+    return fail(Expanded.message());
+  Entries = std::move(*Expanded);
+  Report.done("config", llvm::join(Entries, ", ") + "; batch up to " +
+                            llvm::Twine(Limits.MaxBatch) + ", seq up to " +
+                            llvm::Twine(Limits.MaxSeqLen));
+  return 0;
+}
+
+int Compiler::buildStages() {
+  if (O.ActivationMemory) {
+    if (!llvm::is_contained(Entries, "train"))
+      return fail("--activation-memory: expected --entry=train with it, got " +
+                  llvm::join(Entries, ", "));
+    Result<RecomputeChoice> Choice =
+        chooseRecompute(Config, Limits, *O.ActivationMemory, Context);
+    if (!Choice)
+      return fail(O.Config + ": " + Choice.message());
+    RecomputeBlocks = Choice->Blocks;
+    Report.done("recompute", llvm::Twine(Choice->Blocks) + " of " +
+                                 llvm::Twine(Config.NumHiddenLayers) +
+                                 " blocks, peak " +
+                                 formatSize(Choice->PeakBytes) + " (" +
+                                 llvm::Twine(Choice->PeakBytes) + " bytes)");
+  }
+  Module = buildModel(Config, Entries, RecomputeBlocks, Context);
+  if (!Module)
+    return 1;
+  size_t Operations = 0;
+  Module->walk([&](Operation *) { ++Operations; });
+  Report.done("model", llvm::Twine(Operations) + " operations");
+  if (O.Emit == "txs")
+    return 0;
+
+  if (failed(lowerToPlan(*Module)))
+    return 1;
+  size_t Kernels = llvm::range_size(Module->getOps<tile::KernelOp>());
+  size_t Launches = 0;
+  Module->walk([&](plan::LaunchOp) { ++Launches; });
+  Report.done("plan", llvm::Twine(Kernels) + " kernels, " +
+                          llvm::Twine(Launches) + " launches");
+  return 0;
+}
+
+int Compiler::emitText(const std::string &Text) {
+  if (O.Output.empty() || O.Output == "-") {
+    llvm::outs() << Text;
+    return 0;
+  }
+  Status Written = writeFileAtomically(O.Output, {{Text.data(), Text.size()}});
+  if (!Written)
+    return fail(Written.message());
+  Report.done("written", O.Output + ", " + formatSize(Text.size()));
+  return 0;
+}
+
+/// Only the kernels, or everything but them.
+static void keepStage(ModuleOp Module, bool Kernels) {
+  // A launch must find its kernel, so the plan keeps their signatures.
+  for (Operation &Op : llvm::make_early_inc_range(*Module.getBody())) {
+    if (Kernels && !isa<tile::KernelOp>(Op))
+      Op.erase();
+    else if (auto Kernel = dyn_cast<tile::KernelOp>(Op); Kernel && !Kernels)
+      for (Operation &Inner : llvm::make_early_inc_range(
+               llvm::reverse(Kernel.getBody().front().without_terminator())))
+        Inner.erase();
+  }
+}
+
+int Compiler::emitPackage() {
+  std::vector<CodeObject> Code;
+  if (!O.Output.empty() || O.PrintKernels)
+    return fail("--emit=package: expected a code generator for --target=" +
+                O.Target + ", which this build lacks");
+  std::vector<uint8_t> Payload;
+  Result<Package> Made = makePackage(*Module, Code, Limits, Payload);
+  if (!Made)
+    return fail(O.Config + ": " + Made.message());
+  if (O.PrintMemory)
+    if (Status Printed = printMemory(*Made, llvm::outs()); !Printed)
+      return fail(Printed.message());
+  if (O.PrintMemory && O.PrintKernels)
+    llvm::outs() << "\n";
+  if (O.PrintKernels)
+    if (Status Printed = printKernels(*Made, llvm::outs()); !Printed)
+      return fail(Printed.message());
+  if (O.Output.empty())
+    return 0;
+  if (Status Written = writePackage(O.Output, Payload.data(), Payload.size());
+      !Written)
+    return fail(Written.message());
+  Report.done("package", O.Output + ", " +
+                             formatSize(Payload.size() + PackageHeaderBytes));
+  return 0;
+}
+
+int Compiler::run() {
+  if (int Code = checkSupported(O))
+    return Code;
+  if (int Code = loadConfig())
+    return Code;
+  if (int Code = buildStages())
+    return Code;
+  if (O.Emit == "package")
+    return emitPackage();
+  if (O.Emit == "tile" || O.Emit == "plan")
+    keepStage(*Module, O.Emit == "tile");
+  std::string Text;
+  llvm::raw_string_ostream Stream(Text);
+  Module->print(Stream);
+  Stream << "\n";
+  return emitText(Stream.str());
+}
+
+int main(int Argc, char **Argv) {
+  Options O;
+  if (std::optional<int> Code = parseOptions(Argc, Argv, packageProducer(), O))
+    return *Code;
+  return Compiler(O).run();
+}
