@@ -251,9 +251,8 @@ TEST(ForwardKernels, Activations) {
 }
 
 /// Philox 4x32-10 as published, word 0.
-uint32_t philoxWord(uint32_t C0, uint32_t C1, uint32_t C2, uint32_t K0,
-                    uint32_t K1) {
-  uint32_t C3 = 0;
+uint32_t philoxWord(uint32_t C0, uint32_t C1, uint32_t C2, uint32_t C3,
+                    uint32_t K0, uint32_t K1) {
   for (int Round = 0; Round < 10; ++Round) {
     uint64_t P0 = 0xD2511F53ull * C0, P1 = 0xCD9E8D57ull * C2;
     uint32_t N0 = uint32_t(P1 >> 32) ^ C1 ^ K0;
@@ -266,7 +265,7 @@ uint32_t philoxWord(uint32_t C0, uint32_t C1, uint32_t C2, uint32_t K0,
 
 TEST(ForwardKernels, Dropout) {
   // The published answer for counter and key zero.
-  ASSERT_EQ(philoxWord(0, 0, 0, 0, 0), 0x6627e8d5u);
+  ASSERT_EQ(philoxWord(0, 0, 0, 0, 0, 0), 0x6627e8d5u);
   PlanRunner Runner(R"mlir(
     func.func @f(%x: tensor<?x?x64xf32> {txs.input = "x"},
                  %s: tensor<2xi32> {txs.input = "seed"})
@@ -281,7 +280,7 @@ TEST(ForwardKernels, Dropout) {
   Runner.run("f", {5, 20});
   size_t Dropped = 0;
   for (size_t I = 0; I < X.size(); ++I) {
-    bool Keep = philoxWord(I, 0, 7, uint32_t(-5), 123) >= 0x40000000u;
+    bool Keep = philoxWord(I, 0, 0, 7, uint32_t(-5), 123) >= 0x40000000u;
     ASSERT_EQ(Runner.Floats["y"][I], Keep ? X[I] * float(1 / 0.75) : 0.0f) << I;
     Dropped += !Keep;
   }
@@ -548,8 +547,7 @@ TEST(ForwardKernels, AttentionDropout) {
             Score += double(Q[Row * P + I]) * K[(B * Seq + S) * P + I];
           double E = std::exp(Score / std::sqrt(double(P)));
           Sum += E;
-          uint32_t Index = ((B * H + Head) * Seq + T) * Seq + S;
-          if (philoxWord(Index, 0, 2, 11, 22) < 0x80000000u)
+          if (philoxWord(S, T, B * H + Head, 2, 11, 22) < 0x80000000u)
             continue;
           for (int64_t I = 0; I < P; ++I)
             Out[I] += 2 * E * V[(B * Seq + S) * P + I];

@@ -100,19 +100,15 @@ static Tile logSumExp(const Softmax &S) {
 
 Tile tiling::attentionDropoutFactor(TileBuilder &B, Tile Seed,
                                     double Probability, int64_t Site,
-                                    int64_t Heads, Tile Batch, Tile Head,
-                                    Tile FirstQuery, Tile Queries,
-                                    Tile FirstKey, Tile Keys,
-                                    ArrayRef<int64_t> Shape) {
-  // Element (b, h, t, s) of [B, H, T, S].
-  Tile Line = (Batch * Heads + Head) * Queries + FirstQuery;
-  Tile Lines = B.toI64(B.iota(Shape, 0)) + B.toI64(Line);
-  Tile Columns = B.toI64(B.iota(Shape, 1)) + B.toI64(FirstKey);
-  return dropoutFactor(B, Lines * B.toI64(Keys) + Columns, Seed, Probability,
-                       Site);
+                                    Tile BatchAndHead, Tile FirstQuery,
+                                    Tile FirstKey, ArrayRef<int64_t> Shape) {
+  Tile Key = B.iota(Shape, 1) + B.toI32(FirstKey);
+  Tile Query = B.iota(Shape, 0) + B.toI32(FirstQuery);
+  Tile Head = B.fill(B.toI32(BatchAndHead), Shape);
+  return dropoutFactor(B, {Key, Query, Head}, Seed, Probability, Site);
 }
 
-/// Whether a key is hidden from everyone, as a row of factors (0 for hidden).
+/// What is visible and not masked.
 static Tile applyMask(TileBuilder &B, const AttentionArguments &M, Tile Batch,
                       Tile Key, Tile Visible) {
   if (!M.Mask)
@@ -140,9 +136,9 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
                                B.iota({Q, K}, 1) + B.toI32(Key) <= Position);
       Tile Factor;
       if (S.Dropout > 0)
-        Factor = attentionDropoutFactor(B, M.Seed, S.Dropout, S.Site, S.Heads,
-                                        Batch, Head, First, Queries, Key,
-                                        B.extent(M.Key, 1), {Q, K});
+        Factor =
+            attentionDropoutFactor(B, M.Seed, S.Dropout, S.Site,
+                                   Batch * S.Heads + Head, First, Key, {Q, K});
       return accumulate(B, Old, select(Visible, Scores, HiddenScore), Values,
                         Factor);
     };

@@ -148,16 +148,16 @@ static std::pair<Tile, Tile> wideProduct(TileBuilder &B, Tile Word,
 /// A word as a signed constant of the same bits.
 static double bits(uint32_t Word) { return static_cast<int32_t>(Word); }
 
-Tile tiling::dropoutFactor(TileBuilder &B, Tile Indices, Tile Seed,
+Tile tiling::dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
                            double Probability, int64_t Site) {
   // Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
   OpBuilder &O = B.builder();
-  ArrayRef<int64_t> Shape = Indices.shape();
-  Tile High = B.wrap(arith::ShRUIOp::create(
-      O, B.loc(), Indices.value(), B.constant(32, Indices.type()).value()));
-  Type Word = RankedTensorType::get(Shape, O.getI32Type());
-  Tile Counter[4] = {B.toI32(Indices), B.toI32(High),
-                     B.constant(bits(Site), Word), B.constant(0, Word)};
+  ArrayRef<int64_t> Shape = Words[0].shape();
+  Type Word = Words[0].type();
+  Tile Counter[4];
+  for (int I = 0; I < 3; ++I)
+    Counter[I] = Words[I] ? Words[I] : B.constant(0, Word);
+  Counter[3] = B.constant(bits(Site), Word);
   Tile Key[2] = {B.load(Seed, {0}), B.load(Seed, {1})};
   for (int Round = 0; Round < 10; ++Round) {
     auto [Low0, High0] = wideProduct(B, Counter[0], 0xD2511F53u);
@@ -186,7 +186,11 @@ static LogicalResult lowerDropout(txs::DropoutOp Op, EntryBuilder &E) {
     Tile Result = B.memory({Dynamic});
     Tile First = B.grid(0) * FlatTile;
     Tile Indices = B.toI64(B.iota({FlatTile})) + B.toI64(First);
-    Tile Factor = dropoutFactor(B, Indices, Seed, Probability, Op.getSite());
+    Tile High = B.toI32(
+        B.wrap(arith::ShRUIOp::create(B.builder(), B.loc(), Indices.value(),
+                                      B.constant(32, Indices.type()).value())));
+    Tile Factor = dropoutFactor(B, {B.toI32(Indices), High, Tile()}, Seed,
+                                Probability, Op.getSite());
     B.store(B.load(X, {First}, {FlatTile}) * Factor, Result, {First});
   });
   AffineExpr Size = E.rows(Op.getInput()) * E.columns(Op.getInput());

@@ -17,6 +17,7 @@
 #include "passes/tiling/EntryBuilder.h"
 #include "passes/tiling/TileBuilder.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <array>
 #include <cmath>
 
 namespace transxssm {
@@ -41,13 +42,13 @@ tile::KernelOp buildCopy(mlir::ModuleOp Module, mlir::Type Element);
 /// f(V).
 Tile activation(txs::ActivationKind Kind, Tile V);
 
-/// What dropout multiplies the elements with these linear indices (a tile of
-/// i64) by: 0 or 1 / (1 - Probability). The choice for an element is word 0 of
-/// Philox 4x32-10 with counter (index low, index high, Site, 0) and key
-/// (Seed[0], Seed[1]): dropped when word < Probability 2^32. `Seed` is a memory
-/// of two i32.
-Tile dropoutFactor(TileBuilder &B, Tile Indices, Tile Seed, double Probability,
-                   int64_t Site);
+/// What dropout multiplies a tile of this shape by: 0 or 1 / (1 - Probability).
+/// An element is dropped when word 0 of Philox 4x32-10 with counter (Words[0],
+/// Words[1], Words[2], Site) and key (Seed[0], Seed[1]) is below Probability
+/// 2^32. Words are tiles of i32; absent ones are 0. `Seed` is a memory of two
+/// i32. `txs.dropout` counts with the low and high half of the linear index.
+Tile dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
+                   double Probability, int64_t Site);
 
 void registerElementwise(LoweringTable &Table);
 
@@ -126,13 +127,12 @@ void registerSsmScan(LoweringTable &Table);
 /// The queries and the keys of one step.
 constexpr int64_t AttentionTile = 64;
 
-/// dropoutFactor for a tile (Shape: queries x keys) of the probabilities
-/// [B, H, T, S]. Indices: Batch, Head, FirstQuery, FirstKey; Queries is T and
-/// Keys is S.
+/// dropoutFactor for a tile (Shape: queries x keys) of the probabilities of one
+/// head. The counter of an element is (key, query, batch * Heads + head), with
+/// query the number of the token in this call.
 Tile attentionDropoutFactor(TileBuilder &B, Tile Seed, double Probability,
-                            int64_t Site, int64_t Heads, Tile Batch, Tile Head,
-                            Tile FirstQuery, Tile Queries, Tile FirstKey,
-                            Tile Keys, llvm::ArrayRef<int64_t> Shape);
+                            int64_t Site, Tile BatchAndHead, Tile FirstQuery,
+                            Tile FirstKey, llvm::ArrayRef<int64_t> Shape);
 void registerAttention(LoweringTable &Table);
 
 //===----------------------------------------------------------------------===//
