@@ -1,0 +1,194 @@
+//===- KernelLowering.h - One kernel from tiles to vector loops -----------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Shared by the files TileToLoops*.cpp. A tile expression is *emitted* for one
+// vector of elements at a time, a Point; a nest calls the emitter for every
+// point of a tile.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_X86_KERNELLOWERING_H
+#define TRANSXSSM_CODEGEN_X86_KERNELLOWERING_H
+
+#include "codegen/x86/TileAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include <map>
+
+namespace transxssm::x86 {
+
+/// `Width` consecutive columns of one row. `Row` is null for tiles of rank 1.
+struct Point {
+  mlir::Value Row, Col;
+  int64_t Width;
+};
+
+/// 0 .. Size - 1, or 0 .. Limit - 1 with a limit known at run time.
+struct Extent {
+  int64_t Size;
+  mlir::Value Limit = {};
+};
+
+class KernelLowering {
+public:
+  KernelLowering(tile::KernelOp Kernel, int64_t VectorBits);
+
+  /// Builds the function after the kernel; false after an error.
+  bool run();
+
+private:
+  using Body = llvm::function_ref<void(Point)>;
+
+  // Control flow and buffers (TileToLoops.cpp).
+  void lowerBlock(mlir::Block &Block);
+  void lowerOperation(mlir::Operation *Op);
+  void lowerFor(mlir::scf::ForOp For);
+  void lowerYields(mlir::scf::ForOp For, mlir::ArrayRef<mlir::Value> Slots);
+  void lowerIf(mlir::scf::IfOp If);
+  mlir::Value lowerTable(mlir::arith::ConstantOp Constant);
+  void lowerScalarLoad(tile::LoadOp Load);
+  void lowerScalarStore(tile::StoreOp Store);
+  void planInPlace(mlir::scf::ForOp For, mlir::ArrayRef<mlir::Value> Slots);
+  bool canUpdateInPlace(mlir::Value Yielded, mlir::Value Carried);
+  bool diesInto(mlir::Value Tile, mlir::scf::ForOp For);
+  mlir::Value allocateTile(mlir::Type Tile);
+  mlir::Value allocate(mlir::ArrayRef<int64_t> Shape, mlir::Type Element);
+  mlir::Value destinationFor(mlir::Value Tile);
+  void error(mlir::Operation *Op, const llvm::Twine &Message);
+
+  // Nests (TileToLoopsNests.cpp).
+  void forEachPoint(mlir::RankedTensorType Tile, Extent Rows, Extent Cols,
+                    int64_t Width, Body Body);
+  void forEachColumn(mlir::Value Row, Extent Cols, int64_t Width, Body Body);
+  void forEachIndex(mlir::Value Low, mlir::Value High, int64_t Step,
+                    llvm::function_ref<void(mlir::Value)> Body);
+  void materialise(mlir::Value Tile, mlir::Value Destination,
+                   mlir::Type As = {});
+  void lowerStore(tile::StoreOp Store);
+  void lowerReduce(tile::ReduceOp Reduce);
+  void reduceRows(tile::ReduceOp Reduce, mlir::Value Destination);
+  void reduceColumns(tile::ReduceOp Reduce, mlir::Value Destination);
+  mlir::Value reduceRow(tile::ReduceOp Reduce, mlir::Value Row);
+  mlir::Value combine(tile::Reduction Kind, mlir::Value A, mlir::Value B);
+  mlir::Value identity(tile::Reduction Kind, mlir::Type Type);
+  void lowerCumulativeSum(tile::CumulativeSumOp Sum);
+  void lowerTranspose(tile::TransposeOp Transpose);
+  using StoreVector = llvm::function_ref<void(
+      mlir::Value Vector, mlir::Value Row, mlir::Value Col)>;
+  void emitTransposed(mlir::Value Tile, mlir::Type As, StoreVector Store);
+  void emitTransposedBlock(mlir::Value Tile, mlir::Type As, mlir::Value Row,
+                           mlir::Value Col, int64_t Rows, int64_t Cols,
+                           StoreVector Store);
+
+  // Expressions (TileToLoopsExpressions.cpp).
+  mlir::Value emit(mlir::Value Tile, Point P);
+  mlir::Value emitAs(mlir::Value Tile, Point P, mlir::Type Element);
+  mlir::Value emitUncached(mlir::Value Tile, Point P);
+  mlir::Value emitElementwise(mlir::Operation *Op, Point P);
+  mlir::Value emitBroadcast(tile::BroadcastOp Op, Point P);
+  mlir::Value emitConstant(mlir::arith::ConstantOp Op, Point P);
+  mlir::Value emitIota(tile::IotaOp Op, Point P);
+  mlir::Value emitRope(tile::RopeOp Op, Point P);
+  mlir::Value emitLoad(tile::LoadOp Op, Point P);
+  mlir::Value emitGather(tile::GatherOp Op, Point P);
+  mlir::Value readMemory(mlir::Value Memory, mlir::ValueRange Indices,
+                         int64_t Width, mlir::Value Condition,
+                         mlir::Value Count);
+  mlir::Value readPartly(mlir::Value Memory, mlir::ValueRange Indices,
+                         int64_t Width, mlir::Value Count);
+  mlir::Value readBuffer(mlir::Value Buffer, Point P, mlir::Type Element);
+  void writeBuffer(mlir::Value Vector, mlir::Value Buffer, Point P);
+  int64_t widthOf(mlir::Value Tile);
+  int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen);
+
+  // Products (TileToLoopsMma.cpp).
+  struct Product;
+  void lowerMma(tile::MmaOp Mma);
+  void prepareInvariantOperands(mlir::scf::ForOp For);
+  mlir::Value packRhs(tile::MmaOp Mma);
+  mlir::Value prepareLhs(tile::MmaOp Mma);
+  bool isReadableInPlace(mlir::Value Tile);
+  mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
+                          mlir::Value Col);
+  void lowerPackedProduct(Product &P);
+  mlir::Value accumulatorFor(tile::MmaOp Mma);
+  void lowerPanel(Product &P, mlir::Value Panel, int64_t Vectors,
+                  mlir::Value KLow, mlir::Value KHigh);
+  void lowerRegisterBlock(Product &P, mlir::Value Row, int64_t Rows,
+                          mlir::Value Panel, int64_t Vectors, mlir::Value KLow,
+                          mlir::Value KHigh);
+  void lowerDotProduct(Product &P);
+  void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows);
+  void lowerRowProduct(Product &P);
+  void lowerRowBlock(Product &P, mlir::Value Col, int64_t Width,
+                     int64_t Vectors);
+
+  // Small helpers.
+  mlir::Value index(int64_t Value);
+  mlir::Value add(mlir::Value A, mlir::Value B);
+  mlir::Value add(mlir::Value A, int64_t B);
+  mlir::Value multiply(mlir::Value A, int64_t B);
+  mlir::Value subtract(mlir::Value A, mlir::Value B);
+  mlir::Value zero(mlir::Type Type);
+  mlir::Value splat(mlir::Value Scalar, int64_t Width);
+  mlir::Type vectorType(mlir::Type Element, int64_t Width);
+  mlir::Value mapped(mlir::Value Scalar) { return Scalars.lookup(Scalar); }
+  mlir::Value dimension(mlir::Value Memory, int64_t Dimension);
+  mlir::Value remaining(mlir::Value Base, mlir::Value Size);
+  int64_t lanes() const { return VectorBits / 32; }
+
+  /// Values emitted in the innermost loop of a nest; those that depend on the
+  /// row alone go before `ColumnLoop`.
+  struct Scope {
+    std::map<std::tuple<const void *, const void *, const void *, int64_t>,
+             mlir::Value>
+        Values;
+    mlir::Operation *ColumnLoop = nullptr;
+  };
+  class InScope;
+
+  tile::KernelOp Kernel;
+  int64_t VectorBits;
+  mlir::ImplicitLocOpBuilder B;
+  TileAnalysis Analysis;
+  mlir::IRMapping Scalars;
+  llvm::DenseMap<mlir::Value, mlir::Value> Buffers;
+  /// Where a value is to be computed when it replaces a carried tile in place.
+  llvm::DenseMap<mlir::Value, mlir::Value> Destinations;
+  /// Operands of products that were prepared before a loop.
+  llvm::DenseMap<std::pair<mlir::Operation *, unsigned>, mlir::Value> Prepared;
+  Scope *Current = nullptr;
+  bool Failed = false;
+};
+
+/// Enters a scope for the life of the object.
+class KernelLowering::InScope {
+public:
+  InScope(KernelLowering &Lowering, mlir::Operation *ColumnLoop = nullptr)
+      : Lowering(Lowering), Outer(Lowering.Current) {
+    Own.ColumnLoop = ColumnLoop;
+    Lowering.Current = &Own;
+  }
+  ~InScope() { Lowering.Current = Outer; }
+
+private:
+  KernelLowering &Lowering;
+  Scope *Outer;
+  Scope Own;
+};
+
+} // namespace transxssm::x86
+
+#endif // TRANSXSSM_CODEGEN_X86_KERNELLOWERING_H

@@ -1,0 +1,43 @@
+//===- Passes.h - Passes from tiles to x86 --------------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_X86_PASSES_H
+#define TRANSXSSM_CODEGEN_X86_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace transxssm::x86 {
+
+/// `tile-to-loops`: tile.kernel to func.func over scf loops, vectors of
+/// `vectorBits` and one memref.alloc per buffer.
+std::unique_ptr<mlir::Pass> createTileToLoopsPass(int64_t VectorBits = 256);
+
+/// `assign-scratch`: every memref.alloc becomes a part of the scratch argument;
+/// buffers that are never live together share memory.
+std::unique_ptr<mlir::Pass> createAssignScratchPass();
+
+/// `expand-math`: transcendental functions and bf16 arithmetic as inline
+/// operations that need no library.
+std::unique_ptr<mlir::Pass> createExpandMathPass();
+
+/// `kernel-abi`: the signature of TransXSSMCpuKernel.
+std::unique_ptr<mlir::Pass> createKernelAbiPass();
+
+/// Makes all of them known to command-line tools.
+void registerX86Passes();
+
+/// On a function: how many of its arguments are grid coordinates.
+constexpr char GridRankAttr[] = "tile.grid_rank";
+/// On a function: the bytes of scratch memory that it needs.
+constexpr char ScratchBytesAttr[] = "tile.scratch_bytes";
+
+} // namespace transxssm::x86
+
+#endif // TRANSXSSM_CODEGEN_X86_PASSES_H

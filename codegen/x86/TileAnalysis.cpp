@@ -1,0 +1,201 @@
+//===- TileAnalysis.cpp - Which tiles live in memory ----------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/x86/TileAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+#include <algorithm>
+
+using namespace mlir;
+
+namespace transxssm::x86 {
+
+// In vector operations; a transcendental function is about 20.
+static constexpr int64_t MathCost = 20, DivisionCost = 5, MaximumCost = 1000;
+// Recomputing is cheaper than a buffer up to here.
+static constexpr int64_t CheapCost = 8, CheapLoopCost = 3;
+
+bool isVirtualizable(Operation *Op) {
+  if (Op->getNumResults() != 1 || !isTile(Op->getResult(0)))
+    return false;
+  return isa<tile::LoadOp, tile::GatherOp, tile::BroadcastOp, tile::IotaOp,
+             tile::RopeOp, arith::ConstantOp>(Op) ||
+         (Op->getNumRegions() == 0 &&
+          OpTrait::hasElementwiseMappableTraits(Op));
+}
+
+bool isUnitStride(tile::LoadOp Load) {
+  auto Memory = cast<MemRefType>(Load.getMemory().getType());
+  return !Load.getDimensions().empty() &&
+         Load.getDimensions().back() == Memory.getRank() - 1;
+}
+
+TileAnalysis::TileAnalysis(tile::KernelOp Kernel) : Kernel(Kernel) {
+  SmallVector<Operation *> Order;
+  Kernel.walk<WalkOrder::PreOrder>([&](Operation *Op) {
+    Positions[Op] = Order.size();
+    Order.push_back(Op);
+    if (auto Store = dyn_cast<tile::StoreOp>(Op))
+      Stores.push_back(Store);
+    for (Region &R : Op->getRegions())
+      for (BlockArgument Argument : R.getArguments())
+        if (isTile(Argument))
+          Materialised.insert(Argument);
+    for (Value Result : Op->getResults())
+      if (isTile(Result) && !isVirtualizable(Op))
+        Materialised.insert(Result);
+  });
+  // Consumers first: the points of a value depend on which of its users have
+  // loops of their own.
+  for (Operation *Op : llvm::reverse(Order))
+    if (isVirtualizable(Op) &&
+        (mustMaterialise(Op) || isWorthMaterialising(Op)))
+      Materialised.insert(Op->getResult(0));
+}
+
+const TileAnalysis::Points &TileAnalysis::points(Value Tile) {
+  auto Known = PointsOf.find(Tile);
+  if (Known != PointsOf.end())
+    return Known->second;
+  Points Result;
+  for (Operation *User : Tile.getUsers()) {
+    if (isVirtualizable(User) && !isMaterialised(User->getResult(0))) {
+      const Points &Theirs = points(User->getResult(0));
+      Result.insert(Theirs.begin(), Theirs.end());
+    } else {
+      Result.insert(User);
+    }
+  }
+  return PointsOf[Tile] = std::move(Result);
+}
+
+int64_t TileAnalysis::cost(Value Tile) {
+  if (!isTile(Tile))
+    return 0;
+  if (isMaterialised(Tile))
+    return 1;
+  auto Known = Costs.find(Tile);
+  if (Known != Costs.end())
+    return Known->second;
+  Operation *Op = Tile.getDefiningOp();
+  int64_t Cost = 1;
+  if (isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp>(Op))
+    Cost = 0;
+  else if (isa<tile::RopeOp>(Op))
+    Cost = 4 + cost(Op->getOperand(0));
+  else if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp, arith::DivSIOp,
+               arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(Op))
+    Cost = DivisionCost;
+  else if (isa<math::MathDialect>(Op->getDialect()) &&
+           !isa<math::FmaOp, math::AbsFOp, math::FloorOp, math::CeilOp,
+                math::RoundEvenOp>(Op))
+    Cost = MathCost;
+  for (Value Operand : Op->getOperands())
+    Cost = std::min(MaximumCost, Cost + cost(Operand));
+  return Costs[Tile] = Cost;
+}
+
+/// Whether a loop around `Inner` leaves `Outer` outside.
+static bool isInDeeperLoop(Operation *Inner, Operation *Outer) {
+  for (Operation *P = Inner->getParentOp(); P; P = P->getParentOp())
+    if (isa<scf::ForOp>(P) && !P->isAncestor(Outer))
+      return true;
+  return false;
+}
+
+/// Whether some loop that leaves `Outer` outside holds both `A` and `B`.
+static bool shareDeeperLoop(Operation *A, Operation *B, Operation *Outer) {
+  for (Operation *P = A->getParentOp(); P; P = P->getParentOp())
+    if (isa<scf::ForOp>(P) && !P->isAncestor(Outer) && P->isAncestor(B))
+      return true;
+  return false;
+}
+
+/// Whether a load expanded at its points would see a later store.
+bool TileAnalysis::hasConflict(Operation *Load, Value Memory) {
+  for (tile::StoreOp Store : Stores) {
+    if (Store.getMemory() != Memory)
+      continue;
+    for (Operation *Point : points(Load->getResult(0))) {
+      if (shareDeeperLoop(Store, Point, Load))
+        return true;
+      if (Store == Point) {
+        // Reading the element that is about to be written is fine.
+        auto Tile = dyn_cast<tile::LoadOp>(Load);
+        bool SamePlace = Tile &&
+                         Tile.getDimensions() == Store.getDimensions() &&
+                         llvm::equal(Tile.getIndices(), Store.getIndices());
+        if (!SamePlace || reads(Store.getValue(), Load->getResult(0), true))
+          return true;
+      } else if (position(Load) < position(Store) &&
+                 position(Store) < position(Point)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool TileAnalysis::mustMaterialise(Operation *Op) {
+  if (auto Load = dyn_cast<tile::LoadOp>(Op))
+    return !isUnitStride(Load) || hasConflict(Op, Load.getMemory());
+  if (auto Gather = dyn_cast<tile::GatherOp>(Op))
+    return hasConflict(Op, Gather.getMemory());
+  if (auto Constant = dyn_cast<arith::ConstantOp>(Op))
+    return !cast<DenseElementsAttr>(Constant.getValue()).isSplat();
+  return false;
+}
+
+bool TileAnalysis::isWorthMaterialising(Operation *Op) {
+  Value Tile = Op->getResult(0);
+  int64_t Cost = cost(Tile);
+  const Points &Readers = points(Tile);
+  if (Readers.size() > 1 && Cost > CheapCost)
+    return true;
+  if (Cost > CheapLoopCost && llvm::any_of(Readers, [&](Operation *Reader) {
+        return isInDeeperLoop(Reader, Op);
+      }))
+    return true;
+  int64_t Rank = cast<RankedTensorType>(Tile.getType()).getRank();
+  for (Operation *User : Tile.getUsers()) {
+    // A column is read one scalar a row: compute it as a vector before.
+    if (auto Broadcast = dyn_cast<tile::BroadcastOp>(User))
+      if (Rank == 1 && Broadcast.getDimensions()[0] == 0 && Cost > 2 &&
+          cast<RankedTensorType>(Broadcast.getType()).getRank() == 2)
+        return true;
+    // The rotation reads every element twice, its tables once per head.
+    if (isa<tile::RopeOp>(User) && Cost > CheapCost)
+      return true;
+  }
+  return false;
+}
+
+bool TileAnalysis::reads(Value Root, Value Tile, bool OnlyElsewhere) const {
+  llvm::DenseSet<std::pair<Value, int>> Seen;
+  SmallVector<std::pair<Value, bool>> Work{{Root, false}};
+  while (!Work.empty()) {
+    auto [V, Elsewhere] = Work.pop_back_val();
+    if (!isTile(V) || !Seen.insert({V, int(Elsewhere)}).second)
+      continue;
+    if (V == Tile && (Elsewhere || !OnlyElsewhere))
+      return true;
+    if (V != Root && isMaterialised(V))
+      continue;
+    Operation *Op = V.getDefiningOp();
+    if (!Op || !isVirtualizable(Op))
+      continue;
+    bool Moves = isa<tile::BroadcastOp, tile::RopeOp, tile::GatherOp>(Op);
+    for (Value Operand : Op->getOperands())
+      Work.push_back({Operand, Elsewhere || Moves});
+  }
+  return false;
+}
+
+} // namespace transxssm::x86

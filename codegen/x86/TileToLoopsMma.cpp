@@ -1,0 +1,405 @@
+//===- TileToLoopsMma.cpp - Tile kernels to vector loops: products --------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Three forms of C += A B:
+//   packed  B is copied into panels as wide as two vectors, so that a block of
+//           C stays in registers while k runs and every load of B is one line
+//           after the other (K. Goto and R. van de Geijn, "Anatomy of
+//           high-performance matrix multiplication", 2008);
+//   dot     few rows and B given by rows of its transpose, which is decoding
+//           with weights [out, in]: B is read once, as it lies in memory;
+//   rows    few rows and B as it is: multiples of B's rows are added up.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/x86/IndexFacts.h"
+#include "codegen/x86/KernelLowering.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace transxssm::x86 {
+
+// Up to so many rows packing costs more than it gains.
+static constexpr int64_t FewRows = 4;
+// The panel that stays in the L1 cache has so many rows.
+static constexpr int64_t PanelDepth = 256;
+
+struct KernelLowering::Product {
+  tile::MmaOp Mma;
+  int64_t M, N, K;
+  Value C;         // Accumulator and result.
+  bool FromZero;   // The accumulator counts as zero; C is undefined before.
+  Value LhsBuffer; // Null: the lhs is read where it lies.
+  Value Panels;    // The packed rhs, [panel][k][column].
+};
+
+static bool isZero(Value Tile) {
+  if (auto Broadcast = Tile.getDefiningOp<tile::BroadcastOp>())
+    Tile = Broadcast.getValue();
+  return matchPattern(Tile, m_PosZeroFloat());
+}
+
+/// Whether elements can be read from memory one at a time: no bounds to check,
+/// nothing to compute.
+bool KernelLowering::isReadableInPlace(Value Tile) {
+  if (!cast<RankedTensorType>(Tile.getType()).getElementType().isF32())
+    return false;
+  if (Buffers.lookup(Tile))
+    return true;
+  auto Load = Tile.getDefiningOp<tile::LoadOp>();
+  if (!Load)
+    return false;
+  auto Memory = cast<MemRefType>(Load.getMemory().getType());
+  auto Type = cast<RankedTensorType>(Load.getType());
+  for (auto [I, D] : llvm::enumerate(Load.getDimensions()))
+    if (!isInBounds(Load.getIndices()[D], Type.getDimSize(I),
+                    Memory.getDimSize(D)))
+      return false;
+  return true;
+}
+
+Value KernelLowering::readElement(Value Tile, Value Buffer, Value Row,
+                                  Value Col) {
+  if (!Buffer)
+    Buffer = Buffers.lookup(Tile);
+  if (Buffer)
+    return memref::LoadOp::create(B, Buffer, ValueRange{Row, Col});
+  auto Load = Tile.getDefiningOp<tile::LoadOp>();
+  SmallVector<Value> Indices;
+  for (Value Index : Load.getIndices())
+    Indices.push_back(mapped(Index));
+  int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
+  Indices[P] = add(Indices[P], Row);
+  Indices[Q] = add(Indices[Q], Col);
+  return memref::LoadOp::create(B, mapped(Load.getMemory()), Indices);
+}
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
+  if (Value Known = Prepared.lookup({Mma, 0}))
+    return Known;
+  Value Lhs = Mma.getLhs();
+  if (isReadableInPlace(Lhs))
+    return {};
+  SmallVector<int64_t> Shape(cast<RankedTensorType>(Lhs.getType()).getShape());
+  Shape.back() = llvm::alignTo(Shape.back(), lanes());
+  Value Buffer = allocate(Shape, B.getF32Type());
+  materialise(Lhs, Buffer, B.getF32Type());
+  return Buffer;
+}
+
+Value KernelLowering::packRhs(tile::MmaOp Mma) {
+  if (Value Known = Prepared.lookup({Mma, 1}))
+    return Known;
+  Value Rhs = Mma.getRhs();
+  auto Tile = cast<RankedTensorType>(Rhs.getType());
+  int64_t Panel = 2 * lanes();
+  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
+  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
+  Type F32 = B.getF32Type();
+  Value Buffer = allocate({(N + Panel - 1) / Panel, K, Panel}, F32);
+  auto Store = [&](Value Vector, Value Col, Value Row) {
+    Value Place[] = {B.createOrFold<arith::DivUIOp>(Col, index(Panel)), Row,
+                     B.createOrFold<arith::RemUIOp>(Col, index(Panel))};
+    if (isa<VectorType>(Vector.getType()))
+      vector::StoreOp::create(B, Vector, Buffer, Place);
+    else
+      memref::StoreOp::create(B, Vector, Buffer, Place);
+  };
+  if (Mma.getTransposeRhs())
+    emitTransposed(Rhs, F32, Store);
+  else
+    forEachPoint(Tile, {K}, {N}, widthOf(Rhs),
+                 [&](Point P) { Store(emitAs(Rhs, P, F32), P.Col, P.Row); });
+  return Buffer;
+}
+
+/// Operands from outside a loop are prepared once, before it.
+void KernelLowering::prepareInvariantOperands(scf::ForOp For) {
+  auto IsOutside = [&](Value V) {
+    return !For->isAncestor(V.getParentBlock()->getParentOp());
+  };
+  For.walk([&](tile::MmaOp Mma) {
+    if (cast<RankedTensorType>(Mma.getType()).getDimSize(0) <= FewRows)
+      return;
+    if (IsOutside(Mma.getLhs()) && !Prepared.contains({Mma, 0}))
+      if (Value Buffer = prepareLhs(Mma))
+        Prepared[{Mma, 0}] = Buffer;
+    if (IsOutside(Mma.getRhs()) && !Prepared.contains({Mma, 1}))
+      Prepared[{Mma, 1}] = packRhs(Mma);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// A buffer that nobody reads after this product holds its result.
+Value KernelLowering::accumulatorFor(tile::MmaOp Mma) {
+  Value Old = Mma.getAccumulator();
+  Operation *Op = Old.getDefiningOp();
+  bool Dies = Op && !Destinations.contains(Mma.getResult()) &&
+              Buffers.lookup(Old) && !isa<arith::ConstantOp>(Op) &&
+              Op->getBlock() == Mma->getBlock() &&
+              !Analysis.reads(Mma.getLhs(), Old, false) &&
+              !Analysis.reads(Mma.getRhs(), Old, false) &&
+              llvm::all_of(Analysis.points(Old), [&](Operation *Point) {
+                return Analysis.position(Point) <= Analysis.position(Mma);
+              });
+  return Dies ? Buffers.lookup(Old) : destinationFor(Mma.getResult());
+}
+
+void KernelLowering::lowerMma(tile::MmaOp Mma) {
+  auto Lhs = cast<RankedTensorType>(Mma.getLhs().getType());
+  auto Result = cast<RankedTensorType>(Mma.getType());
+  Product P{Mma,
+            Result.getDimSize(0),
+            Result.getDimSize(1),
+            Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1),
+            /*C=*/{},
+            isZero(Mma.getAccumulator()),
+            /*LhsBuffer=*/{},
+            /*Panels=*/{}};
+  // The operands come first: the result may replace a tile that they read.
+  bool Few = P.M <= FewRows;
+  bool Dot = Few && Mma.getTransposeRhs() && !Mma.getTransposeLhs();
+  P.LhsBuffer = prepareLhs(Mma);
+  if (!Few || (Mma.getTransposeRhs() && !Dot))
+    P.Panels = packRhs(Mma);
+  if (P.Panels && P.K > PanelDepth)
+    P.FromZero = false;
+  P.C = accumulatorFor(Mma);
+  if (!P.FromZero)
+    materialise(Mma.getAccumulator(), P.C);
+  if (P.Panels)
+    lowerPackedProduct(P);
+  else if (Dot)
+    lowerDotProduct(P);
+  else
+    lowerRowProduct(P);
+  Buffers[Mma.getResult()] = P.C;
+}
+
+//===----------------------------------------------------------------------===//
+// The packed form
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lowerPackedProduct(Product &P) {
+  int64_t Width = 2 * lanes();
+  auto Depth = [&](Value Low, Value High) {
+    forEachIndex(index(0), index(P.N / Width), 1,
+                 [&](Value Panel) { lowerPanel(P, Panel, 2, Low, High); });
+    if (int64_t Rest = P.N % Width)
+      lowerPanel(P, index(P.N / Width), llvm::divideCeil(Rest, lanes()), Low,
+                 High);
+  };
+  int64_t Whole = P.K <= PanelDepth ? 0 : P.K / PanelDepth * PanelDepth;
+  forEachIndex(index(0), index(Whole), PanelDepth,
+               [&](Value Low) { Depth(Low, add(Low, PanelDepth)); });
+  if (Whole < P.K)
+    Depth(index(Whole), index(P.K));
+}
+
+void KernelLowering::lowerPanel(Product &P, Value Panel, int64_t Vectors,
+                                Value KLow, Value KHigh) {
+  // Accumulators, vectors of B and one broadcast fill the registers: 16 on
+  // AVX2, and 18 of the 32 of AVX-512, where more did not pay.
+  int64_t Rows = VectorBits == 512 ? 8 : 6;
+  int64_t Whole = P.M / Rows * Rows;
+  forEachIndex(index(0), index(Whole), Rows, [&](Value Row) {
+    lowerRegisterBlock(P, Row, Rows, Panel, Vectors, KLow, KHigh);
+  });
+  if (Whole < P.M)
+    lowerRegisterBlock(P, index(Whole), P.M - Whole, Panel, Vectors, KLow,
+                       KHigh);
+}
+
+void KernelLowering::lowerRegisterBlock(Product &P, Value Row, int64_t Rows,
+                                        Value Panel, int64_t Vectors,
+                                        Value KLow, Value KHigh) {
+  auto Type = VectorType::get({lanes()}, B.getF32Type());
+  SmallVector<Value> RowNumbers, Columns, Accumulators;
+  for (int64_t I = 0; I < Rows; ++I)
+    RowNumbers.push_back(add(Row, I));
+  Value First = multiply(Panel, 2 * lanes());
+  for (int64_t J = 0; J < Vectors; ++J)
+    Columns.push_back(add(First, J * lanes()));
+  for (Value R : RowNumbers)
+    for (Value Column : Columns)
+      Accumulators.push_back(P.FromZero
+                                 ? zero(Type)
+                                 : Value(vector::LoadOp::create(
+                                       B, Type, P.C, ValueRange{R, Column})));
+
+  auto Loop = scf::ForOp::create(B, KLow, KHigh, index(1), Accumulators);
+  {
+    OpBuilder::InsertionGuard Guard(B);
+    if (!Loop.getBody()->empty())
+      Loop.getBody()->back().erase();
+    B.setInsertionPointToEnd(Loop.getBody());
+    Value K = Loop.getInductionVar();
+    SmallVector<Value> Rhs, Next;
+    for (int64_t J = 0; J < Vectors; ++J)
+      Rhs.push_back(vector::LoadOp::create(
+          B, Type, P.Panels, ValueRange{Panel, K, index(J * lanes())}));
+    for (int64_t I = 0; I < Rows; ++I) {
+      Value A =
+          P.Mma.getTransposeLhs()
+              ? readElement(P.Mma.getLhs(), P.LhsBuffer, K, RowNumbers[I])
+              : readElement(P.Mma.getLhs(), P.LhsBuffer, RowNumbers[I], K);
+      A = splat(A, lanes());
+      for (int64_t J = 0; J < Vectors; ++J)
+        Next.push_back(vector::FMAOp::create(
+            B, A, Rhs[J], Loop.getRegionIterArgs()[I * Vectors + J]));
+    }
+    scf::YieldOp::create(B, Next);
+  }
+  for (int64_t I = 0; I < Rows; ++I)
+    for (int64_t J = 0; J < Vectors; ++J)
+      vector::StoreOp::create(B, Loop.getResult(I * Vectors + J), P.C,
+                              ValueRange{RowNumbers[I], Columns[J]});
+}
+
+//===----------------------------------------------------------------------===//
+// Few rows
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lowerDotProduct(Product &P) {
+  constexpr int64_t Rows = 4;
+  int64_t Whole = P.N / Rows * Rows;
+  forEachIndex(index(0), index(Whole), Rows,
+               [&](Value N) { lowerDotBlock(P, N, Rows); });
+  forEachIndex(index(Whole), index(P.N), 1,
+               [&](Value N) { lowerDotBlock(P, N, 1); });
+}
+
+/// The products of all rows of A with `Rows` rows of the transpose of B.
+void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
+  Type F32 = B.getF32Type();
+  SmallVector<Value> Columns, Sums(P.M * Rows);
+  for (int64_t R = 0; R < Rows; ++R)
+    Columns.push_back(add(N, R));
+  int64_t Width = std::min(widthOf(P.Mma.getRhs()), widthOf(P.Mma.getLhs()));
+  for (int64_t Start = 0; Start < P.K; Width /= 2) {
+    int64_t Count = (P.K - Start) / Width;
+    if (Count == 0)
+      continue;
+    int64_t End = Start + Count * Width;
+    // With one row of A there are too few sums to hide their latency.
+    int64_t Chains = P.M == 1 && Count % 2 == 0 ? 2 : 1;
+    auto Type = vectorType(F32, Width);
+    auto Loop =
+        scf::ForOp::create(B, index(Start), index(End), index(Width * Chains),
+                           SmallVector<Value>(P.M * Rows * Chains, zero(Type)));
+    {
+      OpBuilder::InsertionGuard Guard(B);
+      if (!Loop.getBody()->empty())
+        Loop.getBody()->back().erase();
+      B.setInsertionPointToEnd(Loop.getBody());
+      InScope Scope(*this, Loop);
+      SmallVector<Value> Next;
+      for (int64_t C = 0; C < Chains; ++C) {
+        Value K = add(Loop.getInductionVar(), C * Width);
+        for (int64_t R = 0; R < Rows; ++R) {
+          Value Rhs = emitAs(P.Mma.getRhs(), {Columns[R], K, Width}, F32);
+          for (int64_t M = 0; M < P.M; ++M) {
+            Point Place{index(M), K, Width};
+            Value Lhs = P.LhsBuffer ? readBuffer(P.LhsBuffer, Place, F32)
+                                    : emit(P.Mma.getLhs(), Place);
+            Next.push_back(math::FmaOp::create(
+                B, Lhs, Rhs, Loop.getRegionIterArgs()[Next.size()]));
+          }
+        }
+      }
+      scf::YieldOp::create(B, Next);
+    }
+    for (int64_t I = 0; I < P.M * Rows; ++I) {
+      Value Sum = Loop.getResult(I);
+      if (Chains == 2)
+        Sum = arith::AddFOp::create(B, Sum, Loop.getResult(P.M * Rows + I));
+      if (Width > 1)
+        Sum = vector::ReductionOp::create(B, vector::CombiningKind::ADD, Sum,
+                                          arith::FastMathFlags::reassoc);
+      Sums[I] = Sums[I] ? Value(arith::AddFOp::create(B, Sums[I], Sum)) : Sum;
+    }
+    Start = End;
+  }
+  for (int64_t R = 0; R < Rows; ++R)
+    for (int64_t M = 0; M < P.M; ++M) {
+      Value Place[] = {index(M), Columns[R]};
+      Value Sum = Sums[R * P.M + M];
+      if (!P.FromZero)
+        Sum = arith::AddFOp::create(B, memref::LoadOp::create(B, P.C, Place),
+                                    Sum);
+      memref::StoreOp::create(B, Sum, P.C, Place);
+    }
+}
+
+void KernelLowering::lowerRowProduct(Product &P) {
+  int64_t Width = widthOf(P.Mma.getRhs());
+  int64_t Vectors = std::max<int64_t>(1, 8 / P.M);
+  int64_t Start = P.N / (Width * Vectors) * (Width * Vectors);
+  forEachIndex(index(0), index(Start), Width * Vectors,
+               [&](Value Col) { lowerRowBlock(P, Col, Width, Vectors); });
+  for (; Start < P.N; Width /= 2) {
+    int64_t End = Start + (P.N - Start) / Width * Width;
+    forEachIndex(index(Start), index(End), Width,
+                 [&](Value Col) { lowerRowBlock(P, Col, Width, 1); });
+    Start = End;
+  }
+}
+
+void KernelLowering::lowerRowBlock(Product &P, Value Col, int64_t Width,
+                                   int64_t Vectors) {
+  Type F32 = B.getF32Type();
+  SmallVector<Value> Columns, Accumulators;
+  for (int64_t J = 0; J < Vectors; ++J)
+    Columns.push_back(add(Col, J * Width));
+  for (int64_t M = 0; M < P.M; ++M)
+    for (Value Column : Columns)
+      Accumulators.push_back(
+          P.FromZero ? zero(vectorType(F32, Width))
+                     : readBuffer(P.C, {index(M), Column, Width}, F32));
+  auto Loop =
+      scf::ForOp::create(B, index(0), index(P.K), index(1), Accumulators);
+  {
+    OpBuilder::InsertionGuard Guard(B);
+    if (!Loop.getBody()->empty())
+      Loop.getBody()->back().erase();
+    B.setInsertionPointToEnd(Loop.getBody());
+    InScope Scope(*this);
+    Value K = Loop.getInductionVar();
+    SmallVector<Value> Lhs, Next;
+    for (int64_t M = 0; M < P.M; ++M)
+      Lhs.push_back(
+          splat(P.Mma.getTransposeLhs()
+                    ? readElement(P.Mma.getLhs(), P.LhsBuffer, K, index(M))
+                    : readElement(P.Mma.getLhs(), P.LhsBuffer, index(M), K),
+                Width));
+    SmallVector<Value> Rhs;
+    for (Value Column : Columns)
+      Rhs.push_back(emitAs(P.Mma.getRhs(), {K, Column, Width}, F32));
+    for (int64_t M = 0; M < P.M; ++M)
+      for (int64_t J = 0; J < Vectors; ++J)
+        Next.push_back(math::FmaOp::create(
+            B, Lhs[M], Rhs[J], Loop.getRegionIterArgs()[M * Vectors + J]));
+    scf::YieldOp::create(B, Next);
+  }
+  for (int64_t M = 0; M < P.M; ++M)
+    for (int64_t J = 0; J < Vectors; ++J)
+      writeBuffer(Loop.getResult(M * Vectors + J), P.C,
+                  {index(M), Columns[J], Width});
+}
+
+} // namespace transxssm::x86

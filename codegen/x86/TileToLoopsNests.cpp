@@ -1,0 +1,348 @@
+//===- TileToLoopsNests.cpp - Tile kernels to vector loops: nests ---------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Loop nests over the vectors of a tile: materialisation, stores, reductions,
+// running sums and transposition.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/x86/IndexFacts.h"
+#include "codegen/x86/KernelLowering.h"
+
+using namespace mlir;
+
+namespace transxssm::x86 {
+
+//===----------------------------------------------------------------------===//
+// Nests
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::forEachIndex(Value Low, Value High, int64_t Step,
+                                  llvm::function_ref<void(Value)> Body) {
+  auto First = getConstantIntValue(Low), Last = getConstantIntValue(High);
+  if (First && Last && *Last <= *First)
+    return;
+  if (First && Last && *Last - *First <= Step)
+    return Body(Low);
+  auto Loop = scf::ForOp::create(B, Low, High, index(Step));
+  OpBuilder::InsertionGuard Guard(B);
+  B.setInsertionPoint(Loop.getBody()->getTerminator());
+  Body(Loop.getInductionVar());
+}
+
+/// Visits columns in vectors of `Width`; what is left over is visited in
+/// smaller vectors when the number of columns is known, else one by one.
+void KernelLowering::forEachColumn(Value Row, Extent Cols, int64_t Width,
+                                   Body Body) {
+  auto Visit = [&](Value Low, Value High, int64_t Step) {
+    auto First = getConstantIntValue(Low), Last = getConstantIntValue(High);
+    if (First && Last && *Last - *First <= Step) {
+      if (*Last <= *First)
+        return;
+      InScope Scope(*this);
+      return Body({Row, Low, Step});
+    }
+    auto Loop = scf::ForOp::create(B, Low, High, index(Step));
+    OpBuilder::InsertionGuard Guard(B);
+    B.setInsertionPoint(Loop.getBody()->getTerminator());
+    InScope Scope(*this, Loop);
+    Body({Row, Loop.getInductionVar(), Step});
+  };
+  if (Cols.Limit) {
+    Value Whole = subtract(
+        Cols.Limit, B.createOrFold<arith::RemUIOp>(Cols.Limit, index(Width)));
+    Visit(index(0), Whole, Width);
+    if (Width > 1)
+      Visit(Whole, Cols.Limit, 1);
+    return;
+  }
+  for (int64_t Start = 0; Start < Cols.Size; Width /= 2) {
+    int64_t End = Start + (Cols.Size - Start) / Width * Width;
+    Visit(index(Start), index(End), Width);
+    Start = End;
+  }
+}
+
+void KernelLowering::forEachPoint(RankedTensorType Tile, Extent Rows,
+                                  Extent Cols, int64_t Width, Body Body) {
+  if (Tile.getRank() == 1)
+    return forEachColumn({}, Cols, Width, Body);
+  Value High = Rows.Limit ? Rows.Limit : index(Rows.Size);
+  forEachIndex(index(0), High, 1,
+               [&](Value Row) { forEachColumn(Row, Cols, Width, Body); });
+}
+
+static Extent rowsOf(RankedTensorType Tile) {
+  return {Tile.getRank() == 1 ? 1 : Tile.getDimSize(0)};
+}
+
+static Extent colsOf(RankedTensorType Tile) { return {Tile.getShape().back()}; }
+
+void KernelLowering::materialise(Value Tile, Value Destination, Type As) {
+  auto Type = cast<RankedTensorType>(Tile.getType());
+  if (Buffers.lookup(Tile) == Destination)
+    return;
+  Value Element = Tile;
+  forEachPoint(Type, rowsOf(Type), colsOf(Type), widthOf(Tile), [&](Point P) {
+    writeBuffer(emitAs(Element, P, As ? As : Type.getElementType()),
+                Destination, P);
+  });
+}
+
+void KernelLowering::lowerStore(tile::StoreOp Store) {
+  auto Tile = cast<RankedTensorType>(Store.getValue().getType());
+  Value Memory = mapped(Store.getMemory());
+  auto MemoryType = cast<MemRefType>(Memory.getType());
+  ArrayRef<int64_t> Dimensions = Store.getDimensions();
+  Extent Extents[2] = {rowsOf(Tile), colsOf(Tile)};
+  for (auto [I, Dimension] : llvm::enumerate(Dimensions)) {
+    Value Base = Store.getIndices()[Dimension];
+    int64_t Size = Tile.getDimSize(I);
+    Extent &E = Extents[Tile.getRank() == 1 ? 1 : I];
+    if (!isInBounds(Base, Size, MemoryType.getDimSize(Dimension)))
+      E.Limit = B.createOrFold<arith::MinSIOp>(
+          remaining(mapped(Base), dimension(Memory, Dimension)), index(Size));
+  }
+  bool UnitStride = Dimensions.back() == MemoryType.getRank() - 1;
+  int64_t Width = UnitStride ? widthOf(Store.getValue()) : 1;
+  forEachPoint(Tile, Extents[0], Extents[1], Width, [&](Point P) {
+    SmallVector<Value> Indices;
+    for (Value Index : Store.getIndices())
+      Indices.push_back(mapped(Index));
+    if (P.Row)
+      Indices[Dimensions[0]] = add(Indices[Dimensions[0]], P.Row);
+    Indices[Dimensions.back()] = add(Indices[Dimensions.back()], P.Col);
+    Value Vector = emit(Store.getValue(), P);
+    if (P.Width == 1)
+      memref::StoreOp::create(B, Vector, Memory, Indices);
+    else
+      vector::StoreOp::create(B, Vector, Memory, Indices);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::combine(tile::Reduction Kind, Value A, Value C) {
+  if (Kind == tile::Reduction::Sum)
+    return arith::AddFOp::create(B, A, C);
+  return arith::MaximumFOp::create(B, A, C, arith::FastMathFlags::nsz);
+}
+
+Value KernelLowering::identity(tile::Reduction Kind, Type Type) {
+  if (Kind == tile::Reduction::Sum)
+    return zero(Type);
+  Attribute Lowest = B.getFloatAttr(
+      getElementTypeOrSelf(Type),
+      APFloat::getInf(
+          cast<FloatType>(getElementTypeOrSelf(Type)).getFloatSemantics(),
+          /*Negative=*/true));
+  if (auto Vector = dyn_cast<VectorType>(Type))
+    Lowest = DenseElementsAttr::get(Vector, Lowest);
+  return arith::ConstantOp::create(B, cast<TypedAttr>(Lowest));
+}
+
+/// Sum or maximum of one row: vectors across the columns, then across lanes.
+Value KernelLowering::reduceRow(tile::ReduceOp Reduce, Value Row) {
+  auto Tile = cast<RankedTensorType>(Reduce.getValue().getType());
+  int64_t Cols = Tile.getShape().back();
+  tile::Reduction Kind = Reduce.getKind();
+  Value Total;
+  int64_t Width = widthOf(Reduce.getValue());
+  for (int64_t Start = 0; Start < Cols; Width /= 2) {
+    int64_t Vectors = (Cols - Start) / Width;
+    if (Vectors == 0)
+      continue;
+    // Additions take four cycles: four chains hide that.
+    int64_t Chains = Vectors % 4 == 0 && Vectors >= 8 ? 4 : 1;
+    Type Type = vectorType(Tile.getElementType(), Width);
+    int64_t End = Start + Vectors * Width;
+    auto Loop =
+        scf::ForOp::create(B, index(Start), index(End), index(Width * Chains),
+                           SmallVector<Value>(Chains, identity(Kind, Type)));
+    {
+      OpBuilder::InsertionGuard Guard(B);
+      if (!Loop.getBody()->empty())
+        Loop.getBody()->back().erase();
+      B.setInsertionPointToEnd(Loop.getBody());
+      InScope Scope(*this, Loop);
+      SmallVector<Value> Next;
+      for (int64_t I = 0; I < Chains; ++I)
+        Next.push_back(combine(
+            Kind, Loop.getRegionIterArgs()[I],
+            emit(Reduce.getValue(),
+                 {Row, add(Loop.getInductionVar(), I * Width), Width})));
+      scf::YieldOp::create(B, Next);
+    }
+    SmallVector<Value> Parts(Loop.getResults());
+    for (; Parts.size() > 1; Parts.resize(Parts.size() / 2))
+      for (size_t I = 0; I < Parts.size() / 2; ++I)
+        Parts[I] = combine(Kind, Parts[I], Parts[I + Parts.size() / 2]);
+    Value Part = Parts[0];
+    if (Width > 1)
+      Part = vector::ReductionOp::create(
+          B,
+          Kind == tile::Reduction::Sum ? vector::CombiningKind::ADD
+                                       : vector::CombiningKind::MAXIMUMF,
+          Part,
+          Kind == tile::Reduction::Sum ? arith::FastMathFlags::reassoc
+                                       : arith::FastMathFlags::nsz);
+    Total = Total ? combine(Kind, Total, Part) : Part;
+    Start = End;
+  }
+  return Total;
+}
+
+void KernelLowering::reduceRows(tile::ReduceOp Reduce, Value Destination) {
+  auto Tile = cast<RankedTensorType>(Reduce.getValue().getType());
+  forEachIndex(index(0), index(Tile.getDimSize(0)), 1, [&](Value Row) {
+    memref::StoreOp::create(B, reduceRow(Reduce, Row), Destination, Row);
+  });
+}
+
+void KernelLowering::reduceColumns(tile::ReduceOp Reduce, Value Destination) {
+  auto Tile = cast<RankedTensorType>(Reduce.getValue().getType());
+  tile::Reduction Kind = Reduce.getKind();
+  forEachColumn({}, colsOf(Tile), widthOf(Reduce.getValue()), [&](Point P) {
+    Value Start = identity(Kind, vectorType(Tile.getElementType(), P.Width));
+    auto Loop = scf::ForOp::create(B, index(0), index(Tile.getDimSize(0)),
+                                   index(1), Start);
+    {
+      OpBuilder::InsertionGuard Guard(B);
+      if (!Loop.getBody()->empty())
+        Loop.getBody()->back().erase();
+      B.setInsertionPointToEnd(Loop.getBody());
+      InScope Scope(*this);
+      Value Next = combine(
+          Kind, Loop.getRegionIterArgs()[0],
+          emit(Reduce.getValue(), {Loop.getInductionVar(), P.Col, P.Width}));
+      scf::YieldOp::create(B, Next);
+    }
+    writeBuffer(Loop.getResult(0), Destination, P);
+  });
+}
+
+void KernelLowering::lowerReduce(tile::ReduceOp Reduce) {
+  if (!isTile(Reduce.getResult())) {
+    Scalars.map(Reduce.getResult(), reduceRow(Reduce, {}));
+    return;
+  }
+  Value Destination = destinationFor(Reduce.getResult());
+  if (Reduce.getDimension() == 1)
+    reduceRows(Reduce, Destination);
+  else
+    reduceColumns(Reduce, Destination);
+  Buffers[Reduce.getResult()] = Destination;
+}
+
+void KernelLowering::lowerCumulativeSum(tile::CumulativeSumOp Sum) {
+  auto Tile = cast<RankedTensorType>(Sum.getType());
+  Value Destination = destinationFor(Sum.getResult());
+  materialise(Sum.getValue(), Destination);
+  Value Last = index(Tile.getDimSize(0) - 1);
+  auto Loop = scf::ForOp::create(B, index(0), index(Tile.getDimSize(0)),
+                                 index(1), zero(Tile.getElementType()));
+  {
+    OpBuilder::InsertionGuard Guard(B);
+    if (!Loop.getBody()->empty())
+      Loop.getBody()->back().erase();
+    B.setInsertionPointToEnd(Loop.getBody());
+    Value Position = Loop.getInductionVar();
+    if (Sum.getReverse())
+      Position = subtract(Last, Position);
+    Value Element = memref::LoadOp::create(B, Destination, Position);
+    Value Next = arith::AddFOp::create(B, Loop.getRegionIterArgs()[0], Element);
+    memref::StoreOp::create(B, Next, Destination, Position);
+    scf::YieldOp::create(B, Next);
+  }
+  Buffers[Sum.getResult()] = Destination;
+}
+
+//===----------------------------------------------------------------------===//
+// Transposition
+//===----------------------------------------------------------------------===//
+
+/// One round of the transposition of a square of vectors: groups of `Group`
+/// elements of vectors `Group` apart change places.
+static void exchange(ImplicitLocOpBuilder &B, MutableArrayRef<Value> Vectors,
+                     int64_t Group) {
+  int64_t Width = Vectors.size();
+  SmallVector<int64_t> Low, High;
+  for (int64_t I = 0; I < Width; I += 2 * Group) {
+    for (int64_t J = 0; J < Group; ++J)
+      Low.push_back(I + J), High.push_back(I + Group + J);
+    for (int64_t J = 0; J < Group; ++J)
+      Low.push_back(Width + I + J), High.push_back(Width + I + Group + J);
+  }
+  for (int64_t I = 0; I < Width; ++I) {
+    if (I & Group)
+      continue;
+    Value A = Vectors[I], C = Vectors[I + Group];
+    Vectors[I] = vector::ShuffleOp::create(B, A, C, Low);
+    Vectors[I + Group] = vector::ShuffleOp::create(B, A, C, High);
+  }
+}
+
+/// Hands out the columns of `Rows` x `Cols` elements as vectors of `Cols`
+/// elements; rows that are missing count as zero.
+void KernelLowering::emitTransposedBlock(Value Tile, Type As, Value Row,
+                                         Value Col, int64_t Rows, int64_t Cols,
+                                         StoreVector Store) {
+  SmallVector<Value> RowNumbers;
+  for (int64_t I = 0; I < Rows; ++I)
+    RowNumbers.push_back(add(Row, I));
+  SmallVector<Value> Vectors;
+  for (Value Number : RowNumbers)
+    Vectors.push_back(emitAs(Tile, {Number, Col, Cols}, As));
+  Vectors.append(Cols - Rows, zero(vectorType(As, Cols)));
+  for (int64_t Group = 1; Group < Cols; Group *= 2)
+    exchange(B, Vectors, Group);
+  for (int64_t I = 0; I < Cols; ++I)
+    Store(Vectors[I], Row, add(Col, I));
+}
+
+/// Calls `Store` with vectors that run along the rows of the tile: element i
+/// is that of row Row + i. The last vector of a column may be too long by what
+/// the number of rows lacks to a multiple of its width.
+void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
+  auto Type = cast<RankedTensorType>(Tile.getType());
+  int64_t Rows = Type.getDimSize(0), Cols = Type.getDimSize(1);
+  int64_t Width = widthOf(Tile);
+  for (int64_t Start = 0; Start < Cols; Width /= 2) {
+    int64_t End = Start + (Cols - Start) / Width * Width;
+    forEachIndex(index(Start), index(End), Width, [&](Value Col) {
+      int64_t Whole = Rows / Width * Width;
+      forEachIndex(index(0), index(Whole), Width, [&](Value Row) {
+        InScope Scope(*this);
+        emitTransposedBlock(Tile, As, Row, Col, Width, Width, Store);
+      });
+      if (Whole < Rows) {
+        InScope Scope(*this);
+        emitTransposedBlock(Tile, As, index(Whole), Col, Rows - Whole, Width,
+                            Store);
+      }
+    });
+    Start = End;
+  }
+}
+
+void KernelLowering::lowerTranspose(tile::TransposeOp Transpose) {
+  auto Tile = cast<RankedTensorType>(Transpose.getType());
+  Value Destination = destinationFor(Transpose.getResult());
+  emitTransposed(Transpose.getValue(), Tile.getElementType(),
+                 [&](Value Vector, Value Row, Value Col) {
+                   auto Type = dyn_cast<VectorType>(Vector.getType());
+                   writeBuffer(Vector, Destination,
+                               {Col, Row, Type ? Type.getDimSize(0) : 1});
+                 });
+  Buffers[Transpose.getResult()] = Destination;
+}
+
+} // namespace transxssm::x86

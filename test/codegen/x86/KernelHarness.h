@@ -1,0 +1,97 @@
+//===- KernelHarness.h - Compiles and runs tile kernels in tests ----------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_TEST_CODEGEN_X86_KERNELHARNESS_H
+#define TRANSXSSM_TEST_CODEGEN_X86_KERNELHARNESS_H
+
+#include "codegen/x86/X86Codegen.h"
+#include "runtime/cpu/ObjectLoader.h"
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace transxssm::test {
+
+/// Memory whose last byte is followed by a page that faults, and whose first
+/// byte is at most a page behind another.
+class GuardedMemory {
+public:
+  explicit GuardedMemory(size_t Bytes);
+  ~GuardedMemory();
+  GuardedMemory(const GuardedMemory &) = delete;
+  GuardedMemory &operator=(const GuardedMemory &) = delete;
+
+  void *data() const { return Data; }
+
+private:
+  char *Base;
+  size_t MappedBytes;
+  void *Data;
+};
+
+/// An array in guarded memory.
+template <typename T> class Array {
+public:
+  explicit Array(size_t Count, T Value = T())
+      : Memory(std::make_shared<GuardedMemory>(Count * sizeof(T))),
+        Count(Count) {
+    for (size_t I = 0; I < Count; ++I)
+      (*this)[I] = Value;
+  }
+  T &operator[](size_t I) const { return static_cast<T *>(Memory->data())[I]; }
+  size_t size() const { return Count; }
+  void *data() const { return Memory->data(); }
+
+private:
+  std::shared_ptr<GuardedMemory> Memory;
+  size_t Count;
+};
+
+/// Numbers between -Range and Range, the same in every run.
+Array<float> randomArray(size_t Count, unsigned Seed, float Range = 1.0f);
+
+/// The kernels of one MLIR text, compiled for this processor.
+class Kernels {
+public:
+  explicit Kernels(const std::string &Text);
+
+  /// Runs all cells of a grid.
+  void run(const std::string &Name, std::vector<void *> Buffers,
+           std::vector<int64_t> Sizes, int64_t X = 1, int64_t Y = 1,
+           int64_t Z = 1) const;
+  int64_t scratchBytes(const std::string &Name) const {
+    return ScratchBytes.at(Name);
+  }
+  bool isLoaded() const { return Object != nullptr; }
+
+private:
+  std::unique_ptr<LoadedObject> Object;
+  std::map<std::string, int64_t> ScratchBytes;
+};
+
+/// The best target that this processor can run.
+x86::X86Target hostTarget();
+
+/// The text with every `$NAME` replaced.
+std::string substitute(std::string Text,
+                       const std::map<std::string, std::string> &Values);
+
+/// Whether `Actual` is within `Relative` of `Expected`; both NaN, or equal
+/// infinities, are close.
+bool isClose(double Actual, double Expected, double Relative,
+             double Absolute = 0.0);
+
+} // namespace transxssm::test
+
+#endif // TRANSXSSM_TEST_CODEGEN_X86_KERNELHARNESS_H
