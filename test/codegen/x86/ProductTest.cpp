@@ -1,0 +1,278 @@
+//===- ProductTest.cpp - Products, loops and carried tiles on x86 ---------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/codegen/x86/KernelHarness.h"
+
+#include <gtest/gtest.h>
+
+using namespace transxssm::test;
+
+namespace {
+
+/// y = op(a) op(b) + c, the tiles as large as the memory.
+std::string productKernel(int M, int N, int K, bool TransposeA, bool TransposeB,
+                          bool FromZero) {
+  std::string A = TransposeA ? "$Kx$M" : "$Mx$K";
+  std::string B = TransposeB ? "$Nx$K" : "$Kx$N";
+  std::string Flags = TransposeA && TransposeB
+                          ? "{transpose_lhs, transpose_rhs}"
+                      : TransposeA ? "{transpose_lhs}"
+                      : TransposeB ? "{transpose_rhs}"
+                                   : "";
+  std::string Text = R"(
+tile.kernel @product(%a: memref<$Axf32>, %b: memref<$Bxf32>, %c: memref<$Mx$Nxf32>, %y: memref<$Mx$Nxf32>) grid(%i) {
+  %z = arith.constant 0 : index
+  %a0 = tile.load %a[%z, %z] over [0, 1] : memref<$Axf32> -> tensor<$Axf32>
+  %b0 = tile.load %b[%z, %z] over [0, 1] : memref<$Bxf32> -> tensor<$Bxf32>
+  $ACC
+  %y0 = tile.mma %a0, %b0, %c0 $FLAGS : tensor<$Axf32>, tensor<$Bxf32>, tensor<$Mx$Nxf32>
+  tile.store %y0, %y[%z, %z] over [0, 1] : tensor<$Mx$Nxf32>, memref<$Mx$Nxf32>
+}
+)";
+  Text = substitute(
+      Text,
+      {{"ACC", FromZero ? "%c0 = arith.constant dense<0.0> : tensor<$Mx$Nxf32>"
+                        : "%c0 = tile.load %c[%z, %z] over [0, 1] : "
+                          "memref<$Mx$Nxf32> -> tensor<$Mx$Nxf32>"},
+       {"FLAGS", Flags}});
+  Text = substitute(Text, {{"Axf32", A + "xf32"}, {"Bxf32", B + "xf32"}});
+  return substitute(Text, {{"M", std::to_string(M)},
+                           {"N", std::to_string(N)},
+                           {"K", std::to_string(K)}});
+}
+
+struct Shape {
+  int M, N, K;
+};
+
+class Product : public testing::TestWithParam<Shape> {};
+
+TEST_P(Product, EveryTransposition) {
+  auto [M, N, K] = GetParam();
+  for (int Flags = 0; Flags < 8; ++Flags) {
+    bool TransposeA = Flags & 1, TransposeB = Flags & 2, FromZero = Flags & 4;
+    Kernels Kernel(productKernel(M, N, K, TransposeA, TransposeB, FromZero));
+    Array<float> A = randomArray(M * K, 1), B = randomArray(K * N, 2);
+    Array<float> C = randomArray(M * N, 3), Y(M * N);
+    Kernel.run("product", {A.data(), B.data(), C.data(), Y.data()}, {});
+    for (int I = 0; I < M; ++I)
+      for (int J = 0; J < N; ++J) {
+        double Sum = FromZero ? 0.0 : C[I * N + J], Size = std::abs(Sum);
+        for (int L = 0; L < K; ++L) {
+          double Term = double(A[TransposeA ? L * M + I : I * K + L]) *
+                        B[TransposeB ? J * K + L : L * N + J];
+          Sum += Term;
+          Size += std::abs(Term);
+        }
+        ASSERT_NEAR(Y[I * N + J], Sum, 1e-6 * Size)
+            << "flags " << Flags << " at " << I << ", " << J;
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Product,
+                         testing::Values(Shape{1, 1, 1}, Shape{1, 64, 128},
+                                         Shape{2, 19, 30}, Shape{4, 32, 16},
+                                         Shape{3, 97, 33}, Shape{5, 3, 2},
+                                         Shape{6, 16, 8}, Shape{13, 20, 11},
+                                         Shape{64, 64, 64}, Shape{32, 97, 40},
+                                         Shape{7, 40, 600}, Shape{1, 40, 600}));
+
+/// A product over blocks with edges everywhere: rows and depth are dynamic.
+const char *Blocked = R"(
+tile.kernel @blocked(%a: memref<?x?x$TYPE>, %b: memref<?x?x$TYPE>, %bias: memref<?xf32>, %y: memref<?x?xf32>) grid(%i, %j) {
+  %tm = arith.constant $TM : index
+  %tn = arith.constant $TN : index
+  %tk = arith.constant $TK : index
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %m = arith.muli %i, %tm : index
+  %n = arith.muli %j, %tn : index
+  %depth = memref.dim %a, %c1 : memref<?x?x$TYPE>
+  %bias0 = tile.load %bias[%n] over [0] : memref<?xf32> -> tensor<$TNxf32>
+  %init = tile.broadcast %bias0 along [1] : tensor<$TNxf32> -> tensor<$TMx$TNxf32>
+  %sum = scf.for %k = %c0 to %depth step %tk iter_args(%acc = %init) -> (tensor<$TMx$TNxf32>) {
+    %a0 = tile.load %a[%m, %k] over [0, 1] : memref<?x?x$TYPE> -> tensor<$TMx$TKx$TYPE>
+    %b0 = tile.load %b[%n, %k] over [0, 1] : memref<?x?x$TYPE> -> tensor<$TNx$TKx$TYPE>
+    %next = tile.mma %a0, %b0, %acc {transpose_rhs} : tensor<$TMx$TKx$TYPE>, tensor<$TNx$TKx$TYPE>, tensor<$TMx$TNxf32>
+    scf.yield %next : tensor<$TMx$TNxf32>
+  }
+  tile.store %sum, %y[%m, %n] over [0, 1] : tensor<$TMx$TNxf32>, memref<?x?xf32>
+}
+)";
+
+template <typename T>
+void checkBlocked(int TM, int TN, int TK, const char *Type,
+                  const std::function<T(float)> &Convert,
+                  const std::function<float(T)> &Back) {
+  Kernels Kernel(substitute(Blocked, {{"TM", std::to_string(TM)},
+                                      {"TN", std::to_string(TN)},
+                                      {"TK", std::to_string(TK)},
+                                      {"TYPE", Type}}));
+  for (auto [M, N, K] :
+       {Shape{TM, TN, TK}, Shape{1, 1, 1}, Shape{TM + 1, 2 * TN - 1, TK + 1},
+        Shape{2 * TM - 1, TN + 3, 3 * TK - 5}}) {
+    Array<float> FA = randomArray(M * K, 1), FB = randomArray(K * N, 2);
+    Array<float> Bias = randomArray(N, 3), Y(M * N);
+    Array<T> A(M * K), B(N * K);
+    for (int I = 0; I < M * K; ++I)
+      A[I] = Convert(FA[I]);
+    for (int I = 0; I < N * K; ++I)
+      B[I] = Convert(FB[I]);
+    Kernel.run("blocked", {A.data(), B.data(), Bias.data(), Y.data()},
+               {M, K, N, K, N, M, N}, (M + TM - 1) / TM, (N + TN - 1) / TN);
+    for (int I = 0; I < M; ++I)
+      for (int J = 0; J < N; ++J) {
+        double Sum = Bias[J], Size = std::abs(Sum);
+        for (int L = 0; L < K; ++L) {
+          double Term = double(Back(A[I * K + L])) * Back(B[J * K + L]);
+          Sum += Term;
+          Size += std::abs(Term);
+        }
+        ASSERT_NEAR(Y[I * N + J], Sum, 1e-6 * Size) << I << ", " << J;
+      }
+  }
+}
+
+TEST(Blocked, F32) {
+  for (auto [M, N, K] :
+       {Shape{16, 16, 16}, {13, 24, 20}, {1, 32, 64}, {4, 5, 8}, {2, 8, 40}})
+    checkBlocked<float>(
+        M, N, K, "f32", [](float X) { return X; }, [](float X) { return X; });
+}
+
+TEST(Blocked, Bf16) {
+  auto ToBits = [](float X) {
+    uint32_t Bits;
+    std::memcpy(&Bits, &X, 4);
+    return uint16_t(Bits >> 16);
+  };
+  auto FromBits = [](uint16_t Bits) {
+    uint32_t Wide = uint32_t(Bits) << 16;
+    float X;
+    std::memcpy(&X, &Wide, 4);
+    return X;
+  };
+  for (auto [M, N, K] : {Shape{16, 16, 16}, {1, 32, 64}, {4, 5, 8}})
+    checkBlocked<uint16_t>(M, N, K, "bf16", ToBits, FromBits);
+}
+
+/// Two tiles that change places in every step, and one that sums the first.
+TEST(Loops, CarriedTilesExchange) {
+  Kernels Kernel(R"(
+tile.kernel @exchange(%a: memref<5x12xf32>, %b: memref<5x12xf32>, %s: memref<5x12xf32>, %n: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<5x12xf32> -> tensor<5x12xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<5x12xf32> -> tensor<5x12xf32>
+  %z = arith.constant dense<0.0> : tensor<5x12xf32>
+  %r:3 = scf.for %k = %c0 to %n step %c1 iter_args(%x = %a0, %y = %b0, %t = %z) -> (tensor<5x12xf32>, tensor<5x12xf32>, tensor<5x12xf32>) {
+    %t1 = arith.addf %t, %x : tensor<5x12xf32>
+    scf.yield %y, %x, %t1 : tensor<5x12xf32>, tensor<5x12xf32>, tensor<5x12xf32>
+  }
+  tile.store %r#0, %a[%c0, %c0] over [0, 1] : tensor<5x12xf32>, memref<5x12xf32>
+  tile.store %r#1, %b[%c0, %c0] over [0, 1] : tensor<5x12xf32>, memref<5x12xf32>
+  tile.store %r#2, %s[%c0, %c0] over [0, 1] : tensor<5x12xf32>, memref<5x12xf32>
+})");
+  for (int N : {0, 1, 2, 5}) {
+    Array<float> A = randomArray(60, 1), B = randomArray(60, 2), S(60, 7.0f);
+    Array<float> A0 = randomArray(60, 1), B0 = randomArray(60, 2);
+    Kernel.run("exchange", {A.data(), B.data(), S.data()}, {N});
+    for (int I = 0; I < 60; ++I) {
+      float X = A0[I], Y = B0[I], Sum = 0;
+      for (int K = 0; K < N; ++K) {
+        Sum += X;
+        std::swap(X, Y);
+      }
+      ASSERT_EQ(A[I], X);
+      ASSERT_EQ(B[I], Y);
+      ASSERT_EQ(S[I], Sum);
+    }
+  }
+}
+
+/// Online softmax times values, which carries maximum, sum and result: the
+/// pattern of attention.
+const char *Attention = R"(
+tile.kernel @attend(%q: memref<?x$D$xf32>, %k: memref<?x$D$xf32>, %v: memref<?x$D$xf32>, %o: memref<?x$D$xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %bq = arith.constant $Q$ : index
+  %bk = arith.constant $K$ : index
+  %r = arith.muli %i, %bq : index
+  %t = memref.dim %k, %c0 : memref<?x$D$xf32>
+  %q0 = tile.load %q[%r, %c0] over [0, 1] : memref<?x$D$xf32> -> tensor<$Q$x$D$xf32>
+  %m0 = arith.constant dense<-1.0e30> : tensor<$Q$xf32>
+  %l0 = arith.constant dense<0.0> : tensor<$Q$xf32>
+  %o0 = arith.constant dense<0.0> : tensor<$Q$x$D$xf32>
+  %s0 = arith.constant dense<0.0> : tensor<$Q$x$K$xf32>
+  %ti = arith.index_cast %t : index to i32
+  %x:3 = scf.for %j = %c0 to %t step %bk iter_args(%m = %m0, %l = %l0, %acc = %o0) -> (tensor<$Q$xf32>, tensor<$Q$xf32>, tensor<$Q$x$D$xf32>) {
+    %k0 = tile.load %k[%j, %c0] over [0, 1] : memref<?x$D$xf32> -> tensor<$K$x$D$xf32>
+    %v0 = tile.load %v[%j, %c0] over [0, 1] : memref<?x$D$xf32> -> tensor<$K$x$D$xf32>
+    %s = tile.mma %q0, %k0, %s0 {transpose_rhs} : tensor<$Q$x$D$xf32>, tensor<$K$x$D$xf32>, tensor<$Q$x$K$xf32>
+    %io = tile.iota 1 : tensor<$Q$x$K$xi32>
+    %ji = arith.index_cast %j : index to i32
+    %jb = tile.broadcast %ji : i32 -> tensor<$Q$x$K$xi32>
+    %tb = tile.broadcast %ti : i32 -> tensor<$Q$x$K$xi32>
+    %pos = arith.addi %io, %jb : tensor<$Q$x$K$xi32>
+    %in = arith.cmpi slt, %pos, %tb : tensor<$Q$x$K$xi32>
+    %low = arith.constant dense<-1.0e30> : tensor<$Q$x$K$xf32>
+    %sm = arith.select %in, %s, %low : tensor<$Q$x$K$xi1>, tensor<$Q$x$K$xf32>
+    %rm = tile.reduce max %sm along 1 : tensor<$Q$x$K$xf32> -> tensor<$Q$xf32>
+    %mn = arith.maximumf %m, %rm : tensor<$Q$xf32>
+    %mb = tile.broadcast %mn along [0] : tensor<$Q$xf32> -> tensor<$Q$x$K$xf32>
+    %d = arith.subf %sm, %mb : tensor<$Q$x$K$xf32>
+    %p = math.exp %d : tensor<$Q$x$K$xf32>
+    %dm = arith.subf %m, %mn : tensor<$Q$xf32>
+    %al = math.exp %dm : tensor<$Q$xf32>
+    %rs = tile.reduce sum %p along 1 : tensor<$Q$x$K$xf32> -> tensor<$Q$xf32>
+    %la = arith.mulf %l, %al : tensor<$Q$xf32>
+    %ln = arith.addf %la, %rs : tensor<$Q$xf32>
+    %ab = tile.broadcast %al along [0] : tensor<$Q$xf32> -> tensor<$Q$x$D$xf32>
+    %sc = arith.mulf %acc, %ab : tensor<$Q$x$D$xf32>
+    %on = tile.mma %p, %v0, %sc : tensor<$Q$x$K$xf32>, tensor<$K$x$D$xf32>, tensor<$Q$x$D$xf32>
+    scf.yield %mn, %ln, %on : tensor<$Q$xf32>, tensor<$Q$xf32>, tensor<$Q$x$D$xf32>
+  }
+  %lb = tile.broadcast %x#1 along [0] : tensor<$Q$xf32> -> tensor<$Q$x$D$xf32>
+  %y = arith.divf %x#2, %lb : tensor<$Q$x$D$xf32>
+  tile.store %y, %o[%r, %c0] over [0, 1] : tensor<$Q$x$D$xf32>, memref<?x$D$xf32>
+}
+)";
+
+TEST(Loops, OnlineSoftmax) {
+  for (auto [Q, K, D] : {Shape{16, 16, 32}, {7, 12, 24}, {1, 16, 16}}) {
+    Kernels Kernel(substitute(Attention, {{"Q$", std::to_string(Q)},
+                                          {"K$", std::to_string(K)},
+                                          {"D$", std::to_string(D)}}));
+    for (auto [Tq, Tk] : {std::pair{1, 1}, {Q, K}, {Q + 1, 3 * K + 5}}) {
+      Array<float> Qs = randomArray(Tq * D, 1, 2),
+                   Ks = randomArray(Tk * D, 2, 2), Vs = randomArray(Tk * D, 3),
+                   O(Tq * D);
+      Kernel.run("attend", {Qs.data(), Ks.data(), Vs.data(), O.data()},
+                 {Tq, Tk, Tk, Tq}, (Tq + Q - 1) / Q);
+      for (int I = 0; I < Tq; ++I) {
+        std::vector<double> P(Tk), Expected(D);
+        double Sum = 0;
+        for (int J = 0; J < Tk; ++J) {
+          double S = 0;
+          for (int C = 0; C < D; ++C)
+            S += double(Qs[I * D + C]) * Ks[J * D + C];
+          Sum += P[J] = std::exp(S);
+        }
+        for (int C = 0; C < D; ++C) {
+          double Expected = 0;
+          for (int J = 0; J < Tk; ++J)
+            Expected += P[J] / Sum * Vs[J * D + C];
+          ASSERT_NEAR(O[I * D + C], Expected, 2e-5) << I << ", " << C;
+        }
+      }
+    }
+  }
+}
+
+} // namespace
