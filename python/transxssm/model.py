@@ -240,9 +240,7 @@ class Model:
             )
         if seed < 0 or top_k < 0:
             raise ValueError(f"expected seed and top_k of at least 0, got {seed} and {top_k}")
-        options = _runtime.SamplingOptions(
-            float(temperature), int(top_k), float(top_p), int(seed)
-        )
+        options = _runtime.SamplingOptions(float(temperature), int(top_k), float(top_p), int(seed))
         tokens = np.empty((ids.shape[0], int(max_new_tokens)), np.int32)
         self._handle.generate(ids, mask, options, tokens)
         return tokens

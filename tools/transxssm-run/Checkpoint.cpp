@@ -32,7 +32,7 @@ namespace {
 template <typename Options, typename Visitor>
 void visitSettings(Options &O, Visitor Visit) {
   Visit("--data", "data", O.Data.Files);
-  Visit("--format", "format", O.Data.Format);
+  Visit("--format", "data_format", O.Data.Format);
   Visit("--val-data", "val_data", O.ValidationFiles);
   Visit("--val-fraction", "val_fraction", O.ValidationFraction);
   Visit("--steps", "steps", O.Steps);

@@ -66,8 +66,8 @@ struct GenerateOptions {
   std::string Weights, Prompt, PromptFile;
   std::vector<int64_t> Ids;
   bool UseIds = false;
-  bool Echo = false; ///< print the prompt too
-  int64_t NumTokens = 128;
+  bool Echo = false;     ///< print the prompt too
+  int64_t NumTokens = 0; ///< 0: 128, or fewer where the package ends
   SamplingOptions Sampling;
 };
 
@@ -95,7 +95,7 @@ struct BenchOptions {
 
 /// Each returns an exit code, or an error that main() prints.
 Result<int> runTrain(TrainOptions Options);
-Result<int> runGenerate(const GenerateOptions &Options);
+Result<int> runGenerate(GenerateOptions Options);
 Result<int> runEval(const EvalOptions &Options);
 Result<int> runInspect(const InspectOptions &Options);
 Result<int> runBench(const BenchOptions &Options);

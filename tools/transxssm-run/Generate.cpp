@@ -10,6 +10,7 @@
 #include "Progress.h"
 #include "runtime/support/File.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -60,7 +61,7 @@ void emit(const GenerateOptions &O, int32_t Token, bool First) {
 
 } // namespace
 
-Result<int> run::runGenerate(const GenerateOptions &O) {
+Result<int> run::runGenerate(GenerateOptions O) {
   Result<Sampler> Chosen = Sampler::create(O.Sampling);
   if (!Chosen)
     return Chosen.error();
@@ -71,7 +72,10 @@ Result<int> run::runGenerate(const GenerateOptions &O) {
   if (!Ids)
     return Ids.error();
   // The last token is printed and never fed back.
-  int64_t Prompt = int64_t(Ids->size()), Needed = Prompt + O.NumTokens - 1;
+  int64_t Prompt = int64_t(Ids->size());
+  if (O.NumTokens == 0)
+    O.NumTokens = std::clamp<int64_t>(From->maxSeqLen() - Prompt + 1, 1, 128);
+  int64_t Needed = Prompt + O.NumTokens - 1;
   if (Needed > From->maxSeqLen())
     return makeError("a prompt of ", Prompt, " tokens and ", O.NumTokens,
                      " new ones need a cache for ", Needed,

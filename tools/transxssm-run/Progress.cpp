@@ -51,7 +51,7 @@ void run::Progress::update(int64_t Done, const std::string &Text) {
   std::string Line =
       Label + " " + std::to_string(Done) + "/" + std::to_string(Total) + " ";
   if (Terminal) {
-    int64_t Cells = 20, Filled = std::min(Cells, Cells * Done / Total);
+    int64_t Cells = 16, Filled = std::min(Cells, Cells * Done / Total);
     Line += "[" + std::string(size_t(Filled), '#') +
             std::string(size_t(Cells - Filled), '.') + "] ";
   }

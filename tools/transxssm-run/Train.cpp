@@ -103,7 +103,7 @@ private:
   LossChart Chart;
   std::ofstream History;
   Clock::time_point Began;
-  double SecondsBefore = 0;
+  double SecondsBefore = 0, SecondsInSteps = 0;
   int64_t FirstStep = 0, LastSaved = -1, LastValidated = -1;
   double ValidationLoss = 0;
 };
@@ -214,8 +214,9 @@ Status TrainingRun::prepareOutput() {
 /// that came after it.
 Status TrainingRun::readHistory() {
   std::string Name = O.Out + "/loss.jsonl", Kept;
-  if (!Checkpoint.empty() && isFile(Name)) {
-    std::ifstream Old(Name);
+  if (!Checkpoint.empty()) {
+    std::ifstream Old(Checkpoint.substr(0, Checkpoint.find_last_of('/')) +
+                      "/loss.jsonl");
     for (std::string Line; std::getline(Old, Line);) {
       Json Entry = Json::parse(Line, nullptr, /*allow_exceptions=*/false);
       if (!Entry.is_object() || !Entry.contains("step") ||
@@ -253,6 +254,7 @@ std::string TrainingRun::lossText(double Nats) const {
 
 Status TrainingRun::step(Progress &Bar, std::vector<int32_t> &Ids) {
   int64_t Step = State.Step + 1;
+  Clock::time_point Start = Clock::now();
   drawBatch(O, TrainRange, Step, Ids.data());
   Hyperparameters Settings;
   Settings.LearningRate = learningRate(O, Step);
@@ -267,18 +269,18 @@ Status TrainingRun::step(Progress &Bar, std::vector<int32_t> &Ids) {
     return Done.error();
   State.Step = Step;
   State.Seconds = SecondsBefore + secondsSince(Began);
+  SecondsInSteps += secondsSince(Start);
   if (!std::isfinite(Done->Loss) || !std::isfinite(Done->GradNorm))
     return makeError("step ", Step, ": loss is ", Done->Loss,
                      ", gradient norm ", Done->GradNorm,
                      "; try a smaller --lr (now ", Settings.LearningRate,
                      ") or a longer --warmup");
   Chart.Training.push_back({Step, Done->Loss});
-  double Rate = double((Step - FirstStep) * O.Batch * O.SeqLen) /
-                (State.Seconds - SecondsBefore);
+  double Rate =
+      double((Step - FirstStep) * O.Batch * O.SeqLen) / SecondsInSteps;
   char Text[128];
-  std::snprintf(Text, sizeof(Text), "loss %.4f  |g| %.2f  lr %.2e  %s tok/s",
-                Done->Loss, Done->GradNorm, Settings.LearningRate,
-                countText(Rate).c_str());
+  std::snprintf(Text, sizeof(Text), "loss %.4f  |g| %.2f  %s tok/s", Done->Loss,
+                Done->GradNorm, countText(Rate).c_str());
   Bar.update(Step, Text);
   return writeLine({{"step", Step},
                     {"loss", Done->Loss},

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cctype>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -197,9 +198,10 @@ void addGenerate(CLI::App &App, GenerateOptions &O,
           ->delimiter(',');
   Prompt->require_option(1);
   C->add_flag("--echo", O.Echo, "print the prompt before its continuation");
-  C->add_option("-n,--num-tokens", O.NumTokens, "how many tokens to make")
-      ->check(CLI::Range(int64_t(1), INT64_MAX / 4))
-      ->capture_default_str();
+  C->add_option(
+       "-n,--num-tokens", O.NumTokens,
+       "how many tokens to make [128, or what the package has room for]")
+      ->check(CLI::Range(int64_t(1), INT64_MAX / 4));
   C->add_option("--temperature", O.Sampling.Temperature,
                 "0 takes the most likely token")
       ->check(NotNegativeReal)
@@ -284,13 +286,20 @@ void addBench(CLI::App &App, BenchOptions &O,
 }
 
 /// One line and the way to help, instead of CLI11's whole help page.
-int reportUsage(const CLI::App &App, const CLI::ParseError &Why) {
+int reportUsage(const CLI::App &App, const CLI::ParseError &Why, int Argc,
+                char **Argv) {
   std::string Command = "transxssm-run";
   for (const CLI::App *Sub : App.get_subcommands())
     Command += " " + Sub->get_name();
   std::string Line = Why.what();
+  Line = Line.substr(0, Line.find('\n'));
+  if (App.get_subcommands().empty() && Argc > 1 && Argv[1][0] != '-')
+    Line = "expected train, generate, eval, inspect or bench, got '" +
+           std::string(Argv[1]) + "'";
+  if (!Line.empty())
+    Line[0] = char(std::tolower(uint8_t(Line[0])));
   std::fprintf(stderr, "transxssm-run: error: %s; see %s --help\n",
-               Line.substr(0, Line.find('\n')).c_str(), Command.c_str());
+               Line.c_str(), Command.c_str());
   return Usage;
 }
 
@@ -314,7 +323,7 @@ int dispatch(int Argc, char **Argv) {
   } catch (const CLI::Success &Why) {
     return App.exit(Why);
   } catch (const CLI::ParseError &Why) {
-    return reportUsage(App, Why);
+    return reportUsage(App, Why, Argc, Argv);
   }
   watchInterrupts();
   Result<int> Code = Do();

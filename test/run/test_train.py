@@ -1,0 +1,448 @@
+"""transxssm-run train: results, files, resuming, interrupts."""
+
+import json
+import math
+import re
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from conftest import RUN, SAMPLES, TRAIN, read_safetensors, run, run_error, windowed_loss
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def split(text):
+    tokens = list(text.read_bytes())
+    cut = len(tokens) - int(len(tokens) * 0.05)
+    return tokens[:cut], tokens[cut : cut + 1000]
+
+
+def counting_losses(train, test):
+    """Add-one unigram and Witten-Bell bigram, straight from their definitions."""
+    unigrams, pairs = np.ones(256), np.zeros((256, 256))
+    for before, after in zip(train, train[1:]):
+        unigrams[after] += 1
+        pairs[before, after] += 1
+    unigrams /= unigrams.sum()
+    distinct = (pairs > 0).sum(axis=1, keepdims=True)
+    seen = pairs.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        bigrams = np.where(seen > 0, (pairs + distinct * unigrams) / (seen + distinct), unigrams)
+    return (
+        -np.mean([math.log(unigrams[b]) for b in test[1:]]),
+        -np.mean([math.log(bigrams[a, b]) for a, b in zip(test, test[1:])]),
+    )
+
+
+def printed(output, label):
+    return float(re.search(rf"^{label}\s+([\d.]+) nats", output, re.MULTILINE)[1])
+
+
+def test_reports_losses(trained, text):
+    out, done = trained
+    output = done.stdout.decode()
+    train, held_out = split(text)
+    weights = read_safetensors(out / "latest" / "model.safetensors")
+    loss = printed(output, "validation loss")
+    assert loss == pytest.approx(windowed_loss(weights, held_out, 32), abs=1e-4)
+    unigram, bigram = counting_losses(train, held_out)
+    assert printed(output, "unigram model") == pytest.approx(unigram, abs=1e-4)
+    assert printed(output, "bigram model") == pytest.approx(bigram, abs=1e-4)
+    assert loss < bigram < unigram
+    bits = float(re.search(r"([\d.]+) bits/byte", output)[1])
+    assert bits == pytest.approx(loss / math.log(2), abs=1e-3)
+
+
+def test_writes_history(trained):
+    out, _ = trained
+    lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in steps] == list(range(1, 151))
+    assert steps[-1]["tokens"] == 150 * 4 * 32
+    assert [line["step"] for line in lines if "val_loss" in line] == list(range(15, 151, 15))
+    assert steps[-1]["loss"] < 0.5 * steps[0]["loss"]
+
+
+def test_learning_rate_warms_up_and_decays(trained):
+    out, _ = trained
+    lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
+    rates = {line["step"]: line["lr"] for line in lines if "lr" in line}
+    for step in range(1, 16):
+        assert rates[step] == pytest.approx(0.05 * step / 15)
+    for step in range(16, 151):
+        phase = math.pi * (step - 15) / 135
+        assert rates[step] == pytest.approx(0.005 + 0.0225 * (1 + math.cos(phase)))
+
+
+def test_draws_a_picture(trained):
+    out, _ = trained
+    root = ElementTree.parse(out / "loss.svg").getroot()
+    assert root.tag == SVG + "svg"
+    texts = [element.text for element in root.iter(SVG + "text")]
+    for wanted in ("step", "loss (nats per token)", "TransXSSM training"):
+        assert wanted in texts
+    for wanted in ("training", "validation", "bigram", "unigram"):
+        assert any(text.startswith(wanted) for text in texts)
+    curves = [element.get("points").split() for element in root.iter(SVG + "polyline")]
+    assert [len(points) for points in curves] == [150, 150, 10]
+    assert "nan" not in (out / "loss.svg").read_text()
+
+
+def test_writes_checkpoints(trained):
+    out, _ = trained
+    assert sorted(path.name for path in out.iterdir()) == [
+        "latest",
+        "loss.jsonl",
+        "loss.svg",
+        "step-120",
+        "step-150",
+        "step-60",
+    ]
+    assert (out / "latest").resolve().name == "step-150"
+    for name in ("step-60", "step-120", "step-150"):
+        assert sorted(path.name for path in (out / name).iterdir()) == [
+            "config.json",
+            "model.safetensors",
+            "optimizer.safetensors",
+            "trainer.json",
+        ]
+    trainer = json.loads((out / "step-60" / "trainer.json").read_text())
+    assert (trainer["step"], trainer["steps"], trainer["batch"]) == (60, 150, 4)
+
+
+def same_files(left, right):
+    for name in ("model.safetensors", "optimizer.safetensors", "config.json"):
+        assert (left / name).read_bytes() == (right / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_resumes_bit_for_bit(package, text, tmp_path, threads):
+    common = ("--threads", threads)
+    run(
+        "train",
+        package,
+        "--data",
+        text,
+        "--steps",
+        6,
+        "--save-every",
+        3,
+        "--seed",
+        5,
+        "--out",
+        tmp_path / "whole",
+        *TRAIN,
+        *common,
+    )
+    run(
+        "train",
+        package,
+        "--resume",
+        tmp_path / "whole" / "step-3",
+        "--out",
+        tmp_path / "half",
+        *common,
+    )
+    same_files(tmp_path / "whole" / "step-6", tmp_path / "half" / "step-6")
+    losses = [
+        [
+            (line["step"], line.get("loss"), line.get("val_loss"))
+            for line in map(json.loads, (tmp_path / name / "loss.jsonl").read_text().splitlines())
+        ]
+        for name in ("whole", "half")
+    ]
+    assert losses[0] == losses[1] and len(losses[0]) == 12
+
+
+def test_threads_do_not_change_bits(package, text, tmp_path):
+    for threads in (1, 2):
+        run(
+            "train",
+            package,
+            "--data",
+            text,
+            "--steps",
+            5,
+            "--out",
+            tmp_path / str(threads),
+            "--threads",
+            threads,
+            *TRAIN,
+        )
+    same_files(tmp_path / "1" / "step-5", tmp_path / "2" / "step-5")
+
+
+def test_seed_decides_weights_and_windows(package, text, tmp_path):
+    for seed in (1, 2):
+        run(
+            "train",
+            package,
+            "--data",
+            text,
+            "--steps",
+            2,
+            "--out",
+            tmp_path / str(seed),
+            "--seed",
+            seed,
+            *TRAIN,
+        )
+    first, second = ((tmp_path / name / "loss.jsonl").read_text().splitlines()[0] for name in "12")
+    assert json.loads(first)["loss"] != json.loads(second)["loss"]
+
+
+def wait_for_lines(path, count):
+    for _ in range(600):
+        if path.exists() and path.read_text().count("\n") >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not grow to {count} lines")
+
+
+def test_interrupt_saves_and_resumes(package, text, tmp_path):
+    out = tmp_path / "run"
+    steps = 100000
+    process = subprocess.Popen(
+        [
+            RUN,
+            "train",
+            package,
+            "--data",
+            text,
+            "--steps",
+            str(steps),
+            "--eval-every",
+            "0",
+            "--out",
+            out,
+            *TRAIN,
+        ],
+        stderr=subprocess.PIPE,
+    )
+    wait_for_lines(out / "loss.jsonl", 5)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    step = int(re.search(rb"interrupted after step (\d+) of 100000", messages)[1])
+    assert f"resume with: transxssm-run train {package} --resume {out}" in messages.decode()
+    assert (out / "latest").resolve().name == f"step-{step}"
+    # An uninterrupted run takes the same steps; --steps would change the schedule.
+    run(
+        "train",
+        package,
+        "--resume",
+        out,
+        "--lr",
+        0.05,
+        "--min-lr",
+        0.05,
+        "--steps",
+        step + 3,
+        "--warmup",
+        0,
+        "--eval-every",
+        0,
+    )
+    assert (out / "latest").resolve().name == f"step-{step + 3}"
+    lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, step + 4))
+
+
+def test_unfinished_checkpoint_is_no_obstacle(package, text, tmp_path):
+    out = tmp_path / "run"
+    run("train", package, "--data", text, "--steps", 2, "--out", out, *TRAIN)
+    (out / ".step-4.tmp").mkdir()
+    (out / ".step-4.tmp" / "model.safetensors").write_bytes(b"half")
+    run("train", package, "--resume", out, "--steps", 4)
+    assert (out / "latest").resolve().name == "step-4"
+    assert not (out / ".step-4.tmp").exists()
+
+
+def test_keeps_as_many_checkpoints_as_asked(package, text, tmp_path):
+    run(
+        "train",
+        package,
+        "--data",
+        text,
+        "--steps",
+        5,
+        "--save-every",
+        1,
+        "--keep",
+        2,
+        "--out",
+        tmp_path / "run",
+        *TRAIN,
+    )
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"step-4", "step-5"} <= names and not names & {"step-1", "step-2", "step-3"}
+
+
+def test_starts_from_weights(package, text, trained, tmp_path):
+    out, _ = trained
+    run(
+        "train",
+        package,
+        "--data",
+        text,
+        "--steps",
+        1,
+        "--lr",
+        0,
+        "--weights",
+        out / "latest",
+        "--out",
+        tmp_path / "run",
+        "--weight-decay",
+        0,
+    )
+    assert (tmp_path / "run/step-1/model.safetensors").read_bytes() == (
+        out / "latest/model.safetensors"
+    ).read_bytes()
+
+
+def test_validation_files(package, text, tmp_path):
+    held_out = tmp_path / "held-out.txt"
+    held_out.write_text("abc def ghi jab\n" * 20)
+    done = run(
+        "train",
+        package,
+        "--data",
+        text,
+        "--val-data",
+        held_out,
+        "--steps",
+        1,
+        "--out",
+        tmp_path / "run",
+        *TRAIN,
+    )
+    weights = read_safetensors(tmp_path / "run/latest/model.safetensors")
+    expected = windowed_loss(weights, list(held_out.read_bytes()), 32)
+    assert printed(done.stdout.decode(), "validation loss") == pytest.approx(expected, abs=1e-4)
+
+
+def test_refuses_to_overwrite(package, text, trained):
+    out, _ = trained
+    message = run_error("train", package, "--data", text, "--steps", 5, "--out", out)
+    assert message == (
+        f"{out}: has checkpoints already; pass --resume {out} to go on, or another --out"
+    )
+
+
+def test_refuses_other_data(package, trained, tmp_path):
+    out, _ = trained
+    other = tmp_path / "other.txt"
+    other.write_text("something else entirely " * 100)
+    message = run_error(
+        "train",
+        package,
+        "--resume",
+        out,
+        "--data",
+        other,
+        "--steps",
+        200,
+        "--out",
+        tmp_path / "new",
+    )
+    assert message.startswith(f"{other}: not the data that {out}/step-150 was trained on")
+
+
+def test_refuses_what_is_finished(package, trained):
+    out, _ = trained
+    assert "already at step 150 of 150; pass a larger --steps" in run_error(
+        "train", package, "--resume", out
+    )
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "key 'format': "),
+        ("{}", "key 'format': "),
+        ('{"format": 2}', "key 'format': expected 1, got 2"),
+        ('{"format": 1, "data": 5}', "key 'data': "),
+    ],
+)
+def test_bad_trainer_file(package, tmp_path, content, message):
+    (tmp_path / "trainer.json").write_text(content)
+    error = run_error("train", package, "--resume", tmp_path, "--out", tmp_path / "out")
+    assert error.startswith(f"{tmp_path}/trainer.json: {message}")
+
+
+def test_resume_needs_a_checkpoint(package, tmp_path):
+    assert run_error("train", package, "--resume", tmp_path) == (
+        f"{tmp_path}: no checkpoint here: expected trainer.json or a link 'latest' to a "
+        "directory with one"
+    )
+
+
+def test_damaged_optimizer_state(package, text, tmp_path):
+    out = tmp_path / "run"
+    run("train", package, "--data", text, "--steps", 2, "--out", out, *TRAIN)
+    path = out / "step-2" / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert str(path) in run_error("train", package, "--resume", out, "--steps", 4)
+
+
+def test_package_without_training(text, tmp_path):
+    message = run_error(
+        "train",
+        SAMPLES / "sample-forward-only.txpkg",
+        "--data",
+        text,
+        "--steps",
+        1,
+        "--out",
+        tmp_path / "run",
+    )
+    assert message.endswith("has no entry 'train'; compile with --entry=train")
+
+
+def test_package_with_nothing_but_training(text, tmp_path):
+    run(
+        "train",
+        SAMPLES / "sample-train-only.txpkg",
+        "--data",
+        text,
+        "--steps",
+        2,
+        "--out",
+        tmp_path / "run",
+        *TRAIN,
+    )
+
+
+def test_too_little_data(package, tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("abc def")
+    message = run_error(
+        "train", package, "--data", short, "--steps", 1, "--out", tmp_path / "run", "--seq-len", 32
+    )
+    assert "7 training tokens are fewer than one window of 32" in message
+
+
+def test_sizes_beyond_the_package(package, text, tmp_path):
+    for option, value, message in (
+        ("--batch", 9, "batch 9 exceeds the package's maximum 8; compile with --max-batch 9"),
+        (
+            "--seq-len",
+            65,
+            "sequence length 65 exceeds the package's maximum 64; compile with " "--max-seq-len 65",
+        ),
+        ("--seq-len", 1, "--seq-len: expected at least 2, got 1"),
+    ):
+        assert message == run_error(
+            "train", package, "--data", text, "--steps", 1, option, value, "--out", tmp_path / "run"
+        )
+
+
+def test_output_directory_that_is_a_file(package, text, tmp_path):
+    (tmp_path / "file").write_text("")
+    message = run_error("train", package, "--data", text, "--steps", 1, "--out", tmp_path / "file")
+    assert str(tmp_path / "file") in message
