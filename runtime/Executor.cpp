@@ -269,17 +269,19 @@ Status Executor::checkInterface(const Binding &Bound) const {
   const ModelConfig &Config = From.config();
   uint64_t Tokens = uint64_t(Bound.Sizes.Batch) * uint64_t(Bound.Sizes.Seq);
   uint64_t Row = uint64_t(Bound.Sizes.Seq) * uint64_t(Config.headSize() / 2);
-  uint64_t LogitRows =
-      Bound.Entry->Name == "prefill" ? uint64_t(Bound.Sizes.Batch) : Tokens;
+  uint64_t Batch = uint64_t(Bound.Sizes.Batch);
+  bool Classifies = Config.SequenceClassification;
+  bool OneRow = Bound.Entry->Name == "prefill" || Classifies;
+  uint64_t Logits = (OneRow ? Batch : Tokens) * uint64_t(Config.logitsWidth());
   const std::pair<const char *, uint64_t> Known[] = {
       {"input_ids", Tokens * 4},
       {"attention_mask", Tokens * 4},
-      {"labels", Tokens * 4},
+      {"labels", (Classifies ? Batch : Tokens) * 4},
       {"rope_cos", Row * 4},
       {"rope_sin", Row * 4},
       {"hyperparameters", 8 * 4},
       {"seed", 2 * 4},
-      {"logits", LogitRows * uint64_t(Config.VocabSize) * 4},
+      {"logits", Logits * 4},
       {"loss", 4},
       {"grad_norm", 4}};
   for (size_t I = 0; I < Bound.Bytes.size(); ++I) {

@@ -119,13 +119,14 @@ public:
   unsigned numThreads() const;
 
   /// Entry "forward". Ids [B, T]; Mask [B, T] of 0 and 1, or null for all 1;
-  /// Logits [B, T, V].
+  /// Logits [B, T, V], or [B, num_labels] of a sequence classifier.
   Status forward(const int32_t *Ids, int64_t Batch, int64_t Seq,
                  const float *Mask, float *Logits);
 
   /// Entry "gradients": mean loss over labels that are not -100, label t being
   /// the target of token t - 1, and the gradient of every parameter (see
-  /// gradient()). Labels [B, T] are not shifted.
+  /// gradient()). Labels [B, T] are not shifted. A sequence classifier takes
+  /// labels [B], one for each sequence.
   Result<double> gradients(const int32_t *Ids, const int32_t *Labels,
                            int64_t Batch, int64_t Seq, const float *Mask);
 

@@ -75,16 +75,33 @@ Status ModelImpl::checkTokens(const ModelCall &Call) const {
     if (Call.Ids[I] < 0 || Call.Ids[I] >= VocabSize)
       return makeError("input_ids[", B, ", ", T, "]: expected a token in [0, ",
                        VocabSize, "), got ", Call.Ids[I]);
-    if (Call.Labels && Call.Labels[I] != -100 &&
-        (Call.Labels[I] < 0 || Call.Labels[I] >= VocabSize))
-      return makeError("labels[", B, ", ", T,
-                       "]: expected -100 or a token in [0, ", VocabSize,
-                       "), got ", Call.Labels[I]);
     if (Call.Mask && Call.Mask[I] != 0 && Call.Mask[I] != 1)
       return makeError("attention_mask[", B, ", ", T,
                        "]: expected 0 or 1, got ", Call.Mask[I]);
   }
+  return Call.Labels ? checkLabels(Call) : Status();
+}
+
+Status ModelImpl::checkLabels(const ModelCall &Call) const {
+  const ModelConfig &Config = From.config();
+  bool Classifies = Config.SequenceClassification;
+  for (int64_t I = 0; I < labelCount(Call); ++I) {
+    if (Call.Labels[I] == -100 ||
+        (Call.Labels[I] >= 0 && Call.Labels[I] < Config.logitsWidth()))
+      continue;
+    std::string Place = Classifies ? std::to_string(I)
+                                   : std::to_string(I / Call.Seq) + ", " +
+                                         std::to_string(I % Call.Seq);
+    return makeError("labels[", Place, "]: expected -100 or a ",
+                     Classifies ? "class" : "token", " in [0, ",
+                     Config.logitsWidth(), "), got ", Call.Labels[I]);
+  }
   return {};
+}
+
+int64_t ModelImpl::labelCount(const ModelCall &Call) const {
+  return From.config().SequenceClassification ? Call.Batch
+                                              : Call.Batch * Call.Seq;
 }
 
 Status ModelImpl::checkCache(const ModelCall &Call) const {
@@ -123,10 +140,11 @@ void ModelImpl::fillInputs(Binding &Bound, const ModelCall &Call) {
   if (void *Ids = Bound.input("input_ids"))
     std::memcpy(Ids, Call.Ids, Tokens * sizeof(int32_t));
   if (void *Labels = Bound.input("labels")) {
+    size_t Count = size_t(labelCount(Call));
     if (Call.Labels)
-      std::memcpy(Labels, Call.Labels, Tokens * sizeof(int32_t));
+      std::memcpy(Labels, Call.Labels, Count * sizeof(int32_t));
     else
-      std::fill_n(static_cast<int32_t *>(Labels), Tokens, -100);
+      std::fill_n(static_cast<int32_t *>(Labels), Count, -100);
   }
   if (void *Mask = Bound.input("attention_mask")) {
     if (Call.Mask)
@@ -221,20 +239,20 @@ Result<Binding *> ModelImpl::run(const ModelCall &Call) {
 
 Status ModelImpl::runToLogits(const ModelCall &Call, bool LastTokenOnly,
                               float *Logits) {
-  int64_t VocabSize = From.config().VocabSize;
-  bool EntryGivesAll = Call.Entry != "prefill";
+  const ModelConfig &Config = From.config();
+  int64_t Width = Config.logitsWidth();
+  bool OneRow = Call.Entry == "prefill" || Config.SequenceClassification;
   Result<Binding *> Bound = run(Call);
   if (!Bound)
     return Bound.error();
   const float *Output = floatOutput(**Bound, "logits");
-  if (EntryGivesAll && LastTokenOnly) {
+  if (!OneRow && LastTokenOnly) {
     for (int64_t B = 0; B < Call.Batch; ++B)
-      std::copy_n(Output + ((B + 1) * Call.Seq - 1) * VocabSize, VocabSize,
-                  Logits + B * VocabSize);
+      std::copy_n(Output + ((B + 1) * Call.Seq - 1) * Width, Width,
+                  Logits + B * Width);
     return {};
   }
-  int64_t Rows = Call.Batch * (EntryGivesAll ? Call.Seq : 1);
-  std::copy_n(Output, Rows * VocabSize, Logits);
+  std::copy_n(Output, Call.Batch * (OneRow ? 1 : Call.Seq) * Width, Logits);
   return {};
 }
 

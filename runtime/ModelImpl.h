@@ -112,6 +112,8 @@ private:
   Result<const PackageEntry *> findEntry(const std::string &Name) const;
   Status checkCall(const ModelCall &Call) const;
   Status checkTokens(const ModelCall &Call) const;
+  Status checkLabels(const ModelCall &Call) const;
+  int64_t labelCount(const ModelCall &Call) const;
   Status checkCache(const ModelCall &Call) const;
   Result<Binding *> run(const ModelCall &Call);
   void fillInputs(Binding &Bound, const ModelCall &Call);

@@ -180,19 +180,6 @@ template <typename T> void storeAt(void *To, int64_t Index, T Value) {
               sizeof(T));
 }
 
-double loadElement(DType Type, const void *From, int64_t Index) {
-  switch (Type) {
-  case DType::F32:
-    return loadAt<float>(From, Index);
-  case DType::BF16:
-    return bfloatToFloat(loadAt<uint16_t>(From, Index));
-  case DType::F16:
-    return halfToFloat(loadAt<uint16_t>(From, Index));
-  default:
-    return loadAt<double>(From, Index);
-  }
-}
-
 /// Float64 to a half type: through float32 with the lost bits kept in the last
 /// one (round to odd), so that the two roundings equal one.
 float roundToOdd(double Value) {
@@ -207,20 +194,58 @@ float roundToOdd(double Value) {
   return Near;
 }
 
-void storeElement(DType Type, void *To, int64_t Index, double Value) {
+/// One conversion to and from float64 for each floating-point type.
+template <DType Type> struct Element;
+template <> struct Element<DType::F32> {
+  static double load(const void *From, int64_t I) {
+    return loadAt<float>(From, I);
+  }
+  static void store(void *To, int64_t I, double Value) {
+    storeAt(To, I, float(Value));
+  }
+};
+template <> struct Element<DType::F64> {
+  static double load(const void *From, int64_t I) {
+    return loadAt<double>(From, I);
+  }
+  static void store(void *To, int64_t I, double Value) {
+    storeAt(To, I, Value);
+  }
+};
+template <> struct Element<DType::BF16> {
+  static double load(const void *From, int64_t I) {
+    return bfloatToFloat(loadAt<uint16_t>(From, I));
+  }
+  static void store(void *To, int64_t I, double Value) {
+    storeAt(To, I, floatToBFloat(roundToOdd(Value)));
+  }
+};
+template <> struct Element<DType::F16> {
+  static double load(const void *From, int64_t I) {
+    return halfToFloat(loadAt<uint16_t>(From, I));
+  }
+  static void store(void *To, int64_t I, double Value) {
+    storeAt(To, I, floatToHalf(roundToOdd(Value)));
+  }
+};
+
+/// Calls Use with the Element of a type; false where it is no float type.
+template <typename Function> bool withElement(DType Type, Function Use) {
   switch (Type) {
   case DType::F32:
-    return storeAt(To, Index, float(Value));
+    return Use(Element<DType::F32>()), true;
   case DType::BF16:
-    return storeAt(To, Index, floatToBFloat(roundToOdd(Value)));
+    return Use(Element<DType::BF16>()), true;
   case DType::F16:
-    return storeAt(To, Index, floatToHalf(roundToOdd(Value)));
-  default:
-    return storeAt(To, Index, Value);
+    return Use(Element<DType::F16>()), true;
+  case DType::F64:
+    return Use(Element<DType::F64>()), true;
+  case DType::I32:
+  case DType::I64:
+    break;
   }
+  return false;
 }
-
-bool isFloat(DType Type) { return Type != DType::I32 && Type != DType::I64; }
 
 } // namespace
 
@@ -334,10 +359,15 @@ Status transxssm::convertElements(DType From, const void *Source, DType To,
     std::memcpy(Target, Source, size_t(Count) * sizeOf(From));
     return {};
   }
-  if (!isFloat(From) || !isFloat(To))
+  bool Converted = false;
+  withElement(From, [&](auto In) {
+    Converted = withElement(To, [&](auto Out) {
+      for (int64_t I = 0; I < Count; ++I)
+        Out.store(Target, I, In.load(Source, I));
+    });
+  });
+  if (!Converted)
     return makeError("cannot convert ", nameOf(From), " to ", nameOf(To));
-  for (int64_t I = 0; I < Count; ++I)
-    storeElement(To, Target, I, loadElement(From, Source, I));
   return {};
 }
 

@@ -83,6 +83,11 @@ struct ModelConfig {
   /// P = D / H, also the state size N of an SSD layer.
   int64_t headSize() const { return HiddenSize / NumAttentionHeads; }
 
+  /// Logits a token (or, when classifying, a sequence) gets.
+  int64_t logitsWidth() const {
+    return SequenceClassification ? NumLabels : VocabSize;
+  }
+
   /// Whether layer `Index` mixes by attention; else by a state-space scan.
   bool isAttentionLayer(int64_t Index) const {
     return Index % AttnLayerPeriod == AttnLayerOffset;

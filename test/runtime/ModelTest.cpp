@@ -341,6 +341,41 @@ TEST_F(RunTest, RefusesInputsOfTheWrongSize) {
             "p: entry 'forward', buffer 'rope_cos': expected 64 bytes, got 80");
 }
 
+// A sequence classifier has one row of logits and one label a sequence.
+TEST_F(RunTest, ClassifiesSequences) {
+  PackageT Classifier = samplePackage();
+  std::string Key = "\"model_type\": \"TransXSSM\",";
+  Classifier.config.insert(
+      Classifier.config.find(Key),
+      "\"architectures\": [\"TransXSSMForSequenceClassification\"], "
+      "\"num_labels\": 11, ");
+  for (auto &Entry : Classifier.entries)
+    for (auto &Buffer : Entry->buffers) {
+      if (Buffer->name == "labels")
+        Buffer->shape.pop_back();
+      if (Buffer->name == "logits")
+        Buffer->shape.erase(Buffer->shape.begin() + 1);
+    }
+  // Rows of hidden states stand for sequences: one logit row for each.
+  Classifier.entries[0]->launches[1]->grid[1]->code = {
+      {package::Opcode::Symbol, 0}};
+  Classifier.entries[2]->launches[0]->sizes[0]->code = {
+      {package::Opcode::Symbol, 0}};
+  reload(1, Classifier);
+  std::vector<int32_t> Ids = {1, 2, 3, 4, 5, 6}, Labels = {4, -100, 99};
+  std::vector<float> Logits(2 * V + 1, -7);
+  ASSERT_TRUE(bool(Runner->forward(Ids.data(), 2, 3, nullptr, Logits.data())));
+  EXPECT_NE(Logits[2 * V - 1], -7);
+  EXPECT_EQ(Logits[2 * V], -7);
+  Result<double> Loss =
+      Runner->gradients(Ids.data(), Labels.data(), 2, 3, nullptr);
+  ASSERT_TRUE(bool(Loss)) << Loss.message();
+  EXPECT_EQ(*Loss, 1);
+  EXPECT_EQ(
+      Runner->gradients(Ids.data(), Labels.data(), 3, 2, nullptr).message(),
+      "labels[2]: expected -100 or a class in [0, 11), got 99");
+}
+
 TEST_F(RunTest, ChoosesCodeByFeatures) {
   PackageT Two = samplePackage();
   auto Fancy = std::make_unique<package::CodeObjectT>(*Two.code[0]);

@@ -167,8 +167,7 @@ TEST(SafeTensors, ConvertsEveryHalfExactly) {
       ASSERT_TRUE(
           bool(convertElements(DType::F32, &Wide, DType::F64, &Widest, 1)));
       ASSERT_TRUE(bool(convertElements(DType::F64, &Widest, Type, &Back, 1)));
-      if (!std::isnan(Wide))
-        ASSERT_EQ(Back, Half) << nameOf(Type);
+      ASSERT_TRUE(std::isnan(Wide) || Back == Half) << nameOf(Type) << Bits;
     }
 }
 
