@@ -101,9 +101,10 @@ static Tile logSumExp(const Softmax &S) {
 Tile tiling::attentionDropoutFactor(TileBuilder &B, Tile Seed,
                                     double Probability, int64_t Site,
                                     Tile BatchAndHead, Tile FirstQuery,
-                                    Tile FirstKey, ArrayRef<int64_t> Shape) {
-  Tile Key = B.iota(Shape, 1) + B.toI32(FirstKey);
-  Tile Query = B.iota(Shape, 0) + B.toI32(FirstQuery);
+                                    Tile FirstKey, ArrayRef<int64_t> Shape,
+                                    bool Transposed) {
+  Tile Key = B.iota(Shape, Transposed ? 0 : 1) + B.toI32(FirstKey);
+  Tile Query = B.iota(Shape, Transposed ? 1 : 0) + B.toI32(FirstQuery);
   Tile Head = B.fill(B.toI32(BatchAndHead), Shape);
   return dropoutFactor(B, {Key, Query, Head}, Seed, Probability, Site);
 }

@@ -6,10 +6,19 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/tiling/kernels/Kernels.h"
+#include "passes/tiling/kernels/GradientKernels.h"
 
 using namespace transxssm::tiling;
 
 void transxssm::tiling::registerBackwardLowerings(LoweringTable &Table) {
-  // One registerXxx per kernel family, declared in Kernels.h.
+  registerSumTokens(Table);
+  registerRmsNormGrad(Table);
+  registerLinearGrad(Table);
+  registerActivationGrad(Table);
+  registerEmbeddingGrad(Table);
+  registerLastTokenGrad(Table);
+  registerSsmScanGrad(Table);
+  registerAttentionGrad(Table);
+  registerLinearCrossEntropyGrad(Table);
+  registerOptimizer(Table);
 }

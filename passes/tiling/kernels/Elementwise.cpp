@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/kernels/Kernels.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -175,6 +176,10 @@ Tile tiling::dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
       B.wrap(arith::CmpIOp::create(O, B.loc(), arith::CmpIPredicate::uge,
                                    Counter[0].value(), Threshold.value()));
   return select(Keep, B.number(1 / (1 - Probability), Shape), 0);
+}
+
+std::string tiling::numberName(double Number) {
+  return llvm::utohexstr(llvm::bit_cast<uint64_t>(Number), /*LowerCase=*/true);
 }
 
 static LogicalResult lowerDropout(txs::DropoutOp Op, EntryBuilder &E) {

@@ -50,6 +50,9 @@ Tile activation(txs::ActivationKind Kind, Tile V);
 Tile dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
                    double Probability, int64_t Site);
 
+/// A number as a part of a kernel's name: exact, in letters and digits.
+std::string numberName(double Number);
+
 void registerElementwise(LoweringTable &Table);
 
 //===----------------------------------------------------------------------===//
@@ -127,12 +130,14 @@ void registerSsmScan(LoweringTable &Table);
 /// The queries and the keys of one step.
 constexpr int64_t AttentionTile = 64;
 
-/// dropoutFactor for a tile (Shape: queries x keys) of the probabilities of one
-/// head. The counter of an element is (key, query, batch * Heads + head), with
-/// query the number of the token in this call.
+/// dropoutFactor for a tile (Shape: queries x keys, with Transposed keys x
+/// queries) of the probabilities of one head. The counter of an element is
+/// (key, query, batch * Heads + head), with query the number of the token in
+/// this call.
 Tile attentionDropoutFactor(TileBuilder &B, Tile Seed, double Probability,
                             int64_t Site, Tile BatchAndHead, Tile FirstQuery,
-                            Tile FirstKey, llvm::ArrayRef<int64_t> Shape);
+                            Tile FirstKey, llvm::ArrayRef<int64_t> Shape,
+                            bool Transposed = false);
 void registerAttention(LoweringTable &Table);
 
 //===----------------------------------------------------------------------===//

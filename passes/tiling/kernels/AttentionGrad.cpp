@@ -1,0 +1,250 @@
+//===- AttentionGrad.cpp - Gradients of attention -------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// The probabilities are made again tile by tile from the rows' log-sum-exp l
+// (Dao, arXiv 2307.08691), with visible[t, s] = s <= t and key s is not masked:
+//
+//   p[t, s]  = exp(q_t . k_s / sqrt P - l_t) where visible, else 0
+//   delta_t  = do_t . o_t
+//   ds[t, s] = p[t, s] (keep[t, s] do_t . v_s - delta_t) / sqrt P
+//   dq_t = sum over s of ds[t, s] k_s
+//   dk_s = sum over t of ds[t, s] q_t
+//   dv_s = sum over t of keep[t, s] p[t, s] do_t
+//
+// keep is 1 without dropout, else 0 or 1 / (1 - probability), drawn as in the
+// forward pass. One kernel makes dq, a cell for each tile of queries; one makes
+// dk and dv, a cell for each tile of keys, which goes over the query heads of
+// its group and the queries in order. Each result is written by one cell.
+//
+// Queries past the end load as zeros, so they add nothing to dk and dv.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/GradientKernels.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+#include <cmath>
+
+tile::KernelOp tiling::buildAttentionDelta(ModuleOp Module, int64_t HeadSize) {
+  return defineKernel(
+      Module, "attention_delta_p" + Twine(HeadSize), 1, [&](TileBuilder &B) {
+        Tile Result = B.memory({Dynamic, HeadSize});
+        Tile DResult = B.memory({Dynamic, HeadSize});
+        Tile Delta = B.memory({Dynamic});
+        int64_t Columns = tileExtent(HeadSize, HeadSize + 15);
+        Tile Row = B.grid(0) * AttentionTile;
+        Tile O = B.load(Result, {Row, 0}, {AttentionTile, Columns});
+        Tile Do = B.load(DResult, {Row, 0}, {AttentionTile, Columns});
+        B.store(B.sum(O * Do), Delta, {Row});
+      });
+}
+
+namespace {
+/// The operands that both kernels share, and what they make of them.
+struct AttentionGrad {
+  AttentionGrad(TileBuilder &B, const AttentionGradShape &S);
+
+  Tile loadRows(Tile Memory, Tile Batch, Tile Token, Tile Head) {
+    return B.load(Memory, {Batch, Token, Head, 0}, {AttentionTile, Width},
+                  {1, 3});
+  }
+  Tile loadVector(Tile Memory, Tile Batch, Tile Token, Tile Head) {
+    return B.load(Memory, {Batch, Token, Head}, {AttentionTile}, {1});
+  }
+  /// Which scores [query, key] count; with Transposed [key, query].
+  Tile visible(Tile Batch, Tile QueryToken, Tile KeyToken, bool Transposed);
+  /// Value times keep[query, key], or keep[key, query] with Transposed.
+  Tile dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
+               Tile KeyToken, bool Transposed);
+
+  TileBuilder &B;
+  const AttentionGradShape &S;
+  int64_t Width;
+  double Scale;
+  Tile DResult, Query, Key, Value, LogSumExp, Delta, Mask, Seed;
+};
+} // namespace
+
+AttentionGrad::AttentionGrad(TileBuilder &B, const AttentionGradShape &S)
+    : B(B), S(S), Width(tileExtent(S.HeadSize, S.HeadSize + 15)),
+      Scale(1 / std::sqrt(static_cast<double>(S.HeadSize))) {
+  int64_t H = S.Heads, G = S.KeyHeads, P = S.HeadSize;
+  DResult = B.memory({Dynamic, Dynamic, H, P});
+  Query = B.memory({Dynamic, Dynamic, H, P});
+  Key = B.memory({Dynamic, Dynamic, G, P});
+  Value = B.memory({Dynamic, Dynamic, G, P});
+  LogSumExp = B.memory({Dynamic, Dynamic, H});
+  Delta = B.memory({Dynamic, Dynamic, H});
+  if (S.Mask)
+    Mask = B.memory({Dynamic, Dynamic});
+  if (S.Dropout > 0)
+    Seed = B.integerMemory({2});
+}
+
+Tile AttentionGrad::visible(Tile Batch, Tile QueryToken, Tile KeyToken,
+                            bool Transposed) {
+  int64_t N = AttentionTile;
+  Tile Queries = B.iota({N, N}, Transposed ? 1 : 0) + B.toI32(QueryToken);
+  Tile Keys = B.iota({N, N}, Transposed ? 0 : 1) + B.toI32(KeyToken);
+  Tile Visible = Keys <= Queries;
+  if (!S.Mask)
+    return Visible;
+  Tile M = B.load(Mask, {Batch, KeyToken}, {N});
+  return Visible & notEqual(Transposed ? B.asColumn(M, N) : B.asRow(M, N), 0);
+}
+
+Tile AttentionGrad::dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
+                            Tile KeyToken, bool Transposed) {
+  if (S.Dropout <= 0)
+    return Value;
+  return Value * attentionDropoutFactor(B, Seed, S.Dropout, S.Site,
+                                        Batch * S.Heads + Head, QueryToken,
+                                        KeyToken, Value.shape(), Transposed);
+}
+
+static std::string shapeName(const AttentionGradShape &S) {
+  std::string Dropout;
+  if (S.Dropout > 0)
+    Dropout =
+        "_dropout_p" + numberName(S.Dropout) + "_site" + std::to_string(S.Site);
+  return Dropout + "_h" + std::to_string(S.Heads) + "_g" +
+         std::to_string(S.KeyHeads) + "_p" + std::to_string(S.HeadSize) +
+         (S.Mask ? "_masked" : "");
+}
+
+// Scores are made transposed, [key, query]: the operands that must be
+// transposed are then those of the queries, once per cell.
+tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
+                                               const AttentionGradShape &S) {
+  return defineKernel(
+      Module, "attention_grad_query" + shapeName(S), 3, [&](TileBuilder &B) {
+        AttentionGrad G(B, S);
+        Tile DQuery = B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize});
+        constexpr int64_t N = AttentionTile;
+        Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * N;
+        Tile KeyHead = Head / (S.Heads / S.KeyHeads);
+
+        Tile Q = B.transpose(G.loadRows(G.Query, Batch, First, Head) * G.Scale);
+        Tile Do = B.transpose(G.loadRows(G.DResult, Batch, First, Head));
+        Tile Lse = B.asRow(G.loadVector(G.LogSumExp, Batch, First, Head), N);
+        Tile Delta = B.asRow(G.loadVector(G.Delta, Batch, First, Head), N);
+        Tile End = minimum(First + N, B.extent(G.Query, 1));
+        auto Step = [&](Tile Token, ArrayRef<Tile> Carried) {
+          Tile K = G.loadRows(G.Key, Batch, Token, KeyHead);
+          Tile V = G.loadRows(G.Value, Batch, Token, KeyHead);
+          Tile Score = B.mma(K, Q, B.zeros({N, N})) - Lse;
+          Tile Visible = G.visible(Batch, First, Token, /*Transposed=*/true);
+          Tile P = exp(select(Visible, Score, MaskedExponent));
+          Tile DP = G.dropped(B.mma(V, Do, B.zeros({N, N})), Batch, Head, First,
+                              Token, /*Transposed=*/true);
+          Tile DScore = P * (DP - Delta);
+          return SmallVector<Tile>{B.mmaTransposedLeft(DScore, K, Carried[0])};
+        };
+        Tile Sum = B.forLoop(0, End, N, {B.zeros({N, G.Width})}, Step)[0];
+        B.store(Sum * G.Scale, DQuery, {Batch, First, Head, 0}, {1, 3});
+      });
+}
+
+// Here keys stay, so their operands are the ones transposed once.
+tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
+                                                  const AttentionGradShape &S) {
+  return defineKernel(
+      Module, "attention_grad_key_value" + shapeName(S), 3,
+      [&](TileBuilder &B) {
+        AttentionGrad G(B, S);
+        Tile DKey = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
+        Tile DValue = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
+        constexpr int64_t N = AttentionTile;
+        int64_t Group = S.Heads / S.KeyHeads;
+        Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
+
+        Tile K =
+            B.transpose(G.loadRows(G.Key, Batch, First, KeyHead) * G.Scale);
+        Tile V = B.transpose(G.loadRows(G.Value, Batch, First, KeyHead));
+        auto Step = [&](Tile Head, Tile Token, ArrayRef<Tile> Carried) {
+          Tile Q = G.loadRows(G.Query, Batch, Token, Head);
+          Tile Do = G.loadRows(G.DResult, Batch, Token, Head);
+          Tile Lse = G.loadVector(G.LogSumExp, Batch, Token, Head);
+          Tile Delta = G.loadVector(G.Delta, Batch, Token, Head);
+          Tile Score = B.mma(Q, K, B.zeros({N, N})) - B.asColumn(Lse, N);
+          Tile Visible = G.visible(Batch, Token, First, /*Transposed=*/false);
+          Tile P = exp(select(Visible, Score, MaskedExponent));
+          auto Dropped = [&](Tile Value) {
+            return G.dropped(Value, Batch, Head, Token, First,
+                             /*Transposed=*/false);
+          };
+          Tile DP = Dropped(B.mma(Do, V, B.zeros({N, N})));
+          Tile DScore = P * (DP - B.asColumn(Delta, N));
+          return SmallVector<Tile>{
+              B.mmaTransposedLeft(DScore, Q, Carried[0]),
+              B.mmaTransposedLeft(Dropped(P), Do, Carried[1])};
+        };
+        Tile Zero = B.zeros({N, G.Width});
+        SmallVector<Tile> Sums = B.forLoop(
+            KeyHead * Group, KeyHead * Group + Group, 1, {Zero, Zero},
+            [&](Tile Head, ArrayRef<Tile> Outer) {
+              return B.forLoop(First, B.extent(G.Query, 1), N, Outer,
+                               [&](Tile Token, ArrayRef<Tile> Carried) {
+                                 return Step(Head, Token, Carried);
+                               });
+            });
+        B.store(Sums[0] * G.Scale, DKey, {Batch, First, KeyHead, 0}, {1, 3});
+        B.store(Sums[1], DValue, {Batch, First, KeyHead, 0}, {1, 3});
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
+                                        EntryBuilder &E) {
+  auto Query = cast<RankedTensorType>(Op.getQuery().getType());
+  auto Key = cast<RankedTensorType>(Op.getKey().getType());
+  AttentionGradShape S = {Query.getDimSize(2),
+                          Key.getDimSize(2),
+                          Query.getDimSize(3),
+                          Op.getKeyMask() != nullptr,
+                          Op.getDropout().convertToDouble(),
+                          static_cast<int64_t>(Op.getSite())};
+  AffineExpr Batch = E.batch(), Seq = E.seq();
+  AffineExpr Rows = Batch * Seq * S.Heads, Tiles = Seq.ceilDiv(AttentionTile);
+  Buffer *Delta =
+      E.temporary("attention_grad.delta", {Batch, Seq, E.constant(S.Heads)});
+  E.launch(buildAttentionDelta(E.module(), S.HeadSize),
+           {Rows.ceilDiv(AttentionTile)},
+           {{E.read(Op.getResult()), {Rows}},
+            {E.read(Op.getDresult()), {Rows}},
+            {Delta, {Rows}}});
+
+  SmallVector<LaunchArgument> Operands;
+  for (Value V : {Op.getDresult(), Op.getQuery(), Op.getKey(), Op.getValue(),
+                  Op.getLogSumExp()})
+    Operands.push_back({E.read(V), {Batch, Seq}});
+  Operands.push_back({Delta, {Batch, Seq}});
+  if (S.Mask)
+    Operands.push_back({E.read(Op.getKeyMask()), {Batch, Seq}});
+  if (S.Dropout > 0)
+    Operands.push_back({E.read(Op.getSeed())});
+  SmallVector<LaunchArgument> ForQuery = Operands, ForKey = Operands;
+  ForQuery.push_back({E.write(Op.getDquery()), {Batch, Seq}});
+  ForKey.push_back({E.write(Op.getDkey()), {Batch, Seq}});
+  ForKey.push_back({E.write(Op.getDvalue()), {Batch, Seq}});
+  E.launch(buildAttentionGradQuery(E.module(), S),
+           {Batch, E.constant(S.Heads), Tiles}, ForQuery);
+  E.launch(buildAttentionGradKeyValue(E.module(), S),
+           {Batch, E.constant(S.KeyHeads), Tiles}, ForKey);
+  return success();
+}
+
+void tiling::registerAttentionGrad(LoweringTable &Table) {
+  Table.add<txs::AttentionGradOp>(lowerAttentionGrad);
+}

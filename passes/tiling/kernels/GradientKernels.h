@@ -1,0 +1,216 @@
+//===- GradientKernels.h - Kernels of the backward pass -------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Each function returns the kernel of its kind and shape in the module, built
+// on first use. The comment gives the memories in launch order with their
+// shapes, and the grid. R counts rows: tokens of all sequences together.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_PASSES_TILING_KERNELS_GRADIENTKERNELS_H
+#define TRANSXSSM_PASSES_TILING_KERNELS_GRADIENTKERNELS_H
+
+#include "passes/tiling/kernels/Kernels.h"
+
+namespace transxssm {
+namespace tiling {
+
+/// The extent of a tile along a dimension of static size: all of it, rounded
+/// up to whole vectors, but at most `Limit`.
+inline int64_t tileExtent(int64_t Size, int64_t Limit) {
+  int64_t Whole = (Size + 15) / 16 * 16;
+  return Whole < Limit ? Whole : Limit;
+}
+
+//===----------------------------------------------------------------------===//
+// Sums over tokens
+//===----------------------------------------------------------------------===//
+
+/// Rows that one cell of a first-pass sum adds up; the second pass adds the
+/// cells' partial sums.
+constexpr int64_t SumBlockRows = 256;
+constexpr int64_t NormBlockRows = 64;
+constexpr int64_t SumColumns = 128;
+
+/// partials [K, Width], result [Width]; grid ceil(Width / SumColumns).
+tile::KernelOp buildSumRows(mlir::ModuleOp Module, int64_t Width);
+/// Launches it on `Count` partial sums.
+void launchSumRows(EntryBuilder &E, Buffer *Partials, mlir::AffineExpr Count,
+                   int64_t Width, Buffer *Result);
+
+/// lhs [R, Width], with Product rhs [R, Width], partials [ceil(R /
+/// SumBlockRows), Width]; grid ceil(R / SumBlockRows), ceil(Width /
+/// SumColumns).
+tile::KernelOp buildSumTokens(mlir::ModuleOp Module, int64_t Width,
+                              bool Product);
+
+void registerSumTokens(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+/// dy [R, Width], x [R, Width], weight [Width], dx [R, Width], partials
+/// [ceil(R / NormBlockRows), Width]; grid ceil(R / NormBlockRows).
+tile::KernelOp buildRmsNormGrad(mlir::ModuleOp Module, int64_t Width,
+                                double Epsilon);
+
+void registerRmsNormGrad(LoweringTable &Table);
+
+/// Edges of the output tiles of the products.
+constexpr int64_t ProductRows = 64;
+constexpr int64_t ProductColumns = 128;
+
+/// dy [R, Outputs], weight [Outputs, Inputs], dx [R, Inputs]; grid ceil(R /
+/// ProductRows), ceil(Inputs / ProductColumns).
+tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module, int64_t Outputs,
+                                    int64_t Inputs);
+
+/// dy [R, Outputs], x [R, Inputs], dweight [Outputs, Inputs]; grid
+/// ceil(Outputs / ProductRows), ceil(Inputs / ProductColumns).
+tile::KernelOp buildLinearGradWeight(mlir::ModuleOp Module, int64_t Outputs,
+                                     int64_t Inputs);
+
+void registerLinearGrad(LoweringTable &Table);
+
+/// f'(X), for fusion and for the stand-alone kernel alike.
+Tile activationDerivative(txs::ActivationKind Kind, Tile X);
+
+/// dy [n], x [n], dx [n] for any n; grid ceil(n / FlatTile).
+tile::KernelOp buildActivationGrad(mlir::ModuleOp Module,
+                                   txs::ActivationKind Kind);
+
+void registerActivationGrad(LoweringTable &Table);
+
+/// Rows of the embedding that one cell owns.
+constexpr int64_t EmbeddingBlockRows = 256;
+
+/// dy [R, Width], ids [R] i32, dweight [Vocabulary, Width]; grid
+/// ceil(Vocabulary / EmbeddingBlockRows). PadToken < 0: none.
+tile::KernelOp buildEmbeddingGrad(mlir::ModuleOp Module, int64_t Vocabulary,
+                                  int64_t Width, int64_t PadToken);
+
+void registerEmbeddingGrad(LoweringTable &Table);
+
+/// dresult [B, Width], with Mask mask [B, T], dinput [B, T, Width]; grid B.
+tile::KernelOp buildLastTokenGrad(mlir::ModuleOp Module, int64_t Width,
+                                  bool Mask);
+
+void registerLastTokenGrad(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// The scan
+//===----------------------------------------------------------------------===//
+
+struct ScanGradShape {
+  int64_t Heads, HeadSize, StateSize;
+  int64_t Chunk; ///< tokens of a chunk; see scanTile
+  bool Initial;  ///< is there an initial state?
+  bool Final;    ///< is there a gradient of the final state?
+};
+
+/// The state before each chunk.
+/// b [B, T, H, N], x [B, T, H, P], dt [B, T, H], a [H], with Initial initial
+/// [B, H, P, N], states [B, H, ceil(T / Chunk), P, N]; grid B, H.
+tile::KernelOp buildScanStates(mlir::ModuleOp Module,
+                               const ScanGradShape &Shape);
+
+/// dy [B, T, H, P], c, b [B, T, H, N], x [B, T, H, P], dt [B, T, H], a [H],
+/// states as above, with Final dfinal [B, H, P, N], then the results dc, db,
+/// dx, ddt of the shapes of their operands, da [B, H] (one sum for each
+/// sequence), with Initial dinitial [B, H, P, N]; grid B, H.
+tile::KernelOp buildScanGrad(mlir::ModuleOp Module, const ScanGradShape &Shape);
+
+void registerSsmScanGrad(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+struct AttentionGradShape {
+  int64_t Heads, KeyHeads, HeadSize;
+  bool Mask;
+  double Dropout = 0;
+  int64_t Site = 0;
+};
+
+/// result, dresult [n, HeadSize], delta [n] with n = B T H; grid
+/// ceil(n / AttentionTile).
+tile::KernelOp buildAttentionDelta(mlir::ModuleOp Module, int64_t HeadSize);
+
+/// dresult, query [B, T, H, P], key, value [B, T, G, P], log_sum_exp, delta
+/// [B, T, H], with Mask mask [B, T], with Dropout seed [2] i32, dquery
+/// [B, T, H, P]; grid B, H, ceil(T / AttentionTile).
+tile::KernelOp buildAttentionGradQuery(mlir::ModuleOp Module,
+                                       const AttentionGradShape &Shape);
+
+/// The same operands, then dkey, dvalue [B, T, G, P]; grid B, G, ceil(T /
+/// AttentionTile).
+tile::KernelOp buildAttentionGradKeyValue(mlir::ModuleOp Module,
+                                          const AttentionGradShape &Shape);
+
+void registerAttentionGrad(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// The loss
+//===----------------------------------------------------------------------===//
+
+/// Vocabulary entries whose logits' gradients are in memory at a time.
+constexpr int64_t CrossEntropySlab = 2048;
+
+/// labels [B, T] i32 ([1, B] for classification), targets [R] i32: the label
+/// that a row is scored against, -1 for none, scale [1]: 1 / how many there
+/// are; grid 1.
+tile::KernelOp buildCrossEntropyTargets(mlir::ModuleOp Module, bool Shift);
+
+/// hidden [R, Width], weight [Vocabulary, Width], targets [R] i32, log_sum_exp
+/// [R], scale [1], dlogits [R, slab], index first entry of the slab; grid
+/// ceil(R / ProductRows), ceil(slab / ProductColumns).
+tile::KernelOp buildCrossEntropyLogitsGrad(mlir::ModuleOp Module,
+                                           int64_t Vocabulary, int64_t Width);
+
+/// dlogits [R, slab], weight [Vocabulary, Width], dhidden [R, Width], index
+/// first entry of the slab; grid ceil(R / ProductRows), ceil(Width /
+/// ProductColumns). Adds to dhidden with Accumulate.
+tile::KernelOp buildCrossEntropyHiddenGrad(mlir::ModuleOp Module,
+                                           int64_t Vocabulary, int64_t Width,
+                                           bool Accumulate);
+
+/// dlogits [R, slab], hidden [R, Width], dweight [Vocabulary, Width], index
+/// first entry of the slab; grid ceil(slab / ProductRows), ceil(Width /
+/// ProductColumns).
+tile::KernelOp buildCrossEntropyWeightGrad(mlir::ModuleOp Module,
+                                           int64_t Vocabulary, int64_t Width);
+
+void registerLinearCrossEntropyGrad(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// The optimizer
+//===----------------------------------------------------------------------===//
+
+/// Elements that one cell of the norm adds up, of AdamW updates.
+constexpr int64_t NormBlock = 32768;
+constexpr int64_t AdamWBlock = 8192;
+
+/// gradient [n], partials [K], index where this gradient's partial sums go;
+/// grid ceil(n / NormBlock).
+tile::KernelOp buildSumSquares(mlir::ModuleOp Module);
+
+/// partials [K], norm [1]; grid 1.
+tile::KernelOp buildNorm(mlir::ModuleOp Module);
+
+/// gradient [n], norm [1], hyperparameters [8], parameter, first and second
+/// moment [n], updated in place; grid ceil(n / AdamWBlock).
+tile::KernelOp buildAdamW(mlir::ModuleOp Module, bool Decay);
+
+void registerOptimizer(LoweringTable &Table);
+
+} // namespace tiling
+} // namespace transxssm
+
+#endif // TRANSXSSM_PASSES_TILING_KERNELS_GRADIENTKERNELS_H

@@ -1,0 +1,216 @@
+//===- LinearCrossEntropyGrad.cpp - Gradients of the loss -----------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// For a row r with target y_r, z = hidden weight^T and n rows that count:
+//
+//   dz[r, v] = (exp(z[r, v] - log_sum_exp_r) - (v = y_r)) / n, 0 without target
+//   dhidden = dz weight,    dweight = dz^T hidden
+//
+// dz exists for CrossEntropySlab entries of the vocabulary at a time, never as
+// a whole: for each slab one product with dz in its epilogue, then the two
+// products that use it. That is three products of R x V x D in all, against
+// four if each gradient made its own logits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/GradientKernels.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+tile::KernelOp tiling::buildCrossEntropyTargets(ModuleOp Module, bool Shift) {
+  return defineKernel(
+      Module, Shift ? "cross_entropy_targets_shifted" : "cross_entropy_targets",
+      1, [&](TileBuilder &B) {
+        Tile Labels = B.integerMemory({Dynamic, Dynamic});
+        Tile Targets = B.integerMemory({Dynamic, Dynamic});
+        Tile Scale = B.memory({1});
+        constexpr int64_t Step = 64;
+        Tile Length = B.extent(Labels, 1);
+        Tile Scored = B.toI32(Shift ? Length - 1 : Length);
+        auto Row = [&](Tile Batch, Tile Token, Tile Count) {
+          Tile From = Shift ? Token + 1 : Token;
+          Tile Label = B.load(Labels, {Batch, From}, {Step});
+          Tile Position = B.iota({Step}) + B.toI32(Token);
+          Tile Counts = (Label >= 0) & (Position < Scored);
+          B.store(select(Counts, Label, -1), Targets, {Batch, Token});
+          return SmallVector<Tile>{Count + B.sum(B.toFloat(Counts))};
+        };
+        Tile Count = B.forLoop(0, B.extent(Labels, 0), 1, {B.number(0)},
+                               [&](Tile Batch, ArrayRef<Tile> Outer) {
+                                 return B.forLoop(
+                                     0, Length, Step, Outer,
+                                     [&](Tile Token, ArrayRef<Tile> Carried) {
+                                       return Row(Batch, Token, Carried[0]);
+                                     });
+                               })[0];
+        B.store(1 / maximum(Count, 1), Scale, {0});
+      });
+}
+
+/// dz from z: the epilogue of the product.
+static Tile logitsGrad(TileBuilder &B, Tile Logits, Tile Column, Tile Target,
+                       Tile LogSumExp, Tile Scale, int64_t Vocabulary) {
+  int64_t Rows = Logits.rows(), Columns = Logits.columns();
+  Tile Counts = Target >= 0;
+  // A row without target has no log_sum_exp: its exponential must not overflow.
+  Tile Shift = B.asColumn(select(Counts, LogSumExp, 1e30), Columns);
+  Tile Entry = B.iota({Rows, Columns}, 1) + B.toI32(Column);
+  Tile Exponent = select(Entry < Vocabulary, Logits - Shift, MaskedExponent);
+  Tile Chosen = B.toFloat(equal(Entry, B.asColumn(Target, Columns)));
+  return (exp(Exponent) - Chosen) * Scale;
+}
+
+static std::string shapeName(int64_t Vocabulary, int64_t Width) {
+  return "_v" + std::to_string(Vocabulary) + "_n" + std::to_string(Width);
+}
+
+tile::KernelOp tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
+                                                   int64_t Vocabulary,
+                                                   int64_t Width) {
+  return defineKernel(
+      Module, "cross_entropy_logits_grad" + shapeName(Vocabulary, Width), 2,
+      [&](TileBuilder &B) {
+        Tile Hidden = B.memory({Dynamic, Width});
+        Tile Weight = B.memory({Vocabulary, Width});
+        Tile Targets = B.integerMemory({Dynamic});
+        Tile LogSumExp = B.memory({Dynamic}), Scale = B.memory({1});
+        Tile DLogits = B.memory({Dynamic, Dynamic}), Slab = B.indexArgument();
+        int64_t Rows = ProductRows, Inner = tileExtent(Width, 128);
+        int64_t Columns = tileExtent(Vocabulary, ProductColumns);
+        Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
+        Tile Entry = Slab + Column;
+        Tile Logits = B.forLoop(
+            0, Width, Inner, {B.zeros({Rows, Columns})},
+            [&](Tile K, ArrayRef<Tile> Carried) {
+              Tile L = B.load(Hidden, {Row, K}, {Rows, Inner});
+              Tile R = B.load(Weight, {Entry, K}, {Columns, Inner});
+              return SmallVector<Tile>{B.mmaTransposedRight(L, R, Carried[0])};
+            })[0];
+        Tile Grad = logitsGrad(B, Logits, Entry, B.load(Targets, {Row}, {Rows}),
+                               B.load(LogSumExp, {Row}, {Rows}),
+                               B.load(Scale, {0}), Vocabulary);
+        B.store(Grad, DLogits, {Row, Column});
+      });
+}
+
+tile::KernelOp tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
+                                                   int64_t Vocabulary,
+                                                   int64_t Width,
+                                                   bool Accumulate) {
+  return defineKernel(
+      Module,
+      "cross_entropy_hidden_grad" + shapeName(Vocabulary, Width) +
+          (Accumulate ? "_add" : ""),
+      2, [&](TileBuilder &B) {
+        Tile DLogits = B.memory({Dynamic, Dynamic});
+        Tile Weight = B.memory({Vocabulary, Width});
+        Tile DHidden = B.memory({Dynamic, Width}), Slab = B.indexArgument();
+        int64_t Rows = ProductRows, Inner = tileExtent(Vocabulary, 128);
+        int64_t Columns = tileExtent(Width, ProductColumns);
+        Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
+        Tile Start = Accumulate
+                         ? B.load(DHidden, {Row, Column}, {Rows, Columns})
+                         : B.zeros({Rows, Columns});
+        Tile Sum = B.forLoop(
+            0, B.extent(DLogits, 1), Inner, {Start},
+            [&](Tile K, ArrayRef<Tile> Carried) {
+              Tile L = B.load(DLogits, {Row, K}, {Rows, Inner});
+              Tile R = B.load(Weight, {Slab + K, Column}, {Inner, Columns});
+              return SmallVector<Tile>{B.mma(L, R, Carried[0])};
+            })[0];
+        B.store(Sum, DHidden, {Row, Column});
+      });
+}
+
+tile::KernelOp tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
+                                                   int64_t Vocabulary,
+                                                   int64_t Width) {
+  return defineKernel(
+      Module, "cross_entropy_weight_grad" + shapeName(Vocabulary, Width), 2,
+      [&](TileBuilder &B) {
+        Tile DLogits = B.memory({Dynamic, Dynamic});
+        Tile Hidden = B.memory({Dynamic, Width});
+        Tile DWeight = B.memory({Vocabulary, Width}), Slab = B.indexArgument();
+        int64_t Rows = tileExtent(Vocabulary, ProductRows);
+        int64_t Columns = tileExtent(Width, ProductColumns), Inner = 64;
+        Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+        Tile Sum = B.forLoop(
+            0, B.extent(Hidden, 0), Inner, {B.zeros({Rows, Columns})},
+            [&](Tile Token, ArrayRef<Tile> Carried) {
+              Tile L = B.load(DLogits, {Token, Row}, {Inner, Rows});
+              Tile R = B.load(Hidden, {Token, Column}, {Inner, Columns});
+              return SmallVector<Tile>{B.mmaTransposedLeft(L, R, Carried[0])};
+            })[0];
+        B.store(Sum, DWeight, {Slab + Row, Column});
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+/// The launches for one slab of the vocabulary.
+static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
+                      int64_t First, Buffer *Targets, Buffer *Scale,
+                      Buffer *DLogits, Buffer *DHidden, Buffer *DWeight) {
+  auto Type = cast<RankedTensorType>(Op.getWeight().getType());
+  int64_t Vocabulary = Type.getDimSize(0), Width = Type.getDimSize(1);
+  int64_t Size = std::min(CrossEntropySlab, Vocabulary - First);
+  AffineExpr Rows = E.tokens(Op.getHidden()), Slab = E.constant(Size);
+  AffineExpr Offset = E.constant(First);
+  AffineExpr RowTiles = Rows.ceilDiv(ProductRows);
+  AffineExpr WidthTiles = E.constant(llvm::divideCeil(Width, ProductColumns));
+  Buffer *Hidden = E.read(Op.getHidden()), *Weight = E.read(Op.getWeight());
+  E.launch(buildCrossEntropyLogitsGrad(E.module(), Vocabulary, Width),
+           {RowTiles, Slab.ceilDiv(ProductColumns)},
+           {{Hidden, {Rows}},
+            {Weight},
+            {Targets, {Rows}},
+            {E.read(Op.getLogSumExp()), {Rows}},
+            {Scale},
+            {DLogits, {Rows, Slab}},
+            {Offset}});
+  E.launch(
+      buildCrossEntropyHiddenGrad(E.module(), Vocabulary, Width, First > 0),
+      {RowTiles, WidthTiles},
+      {{DLogits, {Rows, Slab}}, {Weight}, {DHidden, {Rows}}, {Offset}});
+  E.launch(buildCrossEntropyWeightGrad(E.module(), Vocabulary, Width),
+           {Slab.ceilDiv(ProductRows), WidthTiles},
+           {{DLogits, {Rows, Slab}}, {Hidden, {Rows}}, {DWeight}, {Offset}});
+}
+
+static LogicalResult
+lowerLinearCrossEntropyGrad(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E) {
+  auto Type = cast<RankedTensorType>(Op.getWeight().getType());
+  int64_t Vocabulary = Type.getDimSize(0);
+  AffineExpr Rows = E.tokens(Op.getHidden());
+  SmallVector<AffineExpr> Labels = E.shape(Op.getLabels());
+  if (Labels.size() == 1) // one label for each sequence
+    Labels.insert(Labels.begin(), E.constant(1));
+  mlir::Type Integer = IntegerType::get(Op.getContext(), 32);
+  Buffer *Targets =
+      E.temporary("linear_cross_entropy_grad.targets", {Rows}, Integer);
+  Buffer *Scale =
+      E.temporary("linear_cross_entropy_grad.scale", {E.constant(1)});
+  Buffer *DLogits =
+      E.temporary("linear_cross_entropy_grad.dlogits",
+                  {Rows, E.constant(std::min(Vocabulary, CrossEntropySlab))});
+  E.launch(buildCrossEntropyTargets(E.module(), Op.getShift()), {E.constant(1)},
+           {{E.read(Op.getLabels()), Labels}, {Targets, Labels}, {Scale}});
+  Buffer *DHidden = E.write(Op.getDhidden());
+  Buffer *DWeight = E.write(Op.getDweight());
+  for (int64_t First = 0; First < Vocabulary; First += CrossEntropySlab)
+    lowerSlab(Op, E, First, Targets, Scale, DLogits, DHidden, DWeight);
+  return success();
+}
+
+void tiling::registerLinearCrossEntropyGrad(LoweringTable &Table) {
+  Table.add<txs::LinearCrossEntropyGradOp>(lowerLinearCrossEntropyGrad);
+}

@@ -1,0 +1,260 @@
+//===- SsmScanGrad.cpp - Gradients of the state-space scan ----------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Per batch and head, x~ = dt x, in chunks of Q tokens (Dao and Gu, arXiv
+// 2405.21060). Within a chunk let a_i = sum over j <= i of dt_j A, z = a_{Q-1},
+// L[i, j] = exp(a_i - a_j) for i >= j else 0, S the state before the chunk and
+// E the gradient of the state after it. From the recurrence of the gradient,
+// G_t = dy_t (x) c_t + exp(dt_{t+1} A) G_{t+1}, unrolled over the chunk:
+//
+//   M = L o (dY X~^T),  K = L o (C B^T)
+//   dC  = exp(a) o (dY S)          + M B
+//   dB  = exp(z - a) o (X~ E)      + M^T C
+//   dX~ = exp(z - a) o (B E^T)     + K^T dY
+//   E before the chunk = exp(z) E  + (exp(a) o dY)^T C
+//
+// The decay of token t is in every path from a token j < t, or the state before
+// the chunk, to a token i >= t, or the state after it. With the pairs within
+// the chunk W = L o (C B^T) o (dY X~^T), u_i = c_i . exp(a_i) S^T dy_i and
+// v_j = x~_j . exp(z - a_j) E b_j, the gradient of dt_t A is
+//
+//   dlog_t = exp(z) <E, S> + sum over j < t of v_j
+//            + sum over i >= t of (u_i + sum over j < t of W[i, j])
+//
+// which is summed as it stands, for one small product more. The difference of
+// two running sums that it also is would lose the small values that a fast
+// decay leaves. Finally dx = dt dx~, ddt_t = A dlog_t + x_t . dx~_t and dA =
+// sum of dt_t dlog_t.
+//
+// Tokens past the end load as zeros: their decay is exp(0) and they add
+// nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/tiling/kernels/GradientKernels.h"
+
+using namespace mlir;
+using namespace transxssm;
+using namespace transxssm::tiling;
+
+static std::string shapeName(const ScanGradShape &S) {
+  return "_h" + std::to_string(S.Heads) + "_p" + std::to_string(S.HeadSize) +
+         "_n" + std::to_string(S.StateSize) + "_q" + std::to_string(S.Chunk) +
+         (S.Initial ? "_initial" : "");
+}
+
+namespace {
+/// What both kernels need to know of a chunk.
+struct Decay {
+  Tile Steps; ///< dt_t
+  Tile Sum;   ///< a_t
+  Tile Last;  ///< z
+  Tile ToEnd; ///< exp(z - a_t)
+};
+} // namespace
+
+static Decay loadDecay(TileBuilder &B, const ScanGradShape &S, Tile Dt,
+                       Tile Batch, Tile Token, Tile Head, Tile A) {
+  Decay D;
+  D.Steps = B.load(Dt, {Batch, Token, Head}, {S.Chunk}, {1});
+  D.Sum = B.cumulativeSum(D.Steps * A);
+  D.Last = B.extract(D.Sum, S.Chunk - 1);
+  D.ToEnd = exp(B.fill(D.Last, {S.Chunk}) - D.Sum);
+  return D;
+}
+
+tile::KernelOp tiling::buildScanStates(ModuleOp Module,
+                                       const ScanGradShape &S) {
+  return defineKernel(
+      Module, "ssm_scan_states" + shapeName(S), 2, [&](TileBuilder &B) {
+        int64_t H = S.Heads, P = S.HeadSize, N = S.StateSize, Q = S.Chunk;
+        Tile BMemory = B.memory({Dynamic, Dynamic, H, N});
+        Tile XMemory = B.memory({Dynamic, Dynamic, H, P});
+        Tile DtMemory = B.memory({Dynamic, Dynamic, H});
+        Tile AMemory = B.memory({H});
+        Tile Initial = S.Initial ? B.memory({Dynamic, H, P, N}) : Tile();
+        Tile States = B.memory({Dynamic, H, Dynamic, P, N});
+
+        int64_t TileP = tileExtent(P, P + 15), TileN = tileExtent(N, N + 15);
+        Tile Batch = B.grid(0), Head = B.grid(1);
+        Tile A = B.load(AMemory, {Head});
+        Tile Start = S.Initial
+                         ? B.load(Initial, {Batch, Head, 0, 0}, {TileP, TileN})
+                         : B.zeros({TileP, TileN});
+        auto Step = [&](Tile Token, ArrayRef<Tile> Carried) {
+          Tile State = Carried[0];
+          B.store(State, States, {Batch, Head, Token / Q, 0, 0});
+          Decay D = loadDecay(B, S, DtMemory, Batch, Token, Head, A);
+          Tile X = B.load(XMemory, {Batch, Token, Head, 0}, {Q, TileP}, {1, 3});
+          Tile Key =
+              B.load(BMemory, {Batch, Token, Head, 0}, {Q, TileN}, {1, 3});
+          Tile Weighted = X * B.asColumn(D.Steps * D.ToEnd, TileP);
+          return SmallVector<Tile>{
+              B.mmaTransposedLeft(Weighted, Key, State * exp(D.Last))};
+        };
+        B.forLoop(0, B.extent(XMemory, 1), Q, {Start}, Step);
+      });
+}
+
+namespace {
+/// The backward kernel, in steps that follow the formulas above.
+struct ScanGrad {
+  ScanGrad(TileBuilder &B, const ScanGradShape &S);
+  void build();
+
+private:
+  Tile loadChunk(Tile Memory, Tile Token, int64_t Columns) {
+    return B.load(Memory, {Batch, Token, Head, 0}, {S.Chunk, Columns}, {1, 3});
+  }
+  void storeChunk(Tile Value, Tile Memory, Tile Token) {
+    B.store(Value, Memory, {Batch, Token, Head, 0}, {1, 3});
+  }
+  SmallVector<Tile> chunk(Tile Token, Tile E, Tile DA);
+
+  TileBuilder &B;
+  const ScanGradShape &S;
+  int64_t TileP, TileN;
+  Tile Dy, C, Key, X, Dt, AMemory, States, DFinal;
+  Tile DC, DKey, DX, DDt, DAMemory, DInitial;
+  Tile Batch, Head, A;
+};
+} // namespace
+
+ScanGrad::ScanGrad(TileBuilder &B, const ScanGradShape &S)
+    : B(B), S(S), TileP(tileExtent(S.HeadSize, S.HeadSize + 15)),
+      TileN(tileExtent(S.StateSize, S.StateSize + 15)) {
+  int64_t H = S.Heads, P = S.HeadSize, N = S.StateSize;
+  auto Tokens = [&](int64_t Width) {
+    return B.memory({Dynamic, Dynamic, H, Width});
+  };
+  Dy = Tokens(P), C = Tokens(N), Key = Tokens(N), X = Tokens(P);
+  Dt = B.memory({Dynamic, Dynamic, H}), AMemory = B.memory({H});
+  States = B.memory({Dynamic, H, Dynamic, P, N});
+  if (S.Final)
+    DFinal = B.memory({Dynamic, H, P, N});
+  DC = Tokens(N), DKey = Tokens(N), DX = Tokens(P);
+  DDt = B.memory({Dynamic, Dynamic, H}), DAMemory = B.memory({Dynamic, H});
+  if (S.Initial)
+    DInitial = B.memory({Dynamic, H, P, N});
+  Batch = B.grid(0), Head = B.grid(1);
+}
+
+/// Everything about the chunk that starts at `Token`; returns the E and dA for
+/// the chunk before it.
+SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
+  int64_t Q = S.Chunk;
+  Decay D = loadDecay(B, S, Dt, Batch, Token, Head, A);
+  Tile DyT = loadChunk(Dy, Token, TileP), CT = loadChunk(C, Token, TileN);
+  Tile KeyT = loadChunk(Key, Token, TileN), XT = loadChunk(X, Token, TileP);
+  Tile State = B.load(States, {Batch, Head, Token / Q, 0, 0}, {TileP, TileN});
+  Tile Scaled = XT * B.asColumn(D.Steps, TileP);
+
+  Tile L = chunkDecay(B, D.Sum);
+  Tile Square = B.zeros({Q, Q});
+  Tile K = L * B.mmaTransposedRight(CT, KeyT, Square);
+  Tile DyX = B.mmaTransposedRight(DyT, Scaled, Square);
+  Tile M = L * DyX;
+
+  Tile FromStart = exp(D.Sum);
+  Tile DCState =
+      B.mma(DyT, State, B.zeros({Q, TileN})) * B.asColumn(FromStart, TileN);
+  Tile DXState = B.mmaTransposedRight(KeyT, E, B.zeros({Q, TileP})) *
+                 B.asColumn(D.ToEnd, TileP);
+  storeChunk(B.mma(M, KeyT, DCState), DC, Token);
+  Tile DKeyState =
+      B.mma(Scaled, E, B.zeros({Q, TileN})) * B.asColumn(D.ToEnd, TileN);
+  storeChunk(B.mmaTransposedLeft(M, CT, DKeyState), DKey, Token);
+  Tile DScaled = B.mmaTransposedLeft(K, DyT, DXState);
+  storeChunk(DScaled * B.asColumn(D.Steps, TileP), DX, Token);
+
+  Tile FromOutputs = B.asColumn(B.sum(CT * DCState), Q);
+  Tile FromInputs = B.asColumn(B.sum(Scaled * DXState), Q);
+  Tile Rows = B.iota({Q, Q}, 0), Columns = B.iota({Q, Q}, 1);
+  Tile Paths = B.mma(K * DyX, B.toFloat(Rows < Columns), FromOutputs);
+  Tile DLog = B.sum(select(Columns <= Rows, Paths, FromInputs), 0) +
+              B.fill(B.sum(B.sum(E * State)) * exp(D.Last), {Q});
+  B.store(DLog * A + B.sum(XT * DScaled), DDt, {Batch, Token, Head}, {1});
+  Tile Before = B.mmaTransposedLeft(DyT * B.asColumn(FromStart, TileP), CT,
+                                    E * exp(D.Last));
+  return {Before, DA + B.sum(D.Steps * DLog)};
+}
+
+void ScanGrad::build() {
+  A = B.load(AMemory, {Head});
+  Tile Count = B.extent(States, 2);
+  Tile E = S.Final ? B.load(DFinal, {Batch, Head, 0, 0}, {TileP, TileN})
+                   : B.zeros({TileP, TileN});
+  SmallVector<Tile> Results = B.forLoop(
+      0, Count, 1, {E, B.number(0)}, [&](Tile I, ArrayRef<Tile> Carried) {
+        return chunk((Count - 1 - I) * S.Chunk, Carried[0], Carried[1]);
+      });
+  B.store(Results[1], DAMemory, {Batch, Head});
+  if (S.Initial)
+    B.store(Results[0], DInitial, {Batch, Head, 0, 0});
+}
+
+tile::KernelOp tiling::buildScanGrad(ModuleOp Module, const ScanGradShape &S) {
+  return defineKernel(
+      Module, "ssm_scan_grad" + shapeName(S) + (S.Final ? "_final" : ""), 2,
+      [&](TileBuilder &B) { ScanGrad(B, S).build(); });
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+static ScanGradShape shapeOf(txs::SsmScanGradOp Op) {
+  auto C = cast<RankedTensorType>(Op.getC().getType());
+  auto X = cast<RankedTensorType>(Op.getX().getType());
+  return {X.getDimSize(2),
+          X.getDimSize(3),
+          C.getDimSize(3),
+          scanTile(Op.getChunk()),
+          Op.getInitial() != nullptr,
+          Op.getDfinal() != nullptr};
+}
+
+static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
+  ScanGradShape S = shapeOf(Op);
+  AffineExpr Batch = E.batch(), Seq = E.seq(), Heads = E.constant(S.Heads);
+  AffineExpr Slots = Seq.ceilDiv(S.Chunk);
+  Buffer *States = E.temporary(
+      "ssm_scan_grad.states",
+      {Batch, Heads, Slots, E.constant(S.HeadSize), E.constant(S.StateSize)});
+  Buffer *DA = E.temporary("ssm_scan_grad.partials", {Batch, Heads});
+  auto Read = [&](Value V) { return LaunchArgument(E.read(V), {Batch, Seq}); };
+  auto Write = [&](Value V) {
+    return LaunchArgument(E.write(V), {Batch, Seq});
+  };
+
+  SmallVector<LaunchArgument> Forward = {Read(Op.getB()), Read(Op.getX()),
+                                         Read(Op.getDt()), E.read(Op.getA())};
+  if (S.Initial)
+    Forward.push_back({E.read(Op.getInitial()), {Batch}});
+  Forward.push_back({States, {Batch, Slots}});
+  E.launch(buildScanStates(E.module(), S), {Batch, Heads}, Forward);
+
+  SmallVector<LaunchArgument> Backward = {
+      Read(Op.getDy()),        Read(Op.getC()),  Read(Op.getB()),
+      Read(Op.getX()),         Read(Op.getDt()), E.read(Op.getA()),
+      {States, {Batch, Slots}}};
+  if (S.Final)
+    Backward.push_back({E.read(Op.getDfinal()), {Batch}});
+  for (Value Result : {Op.getDc(), Op.getDb(), Op.getDx(), Op.getDdt()})
+    Backward.push_back(Write(Result));
+  Backward.push_back({DA, {Batch}});
+  if (S.Initial)
+    Backward.push_back({E.write(Op.getDinitial()), {Batch}});
+  E.launch(buildScanGrad(E.module(), S), {Batch, Heads}, Backward);
+  launchSumRows(E, DA, Batch, S.Heads, E.write(Op.getDa()));
+  return success();
+}
+
+void tiling::registerSsmScanGrad(LoweringTable &Table) {
+  Table.add<txs::SsmScanGradOp>(lowerSsmScanGrad);
+}
