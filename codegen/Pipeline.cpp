@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pipeline.h"
+#include "codegen/x86/X86Codegen.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -121,6 +122,51 @@ LogicalResult transxssm::lowerToPlan(ModuleOp Module) {
   PassManager Manager(Module.getContext());
   addPlanPasses(Manager);
   return Manager.run(Module);
+}
+
+/// A module of the kernels alone.
+static OwningOpRef<ModuleOp> extractKernels(ModuleOp Module) {
+  OwningOpRef<ModuleOp> Kernels = ModuleOp::create(Module.getLoc());
+  for (auto Kernel : Module.getOps<tile::KernelOp>())
+    Kernels->push_back(Kernel.clone());
+  return Kernels;
+}
+
+static CodeObject makeCodeObject(const x86::X86Target &Target,
+                                 x86::CompiledObject Compiled) {
+  CodeObject Made{Target.Name, Target.Features, {}, std::move(Compiled.Object)};
+  for (const x86::CompiledKernel &Kernel : Compiled.Kernels)
+    Made.Kernels.push_back({Kernel.Name, Kernel.Symbol,
+                            static_cast<uint64_t>(Kernel.ScratchBytes)});
+  return Made;
+}
+
+FailureOr<std::vector<CodeObject>>
+transxssm::generateCode(ModuleOp Module, CodeText *Text,
+                        llvm::function_ref<void(const CodeObject &)> Done) {
+  OwningOpRef<ModuleOp> Kernels = extractKernels(Module);
+  std::vector<CodeObject> Code;
+  std::vector<x86::X86Target> Targets = x86::x86Targets();
+  for (const x86::X86Target &Target : llvm::reverse(Targets)) {
+    CodeText Part;
+    x86::X86Options Options;
+    if (Text) {
+      Options.LlvmText = &Part.Llvm;
+      Options.AsmText = &Part.Asm;
+    }
+    FailureOr<x86::CompiledObject> Compiled =
+        x86::compileForX86(*Kernels, Target, Options);
+    if (failed(Compiled))
+      return failure();
+    Code.push_back(makeCodeObject(Target, std::move(*Compiled)));
+    if (Text) {
+      Text->Llvm += "; " + Target.Name + "\n" + Part.Llvm + "\n";
+      Text->Asm += "# " + Target.Name + "\n" + Part.Asm + "\n";
+    }
+    if (Done)
+      Done(Code.back());
+  }
+  return Code;
 }
 
 Result<Package> transxssm::makePackage(ModuleOp Module,

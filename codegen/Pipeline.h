@@ -58,6 +58,18 @@ buildModel(const ModelConfig &Config, const std::vector<std::string> &Entries,
 /// Replaces functions by kernels and plan entries.
 mlir::LogicalResult lowerToPlan(mlir::ModuleOp Module);
 
+/// The text of generated code, on request.
+struct CodeText {
+  std::string Llvm, Asm;
+};
+
+/// Compiles every kernel for every instruction set of the CPU target, the least
+/// demanding first: a runtime takes the last one that its processor can run.
+/// `Done` is called after each, `Text` filled when not null.
+mlir::FailureOr<std::vector<CodeObject>>
+generateCode(mlir::ModuleOp Module, CodeText *Text = nullptr,
+             llvm::function_ref<void(const CodeObject &)> Done = nullptr);
+
 /// Serialises, and reads back what the runtime will see.
 Result<Package> makePackage(mlir::ModuleOp Module,
                             llvm::ArrayRef<CodeObject> Code,

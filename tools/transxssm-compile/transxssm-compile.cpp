@@ -76,6 +76,7 @@ private:
   int loadConfig();
   int buildStages();
   int emitText(const std::string &Text);
+  int generate(CodeText *Text);
   int emitPackage();
 
   const Options &O;
@@ -86,6 +87,7 @@ private:
   PackageOptions Limits;
   int64_t RecomputeBlocks = 0;
   OwningOpRef<ModuleOp> Module;
+  std::vector<CodeObject> Code;
 };
 
 } // namespace
@@ -98,9 +100,6 @@ static int checkSupported(const Options &O) {
   if (O.DType != "f32")
     return fail("--dtype: expected f32, the only type of this build, got " +
                 O.DType);
-  if (O.Emit == "llvm" || O.Emit == "asm")
-    return fail("--emit=" + O.Emit + ": expected a code generator for " +
-                "--target=" + O.Target + ", which this build lacks");
   if (O.Emit == "ptx")
     return fail("--emit=ptx: expected --target=nvptx, which this build lacks, "
                 "got --target=" +
@@ -190,11 +189,24 @@ static void keepStage(ModuleOp Module, bool Kernels) {
   }
 }
 
+int Compiler::generate(CodeText *Text) {
+  FailureOr<std::vector<CodeObject>> Made =
+      generateCode(*Module, Text, [&](const CodeObject &Object) {
+        Report.done(Object.Target, llvm::Twine(Object.Kernels.size()) +
+                                       " kernels, " +
+                                       formatSize(Object.Object.size()));
+      });
+  if (failed(Made))
+    return 1;
+  Code = std::move(*Made);
+  return 0;
+}
+
 int Compiler::emitPackage() {
-  std::vector<CodeObject> Code;
-  if (!O.Output.empty() || O.PrintKernels)
-    return fail("--emit=package: expected a code generator for --target=" +
-                O.Target + ", which this build lacks");
+  // Memory needs no code: without an output the answer is there at once.
+  bool NeedsCode = !O.Output.empty() || O.PrintKernels;
+  if (int Status = NeedsCode ? generate(nullptr) : 0)
+    return Status;
   std::vector<uint8_t> Payload;
   Result<Package> Made = makePackage(*Module, Code, Limits, Payload);
   if (!Made)
@@ -226,6 +238,12 @@ int Compiler::run() {
     return Code;
   if (O.Emit == "package")
     return emitPackage();
+  if (O.Emit == "llvm" || O.Emit == "asm") {
+    CodeText Text;
+    if (int Status = generate(&Text))
+      return Status;
+    return emitText(O.Emit == "llvm" ? Text.Llvm : Text.Asm);
+  }
   if (O.Emit == "tile" || O.Emit == "plan")
     keepStage(*Module, O.Emit == "tile");
   std::string Text;
