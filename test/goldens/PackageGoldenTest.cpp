@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
 
 using namespace mlir;
 using namespace transxssm;
@@ -28,14 +29,16 @@ using txs::Tensor;
 
 namespace {
 
-/// The package of a golden model for these entries, compiled once.
-const Package &compile(const GoldenModel &Golden, const std::string &Entry) {
-  static std::map<std::string, Package> Known;
+/// The package of a golden model for an entry, compiled once; none after a
+/// failure.
+const std::optional<Package> &compile(const GoldenModel &Golden,
+                                      const std::string &Entry) {
+  static std::map<std::string, std::optional<Package>> Known;
   std::string Key = Golden.Folder + ":" + Entry;
   auto Found = Known.find(Key);
   if (Found != Known.end())
     return Found->second;
-  Package &Made = Known[Key];
+  std::optional<Package> &Made = Known[Key];
 
   DialectRegistry Registry;
   registerCompilerDialects(Registry);
@@ -104,12 +107,12 @@ protected:
   }
 
   Result<Model> load(const std::string &Entry, unsigned Threads) {
-    const Package &Compiled = compile(Golden, Entry);
-    if (HasFailure())
-      return makeError("not compiled");
+    const std::optional<Package> &Compiled = compile(Golden, Entry);
+    if (!Compiled)
+      return makeError(Golden.Folder, " did not compile");
     ModelOptions Options;
     Options.Threads = Threads;
-    return Model::load(Compiled, Golden.Folder, Options);
+    return Model::load(*Compiled, Golden.Folder, Options);
   }
   Result<Model> load(const std::string &Entry) {
     return load(Entry, std::get<1>(GetParam()));
