@@ -8,6 +8,7 @@
 
 #include "codegen/x86/X86Codegen.h"
 #include "codegen/x86/Passes.h"
+#include "dialect/tile/TileDialect.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -185,7 +186,10 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
   registerLLVMDialectTranslation(Registry);
   Context->appendDialectRegistry(Registry);
 
-  OwningOpRef<ModuleOp> Module(Kernels.clone());
+  // The kernels alone: what launches them has no place here.
+  OwningOpRef<ModuleOp> Module = ModuleOp::create(Kernels.getLoc());
+  for (auto Kernel : Kernels.getOps<tile::KernelOp>())
+    Module->push_back(Kernel.clone());
   CompiledObject Result;
   if (failed(lower(*Module, Target, Result.Kernels)))
     return failure();

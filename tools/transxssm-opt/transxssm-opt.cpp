@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pipeline.h"
+#include "codegen/x86/Passes.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -97,6 +98,7 @@ int main(int Argc, char **Argv) {
               memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerTransformsPasses();
   registerTransXSSMPasses();
+  x86::registerX86Passes();
   registerCompilerPipelines();
   auto [InputName, OutputName] = registerAndParseCLIOptions(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry);

@@ -58,9 +58,12 @@ Kernels::Kernels(const std::string &Text) {
                   mlir::scf::SCFDialect>();
   mlir::MLIRContext Context(Registry, mlir::MLIRContext::Threading::DISABLED);
   auto Module = mlir::parseSourceString<mlir::ModuleOp>(Text, &Context);
-  if (!Module)
-    return;
-  auto Compiled = x86::compileForX86(*Module, hostTarget());
+  if (Module)
+    compile(*Module);
+}
+
+void Kernels::compile(mlir::ModuleOp Module) {
+  auto Compiled = x86::compileForX86(Module, hostTarget());
   if (failed(Compiled))
     return;
   for (const x86::CompiledKernel &Kernel : Compiled->Kernels)

@@ -65,6 +65,7 @@ Array<float> randomArray(size_t Count, unsigned Seed, float Range = 1.0f);
 class Kernels {
 public:
   explicit Kernels(const std::string &Text);
+  explicit Kernels(mlir::ModuleOp Module) { compile(Module); }
 
   /// Runs all cells of a grid.
   void run(const std::string &Name, std::vector<void *> Buffers,
@@ -76,6 +77,8 @@ public:
   bool isLoaded() const { return Object != nullptr; }
 
 private:
+  void compile(mlir::ModuleOp Module);
+
   std::unique_ptr<LoadedObject> Object;
   std::map<std::string, int64_t> ScratchBytes;
 };

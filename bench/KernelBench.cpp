@@ -1,0 +1,281 @@
+//===- KernelBench.cpp - Speed of compiled tile kernels -------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+//   KernelBench compile FILE   seconds per kernel of a module, for each target
+//   KernelBench product        1024^3 products against the peak of the FMA
+//   units KernelBench decode         a matrix-vector product against read
+//   bandwidth
+//
+// Peak and bandwidth are measured in the same run, in turns with the kernels,
+// because machines are shared and their clocks move.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/x86/X86Codegen.h"
+#include "dialect/plan/PlanDialect.h"
+#include "dialect/tile/TileDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Parser/Parser.h"
+#include "runtime/cpu/CpuFeatures.h"
+#include "runtime/cpu/ObjectLoader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <immintrin.h>
+
+using namespace mlir;
+using namespace transxssm;
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void registerDialects(MLIRContext &Context) {
+  Context
+      .loadDialect<tile::TileDialect, plan::PlanDialect, arith::ArithDialect,
+                   math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+}
+
+//===----------------------------------------------------------------------===//
+// What the processor can do
+//===----------------------------------------------------------------------===//
+
+/// Floating-point operations per second of independent FMA chains.
+__attribute__((target("avx2,fma"))) double measurePeak() {
+  __m256 Sums[12];
+  for (__m256 &Sum : Sums)
+    Sum = _mm256_set1_ps(1.0f);
+  __m256 X = _mm256_set1_ps(0.999f), Y = _mm256_set1_ps(0.001f);
+  constexpr int64_t Rounds = 4000000;
+  double Start = now();
+  for (int64_t I = 0; I < Rounds; ++I)
+    for (__m256 &Sum : Sums)
+      Sum = _mm256_fmadd_ps(Sum, X, Y);
+  double Seconds = now() - Start;
+  volatile float Sink = 0;
+  for (__m256 &Sum : Sums)
+    Sink = Sink + _mm256_cvtss_f32(Sum);
+  return Rounds * 12 * 16 / Seconds;
+}
+
+/// Bytes per second of a plain sum over memory.
+__attribute__((target("avx2,fma"))) double
+measureBandwidth(const std::vector<float> &Data) {
+  __m256 Sums[8];
+  for (__m256 &Sum : Sums)
+    Sum = _mm256_setzero_ps();
+  double Start = now();
+  for (size_t I = 0; I + 64 <= Data.size(); I += 64)
+    for (int J = 0; J < 8; ++J)
+      Sums[J] = _mm256_add_ps(Sums[J], _mm256_loadu_ps(&Data[I + 8 * J]));
+  double Seconds = now() - Start;
+  volatile float Sink = 0;
+  for (__m256 &Sum : Sums)
+    Sink = Sink + _mm256_cvtss_f32(Sum);
+  return Data.size() * 4 / Seconds;
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+struct Loaded {
+  std::unique_ptr<LoadedObject> Object;
+  TransXSSMCpuKernel Kernel = nullptr;
+  std::vector<char> Scratch;
+
+  void operator()(std::vector<void *> Buffers, std::vector<int64_t> Sizes,
+                  int64_t X, int64_t Y) {
+    auto Aligned = (reinterpret_cast<uintptr_t>(Scratch.data()) + 63) / 64 * 64;
+    for (int64_t J = 0; J < Y; ++J)
+      for (int64_t I = 0; I < X; ++I)
+        Kernel(Buffers.data(), Sizes.data(), reinterpret_cast<void *>(Aligned),
+               I, J, 0);
+  }
+};
+
+x86::X86Target hostTarget() {
+  for (x86::X86Target &Target : x86::x86Targets())
+    if (missingCpuFeatures(Target.Features).empty())
+      return Target;
+  return x86::x86Targets().back();
+}
+
+Loaded load(const std::string &Text, const std::string &Name) {
+  MLIRContext Context;
+  registerDialects(Context);
+  auto Module = parseSourceString<ModuleOp>(Text, &Context);
+  if (!Module)
+    std::exit(1);
+  auto Compiled = x86::compileForX86(*Module, hostTarget());
+  if (failed(Compiled))
+    std::exit(1);
+  Loaded Result;
+  auto Object = LoadedObject::load(
+      reinterpret_cast<const uint8_t *>(Compiled->Object.data()),
+      Compiled->Object.size(), "bench");
+  if (!Object) {
+    std::fprintf(stderr, "%s\n", Object.message().c_str());
+    std::exit(1);
+  }
+  Result.Object = std::move(*Object);
+  Result.Kernel = Result.Object->findKernel(Name);
+  Result.Scratch.resize(Compiled->Kernels[0].ScratchBytes + 64);
+  return Result;
+}
+
+const char *Product = R"(
+tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<1024x1024xf32>, %y: memref<$Rx1024xf32>) grid(%i, %j) {
+  %tile = arith.constant 128 : index
+  %tk = arith.constant $K : index
+  %c0 = arith.constant 0 : index
+  %kk = arith.constant 1024 : index
+  %m = arith.muli %i, %tile : index
+  %n = arith.muli %j, %tile : index
+  %init = arith.constant dense<0.0> : tensor<128x128xf32>
+  %sum = scf.for %k = %c0 to %kk step %tk iter_args(%acc = %init) -> (tensor<128x128xf32>) {
+    %a = tile.load %x[%m, %k] over [0, 1] : memref<$Rx1024xf32> -> tensor<128x$Kxf32>
+    %b = tile.load %w[$B] over [0, 1] : memref<1024x1024xf32> -> tensor<$Txf32>
+    %next = tile.mma %a, %b, %acc $FLAGS : tensor<128x$Kxf32>, tensor<$Txf32>, tensor<128x128xf32>
+    scf.yield %next : tensor<128x128xf32>
+  }
+  tile.store %sum, %y[%m, %n] over [0, 1] : tensor<128x128xf32>, memref<$Rx1024xf32>
+}
+)";
+
+const char *Decode = R"(
+tile.kernel @decode(%x: memref<?x1024xf32>, %w: memref<32768x1024xf32>, %y: memref<?x32768xf32>) grid(%j) {
+  %tile = arith.constant $N : index
+  %tk = arith.constant 256 : index
+  %c0 = arith.constant 0 : index
+  %kk = arith.constant 1024 : index
+  %n = arith.muli %j, %tile : index
+  %init = arith.constant dense<0.0> : tensor<$Mx$Nxf32>
+  %sum = scf.for %k = %c0 to %kk step %kk iter_args(%acc = %init) -> (tensor<$Mx$Nxf32>) {
+    %a = tile.load %x[%c0, %k] over [0, 1] : memref<?x1024xf32> -> tensor<$Mx1024xf32>
+    %b = tile.load %w[%n, %k] over [0, 1] : memref<32768x1024xf32> -> tensor<$Nx1024xf32>
+    %next = tile.mma %a, %b, %acc {transpose_rhs} : tensor<$Mx1024xf32>, tensor<$Nx1024xf32>, tensor<$Mx$Nxf32>
+    scf.yield %next : tensor<$Mx$Nxf32>
+  }
+  tile.store %sum, %y[%c0, %n] over [0, 1] : tensor<$Mx$Nxf32>, memref<?x32768xf32>
+}
+)";
+
+std::string replace(std::string Text, const char *Key, const std::string &By) {
+  for (size_t At = 0; (At = Text.find(Key, At)) != std::string::npos;)
+    Text.replace(At, std::strlen(Key), By);
+  return Text;
+}
+
+//===----------------------------------------------------------------------===//
+// Modes
+//===----------------------------------------------------------------------===//
+
+void benchProduct() {
+  std::vector<float> X(1024 * 1024, 0.5f), W(1024 * 1024, 0.25f),
+      Y(1024 * 1024);
+  for (bool Transposed : {false, true})
+    for (bool Dynamic : {false, true})
+      for (const char *K : {"128", "256"}) {
+        std::string Text = replace(Product, "$R", Dynamic ? "?" : "1024");
+        Text = replace(Text, "$B", Transposed ? "%n, %k" : "%k, %n");
+        Text = replace(Text, "$T", Transposed ? "128x$K" : "$Kx128");
+        Text = replace(Text, "$FLAGS", Transposed ? "{transpose_rhs}" : "");
+        Loaded Kernel = load(replace(Text, "$K", K), "product");
+        std::vector<int64_t> Sizes;
+        if (Dynamic)
+          Sizes = {1024, 1024};
+        double Best = 0, Peak = 0;
+        for (int Round = 0; Round < 8; ++Round) {
+          Peak = std::max(Peak, measurePeak());
+          double Start = now();
+          Kernel({X.data(), W.data(), Y.data()}, Sizes, 8, 8);
+          Best = std::max(Best, 2.0 * 1024 * 1024 * 1024 / (now() - Start));
+        }
+        std::printf(
+            "product b%s, %s rows, k tile %s: %.1f of %.1f GF/s, %.2f\n",
+            Transposed ? "^T" : "  ", Dynamic ? "dynamic" : "static ", K,
+            Best / 1e9, Peak / 1e9, Best / Peak);
+      }
+}
+
+void benchDecode() {
+  std::vector<float> W(size_t(32768) * 1024, 0.25f), Y(4 * 32768),
+      X(4 * 1024, 1);
+  for (const char *M : {"1", "4"}) {
+    Loaded Kernel =
+        load(replace(replace(Decode, "$M", M), "$N", "64"), "decode");
+    double Best = 0, Peak = 0;
+    for (int Round = 0; Round < 10; ++Round) {
+      Peak = std::max(Peak, measureBandwidth(W));
+      double Start = now();
+      Kernel({X.data(), W.data(), Y.data()}, {std::atoi(M), std::atoi(M)}, 512,
+             1);
+      Best = std::max(Best, W.size() * 4.0 / (now() - Start));
+    }
+    std::printf("decode, %s rows: %.1f of %.1f GB/s, %.2f\n", M, Best / 1e9,
+                Peak / 1e9, Best / Peak);
+  }
+}
+
+int benchCompile(const char *File) {
+  MLIRContext Context;
+  registerDialects(Context);
+  auto Module = parseSourceFile<ModuleOp>(File, &Context);
+  if (!Module)
+    return 1;
+  for (const x86::X86Target &Target : x86::x86Targets()) {
+    double Total = 0;
+    for (auto Kernel : Module->getOps<tile::KernelOp>()) {
+      OwningOpRef<ModuleOp> Alone = ModuleOp::create(Kernel.getLoc());
+      Alone->push_back(Kernel.clone());
+      double Start = now();
+      auto Compiled = x86::compileForX86(*Alone, Target);
+      double Seconds = now() - Start;
+      Total += Seconds;
+      if (failed(Compiled))
+        return 1;
+      std::printf("%s %-50s %6.3f s %8zu bytes %9lld scratch\n",
+                  Target.Name.c_str(), Kernel.getSymName().str().c_str(),
+                  Seconds, Compiled->Object.size(),
+                  static_cast<long long>(Compiled->Kernels[0].ScratchBytes));
+    }
+    double Start = now();
+    if (failed(x86::compileForX86(*Module, Target)))
+      return 1;
+    std::printf("%s: %.2f s one by one, %.2f s together\n", Target.Name.c_str(),
+                Total, now() - Start);
+  }
+  return 0;
+}
+
+} // namespace
+
+int main(int Argc, char **Argv) {
+  std::string Mode = Argc > 1 ? Argv[1] : "";
+  if (Mode == "compile" && Argc == 3)
+    return benchCompile(Argv[2]);
+  if (Mode == "product")
+    return benchProduct(), 0;
+  if (Mode == "decode")
+    return benchDecode(), 0;
+  std::fprintf(stderr, "usage: KernelBench compile FILE | product | decode\n");
+  return 2;
+}
