@@ -65,8 +65,11 @@ def TxsToTile : Pass<"txs-to-tile", "::mlir::ModuleOp"> {
     Every function becomes a `plan.entry`: its values become buffers with exact
     live ranges, its operations launches of `tile.kernel`s. Results are written
     where they belong (outputs, states, gradients) without copies. Operations of
-    equal shape share one kernel.
+    equal shape share one kernel. Chains of elementwise operations behind a
+    product or a norm become part of its kernel.
   }];
+  let options = [Option<"fuse", "fuse", "bool", /*default=*/"true",
+                        "Apply elementwise operations in other kernels">];
   let dependentDialects = [
     "::transxssm::txs::TxsDialect", "::transxssm::tile::TileDialect",
     "::transxssm::plan::PlanDialect", "::mlir::arith::ArithDialect",

@@ -21,8 +21,10 @@ LogicalResult LoweringTable::lower(Operation *Op, EntryBuilder &E) const {
   return Entry->second(Op, E);
 }
 
-EntryBuilder::EntryBuilder(ModuleOp Module, func::FuncOp Function)
-    : Module(Module), Function(Function), Context(Module.getContext()) {
+EntryBuilder::EntryBuilder(ModuleOp Module, func::FuncOp Function,
+                           const FusionPlan *Fusion)
+    : Module(Module), Function(Function), Context(Module.getContext()),
+      Fusion(Fusion) {
   bindResults();
 }
 
@@ -217,9 +219,11 @@ bool EntryBuilder::isLastUse(Value V, Operation *Op) {
   Buffer *Home = read(V);
   for (auto [Other, OtherHome] : Homes)
     if (OtherHome == Home)
-      for (Operation *User : Other.getUsers())
-        if (User != Op && !User->isBeforeInBlock(Op))
+      for (Operation *User : Other.getUsers()) {
+        Operation *Reader = Fusion ? Fusion->launchedAt(User) : User;
+        if (Reader != Op && !Reader->isBeforeInBlock(Op))
           return false;
+      }
   return true;
 }
 

@@ -36,6 +36,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/tiling/Fusion.h"
 #include "llvm/ADT/StringMap.h"
 #include <deque>
 #include <functional>
@@ -67,10 +68,16 @@ struct LaunchArgument {
 
 class EntryBuilder {
 public:
-  EntryBuilder(mlir::ModuleOp Module, mlir::func::FuncOp Function);
+  /// `Fusion` may be null: every operation is lowered by itself.
+  EntryBuilder(mlir::ModuleOp Module, mlir::func::FuncOp Function,
+               const FusionPlan *Fusion = nullptr);
 
   mlir::ModuleOp module() { return Module; }
   mlir::func::FuncOp function() { return Function; }
+  /// What a root's kernel applies to its result.
+  Chain chain(mlir::Operation *Root) {
+    return Fusion ? Fusion->chain(Root) : Chain{Root, {}};
+  }
 
   //===--------------------------------------------------------------------===//
   // Sizes
@@ -154,6 +161,7 @@ private:
   mlir::ModuleOp Module;
   mlir::func::FuncOp Function;
   mlir::MLIRContext *Context;
+  const FusionPlan *Fusion;
   std::deque<Buffer> Buffers; // stable addresses
   std::vector<Launch> Launches;
   llvm::DenseMap<mlir::Value, Buffer *> Homes;

@@ -40,7 +40,7 @@ static void eraseDeadOperations(func::FuncOp Function) {
 }
 
 static LogicalResult lowerFunction(func::FuncOp Function,
-                                   const LoweringTable &Table,
+                                   const LoweringTable &Table, bool Fuse,
                                    OpBuilder &Builder) {
   if (!Function.getBody().hasOneBlock())
     return Function.emitError("function @")
@@ -48,10 +48,16 @@ static LogicalResult lowerFunction(func::FuncOp Function,
   for (auto Block : llvm::make_early_inc_range(Function.getOps<txs::BlockOp>()))
     inlineBlock(Block);
   eraseDeadOperations(Function);
-  EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function);
-  for (Operation &Op : Function.getBody().front().without_terminator())
-    if (!isa<txs::ReadOp>(Op) && failed(Table.lower(&Op, Entry)))
+  mlir::Block &Body = Function.getBody().front();
+  FusionPlan Fusion(Body, [&](const Chain &Candidate) {
+    return Fuse && appliesChain(Candidate);
+  });
+  EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function, &Fusion);
+  for (Operation &Op : Body.without_terminator()) {
+    Operation *Root = Fusion.rootAt(&Op);
+    if (Root && !isa<txs::ReadOp>(Root) && failed(Table.lower(Root, Entry)))
       return failure();
+  }
   return Entry.finish(Builder);
 }
 
@@ -75,6 +81,8 @@ static void declareStates(ModuleOp Module, OpBuilder &Builder) {
 
 namespace {
 struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
+  using TxsToTileBase::TxsToTileBase;
+
   void runOnOperation() override {
     ModuleOp Module = getOperation();
     LoweringTable Table;
@@ -87,7 +95,7 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
     declareStates(Module, Builder);
     SmallVector<func::FuncOp> Functions(Module.getOps<func::FuncOp>());
     for (func::FuncOp Function : Functions)
-      if (failed(lowerFunction(Function, Table, Builder)))
+      if (failed(lowerFunction(Function, Table, fuse, Builder)))
         return signalPassFailure();
     for (func::FuncOp Function : Functions)
       Function.erase();

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "passes/Passes.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -25,17 +26,36 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::test;
 
-PlanRunner::PlanRunner(const std::string &Text) {
+static void loadDialects(MLIRContext &Context) {
   Context
       .loadDialect<txs::TxsDialect, tile::TileDialect, plan::PlanDialect,
                    arith::ArithDialect, math::MathDialect,
                    memref::MemRefDialect, scf::SCFDialect, func::FuncDialect>();
+}
+
+PlanRunner::PlanRunner(const std::string &Text) {
+  loadDialects(Context);
   Module = parseSourceString<ModuleOp>(Text, &Context);
+  lower("");
+}
+
+PlanRunner::PlanRunner(function_ref<OwningOpRef<ModuleOp>(MLIRContext &)> Make,
+                       StringRef Pipeline) {
+  loadDialects(Context);
+  Module = Make(Context);
+  lower(Pipeline);
+}
+
+void PlanRunner::lower(StringRef Pipeline) {
+  static bool Registered = (registerTransXSSMPasses(), true);
+  (void)Registered;
   if (!Module) {
-    ADD_FAILURE() << "does not parse:\n" << Text;
+    ADD_FAILURE() << "no module";
     return;
   }
   PassManager Passes(&Context);
+  if (!Pipeline.empty())
+    EXPECT_TRUE(succeeded(parsePassPipeline(Pipeline, Passes)));
   Passes.addPass(createTxsToTile());
   EXPECT_TRUE(succeeded(Passes.run(*Module)));
 }
@@ -132,6 +152,15 @@ void PlanRunner::run(const std::string &Name, Sizes S) {
                   std::numeric_limits<float>::quiet_NaN());
       }
     ++Number;
+  }
+}
+
+void PlanRunner::clearStates(Sizes S) {
+  for (auto State : Module->getOps<plan::StateOp>()) {
+    int64_t Size = 1;
+    for (int64_t Extent : evaluate(State.getShape(), S))
+      Size *= Extent;
+    Floats[State.getSymName().str()].assign(Size, 0.0f);
   }
 }
 

@@ -35,6 +35,11 @@ class PlanRunner {
 public:
   /// Adds a gtest failure when the text does not parse or does not lower.
   explicit PlanRunner(const std::string &Text);
+  /// The same for a module made by `Make`, after the passes of `Pipeline`.
+  explicit PlanRunner(
+      llvm::function_ref<mlir::OwningOpRef<mlir::ModuleOp>(mlir::MLIRContext &)>
+          Make,
+      llvm::StringRef Pipeline = "");
 
   /// Buffers by name: inputs and parameters before a run, outputs, states and
   /// gradients ("grad." + name), moments ("moment1." + name) after it. A state
@@ -45,11 +50,16 @@ public:
   /// Runs an entry; a gtest failure where a kernel reports an error.
   void run(const std::string &Entry, Sizes S);
 
+  /// Zeros for every state, for these sizes.
+  void clearStates(Sizes S);
+
   mlir::ModuleOp module() { return *Module; }
   /// The launches of the last run that their guards let through, by kernel.
   std::vector<std::string> Launched;
 
 private:
+  void lower(llvm::StringRef Pipeline);
+
   mlir::MLIRContext Context;
   mlir::OwningOpRef<mlir::ModuleOp> Module;
 };

@@ -33,9 +33,7 @@ struct AttentionShape {
   int64_t Site;
 
   std::string name(StringRef Kind) const {
-    std::string Drop =
-        Dropout > 0 ? llvm::formatv("_drop{0}_site{1}", Dropout, Site).str()
-                    : "";
+    std::string Drop = Dropout > 0 ? dropoutName(Dropout, Site) : "";
     return llvm::formatv("{0}_h{1}_g{2}_p{3}{4}{5}{6}", Kind, Heads, Groups, P,
                          Masked ? "_mask" : "", LogSumExp ? "_lse" : "", Drop);
   }

@@ -182,20 +182,28 @@ std::string tiling::numberName(double Number) {
   return llvm::utohexstr(llvm::bit_cast<uint64_t>(Number), /*LowerCase=*/true);
 }
 
+std::array<Tile, 3> tiling::linearWords(TileBuilder &B, Tile Indices) {
+  Tile High =
+      B.wrap(arith::ShRUIOp::create(B.builder(), B.loc(), Indices.value(),
+                                    B.constant(32, Indices.type()).value()));
+  return {B.toI32(Indices), B.toI32(High), Tile()};
+}
+
+std::string tiling::dropoutName(double Probability, int64_t Site) {
+  return "_dropout" + numberName(Probability) + "_site" + std::to_string(Site);
+}
+
 static LogicalResult lowerDropout(txs::DropoutOp Op, EntryBuilder &E) {
   double Probability = Op.getProbability().convertToDouble();
   std::string Name =
-      llvm::formatv("dropout_p{0}_site{1}", Probability, Op.getSite()).str();
+      dropoutName(Probability, Op.getSite()).substr(1); // no prefix
   auto Kernel = defineKernel(E.module(), Name, 1, [&](TileBuilder &B) {
     Tile X = B.memory({Dynamic}), Seed = B.integerMemory({2});
     Tile Result = B.memory({Dynamic});
     Tile First = B.grid(0) * FlatTile;
     Tile Indices = B.toI64(B.iota({FlatTile})) + B.toI64(First);
-    Tile High = B.toI32(
-        B.wrap(arith::ShRUIOp::create(B.builder(), B.loc(), Indices.value(),
-                                      B.constant(32, Indices.type()).value())));
-    Tile Factor = dropoutFactor(B, {B.toI32(Indices), High, Tile()}, Seed,
-                                Probability, Op.getSite());
+    Tile Factor = dropoutFactor(B, linearWords(B, Indices), Seed, Probability,
+                                Op.getSite());
     B.store(B.load(X, {First}, {FlatTile}) * Factor, Result, {First});
   });
   AffineExpr Size = E.rows(Op.getInput()) * E.columns(Op.getInput());

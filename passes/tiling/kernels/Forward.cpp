@@ -8,6 +8,7 @@
 
 #include "passes/tiling/kernels/Kernels.h"
 
+using namespace transxssm;
 using namespace transxssm::tiling;
 
 void transxssm::tiling::registerForwardLowerings(LoweringTable &Table) {
@@ -19,4 +20,13 @@ void transxssm::tiling::registerForwardLowerings(LoweringTable &Table) {
   registerSsmScan(Table);
   registerAttention(Table);
   registerCrossEntropy(Table);
+}
+
+bool transxssm::tiling::appliesChain(const Chain &Candidate) {
+  auto Type = llvm::cast<mlir::RankedTensorType>(Candidate.value(0).getType());
+  // A row per token: norms over heads are not.
+  if (llvm::isa<txs::RmsNormOp>(Candidate.Root))
+    return Type.getRank() - Type.getNumDynamicDims() == 1 &&
+           Candidate.columnMultiple() == 1;
+  return llvm::isa<txs::LinearOp>(Candidate.Root);
 }

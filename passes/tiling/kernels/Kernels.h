@@ -52,6 +52,10 @@ Tile dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
 
 /// A number as a part of a kernel's name: exact, in letters and digits.
 std::string numberName(double Number);
+/// The counter of elements with these linear indices (a tile of i64).
+std::array<Tile, 3> linearWords(TileBuilder &B, Tile Indices);
+/// "_dropout" and numbers: part of a kernel's name.
+std::string dropoutName(double Probability, int64_t Site);
 
 void registerElementwise(LoweringTable &Table);
 
@@ -96,14 +100,15 @@ void registerTokens(LoweringTable &Table);
 /// if there is one in [64, High].
 int64_t productTile(int64_t Extent, int64_t High);
 
+/// Tile extents of a product; column tiles are multiples of `Multiple`.
 struct LinearTiles {
-  LinearTiles(int64_t Inputs, int64_t Outputs);
+  LinearTiles(int64_t Inputs, int64_t Outputs, int64_t Multiple = 1);
 
   int64_t ColumnTile, InnerTile, RowTile;
 };
 
-/// Up to so many rows the weights are streamed, in strips of so many outputs.
-constexpr int64_t FewRows = 8, FewRowsColumnTile = 32;
+/// Up to so many rows the weights are streamed.
+constexpr int64_t FewRows = 8;
 /// Whether calls with few rows are to be fast for this product's input.
 bool servesFewRows(EntryBuilder &E, mlir::Value Input);
 
@@ -165,6 +170,9 @@ int64_t powerOfTwoAtMost(int64_t Number);
 /// A tile size for an extent: its largest divisor in [Low, High], otherwise
 /// the extent itself if below High, otherwise High.
 int64_t tileFor(int64_t Extent, int64_t Low, int64_t High);
+
+/// Whether the kernel of the candidate's root can apply the chain.
+bool appliesChain(const Chain &Candidate);
 
 /// Everything there is.
 void registerForwardLowerings(LoweringTable &Table);

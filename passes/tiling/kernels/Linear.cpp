@@ -20,9 +20,12 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-LinearTiles::LinearTiles(int64_t Inputs, int64_t Outputs)
+LinearTiles::LinearTiles(int64_t Inputs, int64_t Outputs, int64_t Multiple)
     : ColumnTile(productTile(Outputs, 128)),
-      InnerTile(productTile(Inputs, 256)), RowTile(128) {}
+      InnerTile(productTile(Inputs, 256)), RowTile(128) {
+  if (ColumnTile % Multiple != 0)
+    ColumnTile = std::max<int64_t>(128 / Multiple, 1) * Multiple;
+}
 
 int64_t tiling::productTile(int64_t Extent, int64_t High) {
   // Multiples of 16 make full vectors; without a divisor the last tile is cut.
@@ -57,13 +60,15 @@ struct LinearShape {
 };
 
 struct LinearArguments {
-  LinearArguments(TileBuilder &B, const LinearShape &Shape)
+  LinearArguments(TileBuilder &B, const LinearShape &Shape, Epilogue &Tail)
       : X(B.memory({Dynamic, Shape.Inputs})),
         Weight(B.memory({Shape.Outputs, Shape.Inputs})),
-        Bias(Shape.Bias ? B.memory({Shape.Outputs}) : Tile()),
-        Result(B.memory({Dynamic, Shape.Outputs})) {}
+        Bias(Shape.Bias ? B.memory({Shape.Outputs}) : Tile()), Tail(Tail) {
+    Tail.declare(B);
+  }
 
-  Tile X, Weight, Bias, Result;
+  Tile X, Weight, Bias;
+  Epilogue &Tail;
 };
 } // namespace
 
@@ -73,14 +78,15 @@ static void storeProduct(TileBuilder &B, const LinearArguments &A, Tile Product,
   if (A.Bias)
     Product = Product + B.asRow(B.load(A.Bias, {Column}, {Product.columns()}),
                                 Product.rows());
-  B.store(Product, A.Result, {Row, Column});
+  A.Tail.store(B, Product, Row, Column);
 }
 
 static tile::KernelOp buildLinear(ModuleOp Module, const LinearShape &Shape,
-                                  const LinearTiles &Tiles) {
+                                  const LinearTiles &Tiles, Epilogue &Tail) {
   int64_t M = Tiles.RowTile, N = Tiles.ColumnTile, K = Tiles.InnerTile;
-  return defineKernel(Module, Shape.name("linear"), 2, [&](TileBuilder &B) {
-    LinearArguments A(B, Shape);
+  std::string Name = Shape.name("linear") + Tail.name();
+  return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
+    LinearArguments A(B, Shape, Tail);
     Tile Row = B.grid(0) * M, Column = B.grid(1) * N;
     Tile Product = productOverInner(
         B, Shape.Inputs, K, B.zeros({M, N}), [&](Tile Inner, Tile Sum) {
@@ -92,14 +98,19 @@ static tile::KernelOp buildLinear(ModuleOp Module, const LinearShape &Shape,
   });
 }
 
+/// The outputs of one cell of the kernel for few rows.
+static int64_t stripWidth(int64_t Multiple) {
+  return std::max<int64_t>(32 / Multiple, 1) * Multiple;
+}
+
 /// For few rows, M of them at a time.
 static tile::KernelOp buildLinearRows(ModuleOp Module, const LinearShape &Shape,
-                                      int64_t M) {
-  int64_t N = FewRowsColumnTile;
+                                      int64_t M, int64_t N, Epilogue &Tail) {
   int64_t K = tileFor(Shape.Inputs, 256, 8192);
-  std::string Name = Shape.name("linear_rows" + std::to_string(M));
+  std::string Name =
+      Shape.name("linear_rows" + std::to_string(M)) + Tail.name();
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    LinearArguments A(B, Shape);
+    LinearArguments A(B, Shape, Tail);
     Tile Column = B.grid(0) * N;
     auto Strip = [&](Tile Row) {
       Tile Product = productOverInner(
@@ -138,20 +149,22 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
                                            {E.read(Op.getWeight())}};
   if (Shape.Bias)
     Arguments.push_back({E.read(Op.getBias())});
-  Arguments.push_back({E.write(Op.getResult()), {Rows}});
+  Epilogue Tail(E, E.chain(Op));
+  Tail.addArguments(Arguments);
 
+  int64_t Multiple = E.chain(Op).columnMultiple();
   SmallVector<AffineExpr> Many;
   if (servesFewRows(E, Op.getInput())) {
-    AffineExpr Strips =
-        E.constant((Shape.Outputs + FewRowsColumnTile - 1) / FewRowsColumnTile);
-    E.launch(buildLinearRows(E.module(), Shape, 1), {Strips}, Arguments,
-             {1 - Rows});
-    E.launch(buildLinearRows(E.module(), Shape, 4), {Strips}, Arguments,
-             {Rows - 2, FewRows - Rows});
+    int64_t N = stripWidth(Multiple);
+    AffineExpr Strips = E.constant(Shape.Outputs).ceilDiv(N);
+    E.launch(buildLinearRows(E.module(), Shape, 1, N, Tail), {Strips},
+             Arguments, {1 - Rows});
+    E.launch(buildLinearRows(E.module(), Shape, 4, N, Tail), {Strips},
+             Arguments, {Rows - 2, FewRows - Rows});
     Many = {Rows - (FewRows + 1)};
   }
-  LinearTiles Tiles(Shape.Inputs, Shape.Outputs);
-  E.launch(buildLinear(E.module(), Shape, Tiles),
+  LinearTiles Tiles(Shape.Inputs, Shape.Outputs, Multiple);
+  E.launch(buildLinear(E.module(), Shape, Tiles, Tail),
            {Rows.ceilDiv(Tiles.RowTile),
             E.constant(Shape.Outputs).ceilDiv(Tiles.ColumnTile)},
            Arguments, Many);

@@ -30,15 +30,17 @@ struct RmsNormShape {
 };
 } // namespace
 
-static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape) {
+static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape,
+                                   Epilogue &Tail) {
   int64_t N = Shape.Columns, C = Shape.columnTile(), R = Shape.rowTile();
   // 1e-06 becomes 1em06: names stay plain identifiers.
   std::string Eps = llvm::formatv("{0:e0}", Shape.Eps).str();
   std::replace(Eps.begin(), Eps.end(), '-', 'm');
   std::string Name = llvm::formatv("rms_norm_n{0}_eps{1}", N, Eps).str();
+  Name += Tail.name();
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
     Tile X = B.memory({Dynamic, N}), W = B.memory({N});
-    Tile Result = B.memory({Dynamic, N});
+    Tail.declare(B);
     Tile Row = B.grid(0) * R;
     auto Squares = [&](Tile Column) {
       Tile Part = B.load(X, {Row, Column}, {R, C});
@@ -47,7 +49,7 @@ static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape) {
     auto Scale = [&](Tile Column, Tile Inverse) {
       Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
       Tile Part = B.load(X, {Row, Column}, {R, C});
-      B.store(Weight * (Part * B.asColumn(Inverse, C)), Result, {Row, Column});
+      Tail.store(B, Weight * (Part * B.asColumn(Inverse, C)), Row, Column);
     };
     Tile Sum = B.sumOverColumns(N, C, Squares);
     Tile Inverse = 1.0 / sqrt(Sum / static_cast<double>(N) + Shape.Eps);
@@ -59,10 +61,12 @@ static LogicalResult lowerRmsNorm(txs::RmsNormOp Op, EntryBuilder &E) {
   RmsNormShape Shape = {E.columns(Op.getInput()),
                         Op.getEps().convertToDouble()};
   AffineExpr Rows = E.rows(Op.getInput());
-  E.launch(buildRmsNorm(E.module(), Shape), {Rows.ceilDiv(Shape.rowTile())},
-           {{E.read(Op.getInput()), {Rows}},
-            {E.read(Op.getWeight())},
-            {E.write(Op.getResult()), {Rows}}});
+  Epilogue Tail(E, E.chain(Op));
+  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}},
+                                           {E.read(Op.getWeight())}};
+  Tail.addArguments(Arguments);
+  E.launch(buildRmsNorm(E.module(), Shape, Tail),
+           {Rows.ceilDiv(Shape.rowTile())}, Arguments);
   return success();
 }
 
