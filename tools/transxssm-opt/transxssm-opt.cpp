@@ -9,9 +9,12 @@
 // Beyond mlir-opt: `--import-config=config.json` takes the module that the
 // importer makes of a configuration in place of an input file, so that
 // `transxssm-opt --import-config=config.json --txs-autodiff` shows what a pass
-// does to a model.
+// does to a model; `--txs-interpret=DIRECTORY --ids=1,2,3` runs a model in
+// float64 and prints what every operation gives.
 //
 //===----------------------------------------------------------------------===//
+
+#include "Interpret.h"
 
 #include "codegen/Pipeline.h"
 #include "codegen/x86/Passes.h"
@@ -102,6 +105,8 @@ int main(int Argc, char **Argv) {
   registerCompilerPipelines();
   auto [InputName, OutputName] = registerAndParseCLIOptions(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry);
+  if (interpretationRequested())
+    return interpretModel(Registry);
   if (!ImportFile.empty())
     return runOnConfig(OutputName, Registry);
   return asMainReturnCode(
