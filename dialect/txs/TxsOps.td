@@ -36,6 +36,10 @@ def Txs_MixerKind : I32EnumAttr<"MixerKind", "what mixes tokens in a block",
   let cppNamespace = "::transxssm::txs";
 }
 
+/// A pure operation that autodiff goes through.
+class Txs_ForwardOp<string mnemonic, list<Trait> traits = []>
+    : Txs_Op<mnemonic, !listconcat([Txs_Differentiable, Pure], traits)>;
+
 //===----------------------------------------------------------------------===//
 // Structure
 //===----------------------------------------------------------------------===//
@@ -130,7 +134,7 @@ def Txs_YieldOp : Txs_Op<"yield", [
 // Tokens in
 //===----------------------------------------------------------------------===//
 
-def Txs_EmbeddingOp : Txs_Op<"embedding", [Txs_Differentiable, Pure]> {
+def Txs_EmbeddingOp : Txs_ForwardOp<"embedding"> {
   let summary = "looks up the rows of the embedding";
   let description = [{
     `result[b, t, :] = weight[ids[b, t], :]`. The row `pad_token`, if given, gets
@@ -159,7 +163,7 @@ def Txs_EmbeddingOp : Txs_Op<"embedding", [Txs_Differentiable, Pure]> {
 // Dense and elementwise layers
 //===----------------------------------------------------------------------===//
 
-def Txs_RmsNormOp : Txs_Op<"rms_norm", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_RmsNormOp : Txs_ForwardOp<"rms_norm", [AllTypesMatch<["input", "result"]>]> {
   let summary = "root-mean-square normalisation with a learned scale";
   let description = [{
     `result = weight * input / sqrt(mean(input^2) + eps)` over the last dimension
@@ -180,7 +184,7 @@ def Txs_RmsNormOp : Txs_Op<"rms_norm", [Txs_Differentiable, Pure, AllTypesMatch<
   let hasVerifier = 1;
 }
 
-def Txs_LinearOp : Txs_Op<"linear", [Txs_Differentiable, Pure]> {
+def Txs_LinearOp : Txs_ForwardOp<"linear"> {
   let summary = "a projection: input times transposed weight, plus bias";
   let description = [{
     `result[b, t, o] = sum_i input[b, t, i] weight[o, i] + bias[o]`. The
@@ -216,7 +220,7 @@ def Txs_LinearOp : Txs_Op<"linear", [Txs_Differentiable, Pure]> {
   }];
 }
 
-def Txs_ActivationOp : Txs_Op<"activation", [Txs_Differentiable, Pure, SameOperandsAndResultType]> {
+def Txs_ActivationOp : Txs_ForwardOp<"activation", [SameOperandsAndResultType]> {
   let summary = "an elementwise nonlinearity";
   let description = [{
     silu `x / (1 + exp(-x))`, gelu `x/2 (1 + erf(x / sqrt 2))`, relu `max(x, 0)`,
@@ -232,7 +236,7 @@ def Txs_ActivationOp : Txs_Op<"activation", [Txs_Differentiable, Pure, SameOpera
   let assemblyFormat = "$kind $input attr-dict `:` type($input)";
 }
 
-def Txs_MulOp : Txs_Op<"mul", [Txs_Differentiable, Pure, Commutative, SameOperandsAndResultType]> {
+def Txs_MulOp : Txs_ForwardOp<"mul", [Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise product";
   let description = [{
     Example:
@@ -245,7 +249,7 @@ def Txs_MulOp : Txs_Op<"mul", [Txs_Differentiable, Pure, Commutative, SameOperan
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
 }
 
-def Txs_AddOp : Txs_Op<"add", [Txs_Differentiable, Pure, Commutative, SameOperandsAndResultType]> {
+def Txs_AddOp : Txs_ForwardOp<"add", [Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise sum";
   let description = [{
     Autodiff makes it where a value is used more than once.
@@ -261,7 +265,7 @@ def Txs_AddOp : Txs_Op<"add", [Txs_Differentiable, Pure, Commutative, SameOperan
   let hasFolder = 1;
 }
 
-def Txs_ScaleOp : Txs_Op<"scale", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_ScaleOp : Txs_ForwardOp<"scale", [AllTypesMatch<["input", "result"]>]> {
   let summary = "multiplies every channel by its own factor";
   let description = [{
     `result[..., d] = weight[d] input[..., d]`.
@@ -280,8 +284,8 @@ def Txs_ScaleOp : Txs_Op<"scale", [Txs_Differentiable, Pure, AllTypesMatch<["inp
   let hasVerifier = 1;
 }
 
-def Txs_ResidualOp : Txs_Op<"residual", [
-    Txs_Differentiable, Pure, AllTypesMatch<["input", "update", "result"]>]> {
+def Txs_ResidualOp : Txs_ForwardOp<"residual", [
+    AllTypesMatch<["input", "update", "result"]>]> {
   let summary = "the scaled residual connection";
   let description = [{
     `result = weight * input + update` with a learned vector `weight`.
@@ -300,7 +304,7 @@ def Txs_ResidualOp : Txs_Op<"residual", [
   let hasVerifier = 1;
 }
 
-def Txs_MaskOp : Txs_Op<"mask", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_MaskOp : Txs_ForwardOp<"mask", [AllTypesMatch<["input", "result"]>]> {
   let summary = "multiplies every token by its mask";
   let description = [{
     `result[b, t, ...] = mask[b, t] input[b, t, ...]`, mask 0 or 1. The
@@ -322,7 +326,7 @@ def Txs_MaskOp : Txs_Op<"mask", [Txs_Differentiable, Pure, AllTypesMatch<["input
   let hasFolder = 1;
 }
 
-def Txs_DropoutOp : Txs_Op<"dropout", [Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>]> {
+def Txs_DropoutOp : Txs_ForwardOp<"dropout", [AllTypesMatch<["input", "result"]>]> {
   let summary = "zeroes elements at random and rescales the rest";
   let description = [{
     `result[i] = keep(i) input[i] / (1 - probability)` where `keep` depends only
@@ -355,8 +359,8 @@ def Txs_DropoutOp : Txs_Op<"dropout", [Txs_Differentiable, Pure, AllTypesMatch<[
 // Position
 //===----------------------------------------------------------------------===//
 
-def Txs_RopeOp : Txs_Op<"rope", [
-    Txs_Differentiable, Pure, AllTypesMatch<["input", "result"]>, AllTypesMatch<["cos", "sin"]>]> {
+def Txs_RopeOp : Txs_ForwardOp<"rope", [
+    AllTypesMatch<["input", "result"]>, AllTypesMatch<["cos", "sin"]>]> {
   let summary = "rotary position embedding in half-split form";
   let description = [{
     With the two halves `u1, u2` of a head: `[u1 cos - u2 sin, u2 cos + u1 sin]`
@@ -385,7 +389,7 @@ def Txs_RopeOp : Txs_Op<"rope", [
 // Mixers
 //===----------------------------------------------------------------------===//
 
-def Txs_SsmScanOp : Txs_Op<"ssm_scan", [Txs_Differentiable, Pure]> {
+def Txs_SsmScanOp : Txs_ForwardOp<"ssm_scan"> {
   let summary = "the state-space recurrence of SSD (Mamba-2)";
   let description = [{
     Per batch and head, with state S [P, N] and scalar decay A:
@@ -424,7 +428,7 @@ def Txs_SsmScanOp : Txs_Op<"ssm_scan", [Txs_Differentiable, Pure]> {
   let hasCanonicalizeMethod = 1;
 }
 
-def Txs_AttentionOp : Txs_Op<"attention", [Txs_Differentiable, Pure, AttrSizedOperandSegments]> {
+def Txs_AttentionOp : Txs_ForwardOp<"attention", [AttrSizedOperandSegments]> {
   let summary = "causal softmax attention with grouped keys and values";
   let description = [{
     Query t of this call is at position past + t and sees the keys s <= past + t
@@ -468,8 +472,8 @@ def Txs_AttentionOp : Txs_Op<"attention", [Txs_Differentiable, Pure, AttrSizedOp
   let hasVerifier = 1;
 }
 
-def Txs_CacheAppendOp : Txs_Op<"cache_append", [
-    Txs_Differentiable, Pure, AllTypesMatch<["cache", "result"]>]> {
+def Txs_CacheAppendOp : Txs_ForwardOp<"cache_append", [
+    AllTypesMatch<["cache", "result"]>]> {
   let summary = "the cache with this call's tokens written after its past";
   let description = [{
     `result[b, past + t, ...] = tokens[b, t, ...]`, everything else as in `cache`
@@ -497,7 +501,7 @@ def Txs_CacheAppendOp : Txs_Op<"cache_append", [
 // Outputs and losses
 //===----------------------------------------------------------------------===//
 
-def Txs_LastTokenOp : Txs_Op<"last_token", [Txs_Differentiable, Pure]> {
+def Txs_LastTokenOp : Txs_ForwardOp<"last_token"> {
   let summary = "the hidden state of each sequence's last token";
   let description = [{
     `result[b, :] = input[b, l_b, :]` where l_b is T - 1 or, with `mask` [B, T],
@@ -520,7 +524,7 @@ def Txs_LastTokenOp : Txs_Op<"last_token", [Txs_Differentiable, Pure]> {
   let hasVerifier = 1;
 }
 
-def Txs_LinearCrossEntropyOp : Txs_Op<"linear_cross_entropy", [Txs_Differentiable, Pure]> {
+def Txs_LinearCrossEntropyOp : Txs_ForwardOp<"linear_cross_entropy"> {
   let summary = "mean cross entropy of a projection, logits never stored";
   let description = [{
     With `z = hidden weight^T` [B, T, V], the mean over the labels that count of
@@ -561,7 +565,8 @@ def Txs_LinearCrossEntropyOp : Txs_Op<"linear_cross_entropy", [Txs_Differentiabl
 //===----------------------------------------------------------------------===//
 
 def Txs_RecomputeBarrierOp : Txs_Op<"recompute_barrier", [
-    Txs_Differentiable, TypesMatchWith<"results have the operands' types", "inputs", "results",
+    Txs_Differentiable,
+    TypesMatchWith<"results have the operands' types", "inputs", "results",
                    "$_self">]> {
   let summary = "an identity that keeps recomputation where it is";
   let description = [{
@@ -582,7 +587,7 @@ def Txs_RecomputeBarrierOp : Txs_Op<"recompute_barrier", [
   }]>];
 }
 
-def Txs_ZerosOp : Txs_Op<"zeros", [Txs_Differentiable, Pure, SameOperandsAndResultType]> {
+def Txs_ZerosOp : Txs_ForwardOp<"zeros", [SameOperandsAndResultType]> {
   let summary = "zeros of the shape of another value";
   let description = [{
     The gradient of a value that the loss does not depend on. Folds away where
@@ -785,7 +790,8 @@ def Txs_AttentionGradOp : Txs_Op<"attention_grad", [Pure, AttrSizedOperandSegmen
         dq_t = sum_s dscore[t, s] k_s;   dk_s = sum_t dscore[t, s] q_t
 
     With dropout, both P in the first line and dresult_t . v_s in the second are
-    times the factor (0 or 1 / (1 - dropout)) of the forward pass. The sums over t for dk and dv run over all query heads of a group.
+    times the factor (0 or 1 / (1 - dropout)) of the forward pass. The sums over t
+    for dk and dv run over all query heads of a group.
 
     Constraints:
     - (attention_grad_c1) operands as in `txs.attention` with S = T and no past;

@@ -19,7 +19,7 @@ def main():
     tested = normalise(open(sys.argv[2]).read())
     invalid = open(sys.argv[3]).read()
     problems = []
-    operations = re.findall(r'^def Txs_\w+ : Txs_Op<"(\w+)"(.*?)^}', definitions,
+    operations = re.findall(r'^def Txs_\w+ : Txs_(?:Forward)?Op<"(\w+)"(.*?)^}', definitions,
                             re.M | re.S)
     for name, body in operations:
         examples = re.findall(r"```mlir\n(.*?)```", body, re.S)
