@@ -30,7 +30,7 @@ void RopeRows::copy(const ModelConfig &Config, int64_t Past, int64_t Seq,
   // only the rows of this call are computed.
   if (Config.Rope.Type == RopeType::Dynamic &&
       Length > Config.MaxPositionEmbeddings) {
-    std::vector<float> Unused(size_t(Seq * Width));
+    std::vector<float> Unused(Cos && Sin ? 0 : size_t(Seq * Width));
     fillRopeTable(ropeFrequencies(Config, Length), Past, Seq,
                   Cos ? Cos : Unused.data(), Sin ? Sin : Unused.data());
     return;

@@ -15,6 +15,7 @@
 #include "package_generated.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <set>
 
@@ -47,6 +48,16 @@ constexpr size_t MaxRank = 16;
 constexpr int64_t MaxElements = int64_t(1) << 48;
 constexpr uint64_t MaxScratchBytes = uint64_t(1) << 32;
 constexpr int64_t MaxLimit = int64_t(1) << 31;
+
+/// Element of a vector of scalars or structs. The FlatBuffers verifier leaves
+/// their alignment unchecked, so that Get() could read a misaligned address.
+template <typename T, typename Vector>
+T elementOf(const Vector &Elements, size_t Index) {
+  T Value;
+  std::memcpy(static_cast<void *>(&Value), Elements.Data() + Index * sizeof(T),
+              sizeof(T));
+  return Value;
+}
 
 template <typename Vector> size_t sizeOrZero(const Vector *Elements) {
   return Elements ? Elements->size() : 0;
@@ -135,9 +146,10 @@ Status PackageReader::readExpressions(const Expressions *Elements,
                   Expression::MaxInstructions, " instructions, got ",
                   Code->size());
     std::vector<Expression::Instruction> Instructions;
-    for (size_t J = 0; J < sizeOrZero(Code); ++J)
-      Instructions.push_back(
-          {Expression::Opcode(Code->Get(J)->opcode()), Code->Get(J)->value()});
+    for (size_t J = 0; J < sizeOrZero(Code); ++J) {
+      auto Step = elementOf<fbs::Instruction>(*Code, J);
+      Instructions.push_back({Expression::Opcode(Step.opcode()), Step.value()});
+    }
     Result<Expression> Made = Expression::create(std::move(Instructions));
     if (!Made)
       return fail(Where, ", expression ", I, ": ", Made.message());
@@ -190,7 +202,7 @@ Status PackageReader::readParameters() {
                   From.shape()->size());
     To.NumElements = 1;
     for (size_t D = 0; D < sizeOrZero(From.shape()); ++D) {
-      int64_t Extent = From.shape()->Get(D);
+      auto Extent = elementOf<int64_t>(*From.shape(), D);
       if (Extent < 1 || Extent > MaxElements / To.NumElements)
         return fail(Where, ": bad extent ", Extent, " of dimension ", D);
       To.NumElements *= Extent;
@@ -418,7 +430,7 @@ Status PackageReader::readLaunch(const fbs::Launch &From,
     return fail(Named, ": expected ", Kernel.SizeCount, " sizes, got ",
                 sizeOrZero(From.sizes()));
   for (uint32_t I = 0; I < Kernel.MemrefCount; ++I) {
-    uint32_t Operand = From.operands()->Get(I);
+    auto Operand = elementOf<uint32_t>(*From.operands(), I);
     if (Operand >= Entry.Buffers.size())
       return fail(Named, ", operand ", I, ": expected a buffer below ",
                   Entry.Buffers.size(), ", got ", Operand);

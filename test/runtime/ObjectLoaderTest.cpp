@@ -129,7 +129,9 @@ TEST(ObjectLoader, SurvivesTruncationAndBitFlips) {
   for (size_t Length = 0; Length < Whole.size(); Length += 7)
     EXPECT_NE(failure({Whole.begin(), Whole.begin() + long(Length)}),
               "(no error)");
-  std::mt19937 Random(11);
+  // --gtest_random_seed asks for other damage.
+  std::mt19937 Random(
+      unsigned(11 + testing::UnitTest::GetInstance()->random_seed()));
   int Refused = 0;
   for (int Round = 0; Round < 4000; ++Round) {
     std::vector<uint8_t> Flipped = Whole;
