@@ -1,8 +1,10 @@
+# ruff: noqa: F821 (lit defines `config`)
 # The lit suite: every .mlir and .test file under test/ runs its RUN lines.
 #
 #   %configs   configs/ of the repository
 #   %goldens   test/goldens/data
 #   %status N COMMAND   succeeds when the command exits with status N
+#   %status     a command that checks the exit status of another
 #   %s %t      as everywhere: the test file, a temporary file
 
 import os
@@ -16,18 +18,17 @@ config.excludes = ["Inputs", "data"]
 config.test_source_root = os.path.join(config.transxssm_source, "test")
 config.test_exec_root = os.path.join(config.transxssm_build, "test")
 
-config.substitutions.append(
-    ("%configs", os.path.join(config.transxssm_source, "configs")))
-config.substitutions.append(
-    ("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
+config.substitutions.append(("%configs", os.path.join(config.transxssm_source, "configs")))
+config.substitutions.append(("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
 
-config.substitutions.append(
-    ("%status", os.path.join(config.test_source_root, "exits-with")))
+config.substitutions.append(("%status", os.path.join(config.test_source_root, "exits-with")))
 
 # Tools of this build first, then FileCheck and not of LLVM.
-config.environment["PATH"] = os.pathsep.join([
-    os.path.join(config.transxssm_build, "bin"),
-    config.llvm_tools,
-    os.environ["PATH"],
-])
+config.environment["PATH"] = os.pathsep.join(
+    [
+        os.path.join(config.transxssm_build, "bin"),
+        config.llvm_tools,
+        os.environ["PATH"],
+    ]
+)
 config.environment["FILECHECK_OPTS"] = "--dump-input-filter=error"
