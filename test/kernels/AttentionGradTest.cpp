@@ -57,6 +57,13 @@ void AttentionGradTest::check(int64_t B, int64_t T, AttentionGradShape S) {
           for (int64_t p = 0; p < P; ++p)
             Result[p] += Prob[s] * V[Key(s) + p];
         }
+        if (Sum == 0) { // sees no key: the mean of all values
+          for (int64_t s = 0; s < T * P; ++s) {
+            int64_t At = Key(s / P) + s % P;
+            Result[s % P] += V[At] / double(T);
+            DV[At] += Do[Row * P + s % P] / double(T);
+          }
+        }
         for (int64_t p = 0; p < P; ++p) {
           O[Row * P + p] = Result[p];
           Delta += Result[p] * Do[Row * P + p];

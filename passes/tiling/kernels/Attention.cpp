@@ -15,7 +15,8 @@
 //
 // A cell takes one head and a tile of queries. With one query per sequence it
 // takes instead all the heads that share a key head, so that each key is read
-// once. A row that sees no key keeps l = 0 and gives 0.
+// once. A row that sees no key keeps l = 0; it gets the mean of all values
+// in a second loop, which only cells with such rows enter.
 //
 //===----------------------------------------------------------------------===//
 
@@ -92,6 +93,23 @@ static Tile normalize(TileBuilder &B, const Softmax &S) {
   return S.Accumulator * B.asColumn(Inverse, S.Accumulator.columns());
 }
 
+/// The result with, in the rows that have seen no key, the mean of the values
+/// before End. Load gives a tile of values, Drop applies the dropout.
+static Tile addMeans(TileBuilder &B, Tile Result, Tile Sum, Tile End,
+                     function_ref<Tile(Tile Key)> Load,
+                     function_ref<Tile(Tile Weights, Tile Key)> Drop) {
+  constexpr int64_t K = AttentionTile;
+  Tile Blind = select(Sum > 0, B.zeros(Sum.shape()), 1);
+  Tile Limit = select(B.max(Blind) > 0, End, 0);
+  Tile Share = B.asColumn(Blind / B.toFloat(B.toI32(End)), K);
+  auto Step = [&](Tile Key, ArrayRef<Tile> Carried) {
+    Tile Inside = B.iota({Sum.rows(), K}, 1) + B.toI32(Key) < B.toI32(End);
+    Tile Weights = Drop(select(Inside, Share, 0), Key);
+    return SmallVector<Tile>{B.mma(Weights, Load(Key), Carried[0])};
+  };
+  return B.forLoop(0, Limit, K, {Result}, Step)[0];
+}
+
 static Tile logSumExp(const Softmax &S) {
   return select(S.Sum > 0, S.Maximum + log(S.Sum), 0);
 }
@@ -127,22 +145,30 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
                  (1 / std::sqrt(static_cast<double>(S.P)));
     Tile Position = B.iota({Q, K}, 0) + B.toI32(M.Past + First);
     Tile End = M.Past + minimum(First + Q, Queries);
+    auto Values = [&](Tile Key) {
+      return B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+    };
+    auto Factor = [&](Tile Key) {
+      return attentionDropoutFactor(B, M.Seed, S.Dropout, S.Site,
+                                    Batch * S.Heads + Head, First, Key, {Q, K});
+    };
     auto Step = [&](Tile Key, Softmax Old) {
       Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
-      Tile Values = B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
       Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({Q, K}));
       Tile Visible = applyMask(B, M, Batch, Key,
                                B.iota({Q, K}, 1) + B.toI32(Key) <= Position);
-      Tile Factor;
-      if (S.Dropout > 0)
-        Factor =
-            attentionDropoutFactor(B, M.Seed, S.Dropout, S.Site,
-                                   Batch * S.Heads + Head, First, Key, {Q, K});
-      return accumulate(B, Old, select(Visible, Scores, HiddenScore), Values,
-                        Factor);
+      return accumulate(B, Old, select(Visible, Scores, HiddenScore),
+                        Values(Key), S.Dropout > 0 ? Factor(Key) : Tile());
     };
     Softmax Result = loopOverKeys(B, End, K, Q, S.P, Step);
-    B.store(normalize(B, Result), M.Result, {Batch, First, Head, 0}, {1, 3});
+    Tile Output = normalize(B, Result);
+    if (M.Mask)
+      Output =
+          addMeans(B, Output, Result.Sum, M.Past + Queries, Values,
+                   [&](Tile Weights, Tile Key) {
+                     return S.Dropout > 0 ? Weights * Factor(Key) : Weights;
+                   });
+    B.store(Output, M.Result, {Batch, First, Head, 0}, {1, 3});
     if (M.LogSumExp)
       B.store(logSumExp(Result), M.LogSumExp, {Batch, First, Head}, {1});
   });
@@ -159,17 +185,23 @@ static tile::KernelOp buildAttentionStep(ModuleOp Module,
     Tile Query = B.load(M.Query, {Batch, 0, Head, 0}, {R, S.P}) *
                  (1 / std::sqrt(static_cast<double>(S.P)));
     Tile End = M.Past + 1;
+    auto Values = [&](Tile Key) {
+      return B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
+    };
     auto Step = [&](Tile Key, Softmax Old) {
       Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
-      Tile Values = B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
       Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({R, K}));
       Tile Visible = applyMask(B, M, Batch, Key,
                                B.iota({R, K}, 1) + B.toI32(Key) < B.toI32(End));
-      return accumulate(B, Old, select(Visible, Scores, HiddenScore), Values,
-                        Tile());
+      return accumulate(B, Old, select(Visible, Scores, HiddenScore),
+                        Values(Key), Tile());
     };
     Softmax Result = loopOverKeys(B, End, K, R, S.P, Step);
-    B.store(normalize(B, Result), M.Result, {Batch, 0, Head, 0});
+    Tile Output = normalize(B, Result);
+    if (M.Mask)
+      Output = addMeans(B, Output, Result.Sum, End, Values,
+                        [](Tile Weights, Tile) { return Weights; });
+    B.store(Output, M.Result, {Batch, 0, Head, 0});
     if (M.LogSumExp)
       B.store(logSumExp(Result), M.LogSumExp, {Batch, 0, Head});
   });

@@ -21,6 +21,10 @@
 // dk and dv, a cell for each tile of keys, which goes over the query heads of
 // its group and the queries in order. Each result is written by one cell.
 //
+// A query that sees no key has got the mean of all values, which only they have
+// a gradient from: dv_s gets keep do_t / T. Such queries, those before the
+// first key that is not masked, come in a loop of their own.
+//
 // Queries past the end load as zeros, so they add nothing to dk and dv.
 //
 //===----------------------------------------------------------------------===//
@@ -110,6 +114,17 @@ Tile AttentionGrad::dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
                                         KeyToken, Value.shape(), Transposed);
 }
 
+/// The first position of a sequence whose mask is not 0, the length if there is
+/// none.
+static Tile firstPosition(TileBuilder &B, Tile Mask, Tile Batch) {
+  Tile Length = B.extent(Mask, 1);
+  return B.forLoop(0, Length, 1, {Length}, [&](Tile T, ArrayRef<Tile> Carried) {
+    Tile Present = notEqual(B.load(Mask, {Batch, T}), 0);
+    Tile Earlier = minimum(T, Carried[0]);
+    return SmallVector<Tile>{select(Present, Earlier, Carried[0])};
+  })[0];
+}
+
 static std::string shapeName(const AttentionGradShape &S) {
   std::string Dropout;
   if (S.Dropout > 0)
@@ -187,11 +202,28 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
               B.mmaTransposedLeft(DScore, Q, Carried[0]),
               B.mmaTransposedLeft(Dropped(P), Do, Carried[1])};
         };
+        Tile Blind = S.Mask ? firstPosition(B, G.Mask, Batch) : B.index(0);
+        Tile Share = 1 / B.toFloat(B.toI32(B.extent(G.Query, 1)));
+        auto BlindStep = [&](Tile Head, Tile Token, Tile Carried) {
+          Tile Row = B.iota({N, N}, 0) + B.toI32(Token);
+          Tile Weights = select(Row < B.toI32(Blind), B.fill(Share, {N, N}), 0);
+          Weights = G.dropped(Weights, Batch, Head, Token, First,
+                              /*Transposed=*/false);
+          Tile Do = G.loadRows(G.DResult, Batch, Token, Head);
+          return B.mmaTransposedLeft(Weights, Do, Carried);
+        };
         Tile Zero = B.zeros({N, G.Width});
         SmallVector<Tile> Sums = B.forLoop(
             KeyHead * Group, KeyHead * Group + Group, 1, {Zero, Zero},
             [&](Tile Head, ArrayRef<Tile> Outer) {
-              return B.forLoop(First, B.extent(G.Query, 1), N, Outer,
+              SmallVector<Tile> Start(Outer);
+              if (S.Mask)
+                Start[1] = B.forLoop(0, Blind, N, {Outer[1]},
+                                     [&](Tile Token, ArrayRef<Tile> Carried) {
+                                       return SmallVector<Tile>{
+                                           BlindStep(Head, Token, Carried[0])};
+                                     })[0];
+              return B.forLoop(First, B.extent(G.Query, 1), N, Start,
                                [&](Tile Token, ArrayRef<Tile> Carried) {
                                  return Step(Head, Token, Carried);
                                });
