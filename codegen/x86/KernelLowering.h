@@ -120,6 +120,8 @@ private:
   mlir::Value packRhs(tile::MmaOp Mma);
   mlir::Value prepareLhs(tile::MmaOp Mma);
   bool isReadableInPlace(mlir::Value Tile);
+  bool rowsAreFarApart(mlir::Value Tile);
+  void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   void lowerPackedProduct(Product &P);

@@ -31,6 +31,8 @@ namespace transxssm::x86 {
 static constexpr int64_t FewRows = 4;
 // The panel that stays in the L1 cache has so many rows.
 static constexpr int64_t PanelDepth = 256;
+// How far copies look ahead.
+static constexpr int64_t PrefetchRows = 4;
 
 struct KernelLowering::Product {
   tile::MmaOp Mma;
@@ -86,16 +88,66 @@ Value KernelLowering::readElement(Value Tile, Value Buffer, Value Row,
 // Operands
 //===----------------------------------------------------------------------===//
 
+static tile::LoadOp loadBehind(Value Tile) {
+  if (auto Extend = Tile.getDefiningOp<arith::ExtFOp>())
+    Tile = Extend.getIn();
+  return Tile.getDefiningOp<tile::LoadOp>();
+}
+
+/// Whether the tile's rows in memory are a large power of two apart, or what a
+/// tile of such a matrix has for certain: not known.
+bool KernelLowering::rowsAreFarApart(Value Tile) {
+  auto Load = loadBehind(Tile);
+  if (!Load || Buffers.lookup(Tile))
+    return false;
+  auto Memory = cast<MemRefType>(Load.getMemory().getType());
+  int64_t Stride = 1;
+  for (int64_t D = Memory.getRank() - 1; D > Load.getDimensions()[0]; --D) {
+    if (Memory.isDynamicDim(D))
+      return true;
+    Stride *= Memory.getDimSize(D);
+  }
+  return Stride % 256 == 0;
+}
+
+/// Asks for an element that a copy will read some rows later: rows are too
+/// short for the processor to see the pattern. Never faults.
+void KernelLowering::prefetch(Value Tile, Value Row, Value Col) {
+  auto Load = loadBehind(Tile);
+  if (!Load || Buffers.lookup(Tile))
+    return;
+  SmallVector<Value> Indices;
+  for (Value Index : Load.getIndices())
+    Indices.push_back(mapped(Index));
+  int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
+  Indices[P] = add(Indices[P], Row);
+  Indices[Q] = add(Indices[Q], Col);
+  memref::PrefetchOp::create(B, mapped(Load.getMemory()), Indices,
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
 Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
   if (Value Known = Prepared.lookup({Mma, 0}))
     return Known;
   Value Lhs = Mma.getLhs();
-  if (isReadableInPlace(Lhs))
+  auto Tile = cast<RankedTensorType>(Lhs.getType());
+  // Read once for every panel, rows far apart lose more to conflicts in the
+  // caches than their copy costs.
+  int64_t Panels =
+      cast<RankedTensorType>(Mma.getType()).getDimSize(1) / (2 * lanes());
+  bool Copy =
+      Panels >= 4 && Tile.getDimSize(0) > FewRows && rowsAreFarApart(Lhs);
+  if (isReadableInPlace(Lhs) && !Copy)
     return {};
-  SmallVector<int64_t> Shape(cast<RankedTensorType>(Lhs.getType()).getShape());
+  SmallVector<int64_t> Shape(Tile.getShape());
   Shape.back() = llvm::alignTo(Shape.back(), lanes());
   Value Buffer = allocate(Shape, B.getF32Type());
-  materialise(Lhs, Buffer, B.getF32Type());
+  forEachPoint(Tile, {Tile.getDimSize(0)}, {Tile.getDimSize(1)}, widthOf(Lhs),
+               [&](Point P) {
+                 prefetch(Lhs, add(P.Row, PrefetchRows), P.Col);
+                 writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
+               });
   return Buffer;
 }
 
@@ -216,13 +268,25 @@ void KernelLowering::lowerPanel(Product &P, Value Panel, int64_t Vectors,
   // Accumulators, vectors of B and one broadcast fill the registers: 16 on
   // AVX2, and 18 of the 32 of AVX-512, where more did not pay.
   int64_t Rows = VectorBits == 512 ? 8 : 6;
-  int64_t Whole = P.M / Rows * Rows;
-  forEachIndex(index(0), index(Whole), Rows, [&](Value Row) {
-    lowerRegisterBlock(P, Row, Rows, Panel, Vectors, KLow, KHigh);
-  });
-  if (Whole < P.M)
-    lowerRegisterBlock(P, index(Whole), P.M - Whole, Panel, Vectors, KLow,
-                       KHigh);
+  int64_t Whole = P.M / Rows * Rows, Rest = P.M - Whole;
+  // A block of two rows takes as long as one of four: share with the last.
+  if (Rest > 0 && Rest < 4 && Whole > 0) {
+    Whole -= Rows;
+    Rest += Rows;
+  }
+  auto Block = [&](Value Row, int64_t Count) {
+    lowerRegisterBlock(P, Row, Count, Panel, Vectors, KLow, KHigh);
+  };
+  forEachIndex(index(0), index(Whole), Rows,
+               [&](Value Row) { Block(Row, Rows); });
+  if (Rest <= Rows) {
+    if (Rest > 0)
+      Block(index(Whole), Rest);
+    return;
+  }
+  int64_t Upper = (Rest + 1) / 2;
+  Block(index(Whole), Upper);
+  Block(index(Whole + Upper), Rest - Upper);
 }
 
 void KernelLowering::lowerRegisterBlock(Product &P, Value Row, int64_t Rows,
@@ -276,7 +340,8 @@ void KernelLowering::lowerRegisterBlock(Product &P, Value Row, int64_t Rows,
 //===----------------------------------------------------------------------===//
 
 void KernelLowering::lowerDotProduct(Product &P) {
-  constexpr int64_t Rows = 4;
+  // With so many sums the vectors of A and B still fit the registers.
+  int64_t Rows = P.M <= 2 ? 4 : 2;
   int64_t Whole = P.N / Rows * Rows;
   forEachIndex(index(0), index(Whole), Rows,
                [&](Value N) { lowerDotBlock(P, N, Rows); });

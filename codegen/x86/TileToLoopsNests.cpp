@@ -314,23 +314,29 @@ void KernelLowering::emitTransposedBlock(Value Tile, Type As, Value Row,
 void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
   auto Type = cast<RankedTensorType>(Tile.getType());
   int64_t Rows = Type.getDimSize(0), Cols = Type.getDimSize(1);
-  int64_t Width = widthOf(Tile);
-  for (int64_t Start = 0; Start < Cols; Width /= 2) {
-    int64_t End = Start + (Cols - Start) / Width * Width;
-    forEachIndex(index(Start), index(End), Width, [&](Value Col) {
-      int64_t Whole = Rows / Width * Width;
-      forEachIndex(index(0), index(Whole), Width, [&](Value Row) {
-        InScope Scope(*this);
-        emitTransposedBlock(Tile, As, Row, Col, Width, Width, Store);
+  // Rows of memory are often a power of two apart and share cache sets: walk
+  // along a few of them, not across all.
+  auto Strip = [&](Value Row, int64_t Count, int64_t Width) {
+    int64_t Step = Width;
+    for (int64_t Start = 0; Start < Cols; Step /= 2) {
+      int64_t End = Start + (Cols - Start) / Step * Step;
+      forEachIndex(index(Start), index(End), Step, [&](Value Col) {
+        for (int64_t I = 0; I < Count; I += Step) {
+          InScope Scope(*this);
+          for (int64_t J = 0; J < Count; ++J)
+            prefetch(Tile, add(Row, Count + J), Col);
+          emitTransposedBlock(Tile, As, add(Row, I), Col,
+                              std::min(Step, Count - I), Step, Store);
+        }
       });
-      if (Whole < Rows) {
-        InScope Scope(*this);
-        emitTransposedBlock(Tile, As, index(Whole), Col, Rows - Whole, Width,
-                            Store);
-      }
-    });
-    Start = End;
-  }
+      Start = End;
+    }
+  };
+  int64_t Width = widthOf(Tile), Whole = Rows / Width * Width;
+  forEachIndex(index(0), index(Whole), Width,
+               [&](Value Row) { Strip(Row, Width, Width); });
+  if (Whole < Rows)
+    Strip(index(Whole), Rows - Whole, Width);
 }
 
 void KernelLowering::lowerTranspose(tile::TransposeOp Transpose) {
