@@ -1,0 +1,32 @@
+// RUN: transxssm-opt %s --split-input-file --verify-diagnostics --expand-math \
+// RUN:   | FileCheck %s
+
+// CHECK-LABEL: func.func @functions
+// CHECK-NOT:   math.exp
+// CHECK-NOT:   math.tanh
+// CHECK:       math.fma
+// CHECK:       return
+func.func @functions(%x: vector<8xf32>) -> vector<8xf32> {
+  %a = math.exp %x : vector<8xf32>
+  %b = math.tanh %a : vector<8xf32>
+  return %b : vector<8xf32>
+}
+
+// Arithmetic on bf16 is widened, and conversions are integer operations.
+// CHECK-LABEL: func.func @short
+// CHECK:       arith.shli
+// CHECK:       arith.mulf {{.*}} : vector<8xf32>
+// CHECK-NOT:   arith.truncf
+// CHECK:       return
+func.func @short(%x: vector<8xbf16>) -> vector<8xbf16> {
+  %a = arith.mulf %x, %x : vector<8xbf16>
+  return %a : vector<8xbf16>
+}
+
+// -----
+
+func.func @unknown(%x: f32) -> f32 {
+  // expected-error @below {{operation 'math.sin' on 'f32' has no inline form}}
+  %a = math.sin %x : f32
+  return %a : f32
+}

@@ -1,0 +1,80 @@
+// RUN: transxssm-opt %s --tile-to-loops --canonicalize --cse | FileCheck %s
+// RUN: transxssm-opt %s --tile-to-loops=vector-bits=512 --canonicalize --cse \
+// RUN:   | FileCheck %s --check-prefix=WIDE
+
+// A chain of elementwise operations is one nest without a buffer.
+// CHECK-LABEL: func.func @fused
+// CHECK-NOT:   memref.alloc
+// CHECK:       scf.for
+// CHECK:         scf.for
+// CHECK:           %[[X:.*]] = vector.load
+// CHECK-SAME:        vector<8xf32>
+// CHECK:           %[[A:.*]] = arith.mulf %[[X]], %[[X]] : vector<8xf32>
+// CHECK:           %[[E:.*]] = math.exp %[[A]] : vector<8xf32>
+// CHECK:           %[[S:.*]] = arith.addf %[[E]], %[[X]] : vector<8xf32>
+// CHECK:           vector.store %[[S]]
+// CHECK-NOT:   scf.for
+// CHECK:       return
+// WIDE-LABEL:  func.func @fused
+// WIDE:        math.exp {{.*}} : vector<16xf32>
+tile.kernel @fused(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i) {
+  %n = arith.constant 16 : index
+  %c0 = arith.constant 0 : index
+  %r = arith.muli %i, %n : index
+  %t = tile.load %x[%r, %c0] over [0, 1] : memref<64x32xf32> -> tensor<16x32xf32>
+  %a = arith.mulf %t, %t : tensor<16x32xf32>
+  %e = math.exp %a : tensor<16x32xf32>
+  %s = arith.addf %e, %t : tensor<16x32xf32>
+  tile.store %s, %y[%r, %c0] over [0, 1] : tensor<16x32xf32>, memref<64x32xf32>
+}
+
+// The accumulator of a loop has one buffer, which the product updates in place:
+// no copy, and no other buffer of its shape.
+// CHECK-LABEL: func.func @carried
+// CHECK:       %[[ACC:.*]] = memref.alloc() : memref<12x16xf32>
+// CHECK-NOT:   memref<12x16xf32>
+// CHECK:       scf.for
+// CHECK-NOT:     memref.alloc() : memref<12x16xf32>
+// CHECK:         vector.load %[[ACC]]
+// CHECK:         vector.fma
+// CHECK:         vector.store {{.*}}, %[[ACC]]
+// CHECK-NOT:     memref.copy
+// CHECK:       return
+tile.kernel @carried(%a: memref<12x64xf32>, %b: memref<64x16xf32>, %y: memref<12x16xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  %c64 = arith.constant 64 : index
+  %one = arith.constant dense<1.0> : tensor<12x16xf32>
+  %s = scf.for %k = %c0 to %c64 step %c32 iter_args(%acc = %one) -> (tensor<12x16xf32>) {
+    %a0 = tile.load %a[%c0, %k] over [0, 1] : memref<12x64xf32> -> tensor<12x32xf32>
+    %b0 = tile.load %b[%k, %c0] over [0, 1] : memref<64x16xf32> -> tensor<32x16xf32>
+    %n = tile.mma %a0, %b0, %acc : tensor<12x32xf32>, tensor<32x16xf32>, tensor<12x16xf32>
+    scf.yield %n : tensor<12x16xf32>
+  }
+  tile.store %s, %y[%c0, %c0] over [0, 1] : tensor<12x16xf32>, memref<12x16xf32>
+}
+
+// Rows and columns that may lie outside: loads are masked, stores are cut.
+// CHECK-LABEL: func.func @edge
+// CHECK:       vector.create_mask
+// CHECK:       vector.maskedload
+// CHECK:       vector.store
+tile.kernel @edge(%x: memref<?x?xf32>, %y: memref<?x?xf32>) grid(%i) {
+  %n = arith.constant 16 : index
+  %c0 = arith.constant 0 : index
+  %r = arith.muli %i, %n : index
+  %t = tile.load %x[%r, %c0] over [0, 1] : memref<?x?xf32> -> tensor<16x32xf32>
+  tile.store %t, %y[%r, %c0] over [0, 1] : tensor<16x32xf32>, memref<?x?xf32>
+}
+
+// Nothing to mask where the grid's step divides the memory.
+// CHECK-LABEL: func.func @inside
+// CHECK-NOT:   maskedload
+// CHECK:       return
+tile.kernel @inside(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i, %j) {
+  %n = arith.constant 16 : index
+  %r = arith.muli %i, %n : index
+  %c = arith.muli %j, %n : index
+  %t = tile.load %x[%r, %c] over [0, 1] : memref<64x32xf32> -> tensor<16x16xf32>
+  tile.store %t, %y[%r, %c] over [0, 1] : tensor<16x16xf32>, memref<64x32xf32>
+}
