@@ -17,14 +17,17 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/ImportConfig.h"
 #include "passes/Passes.h"
 #include "runtime/PackageFile.h"
+#include "runtime/cpu/CpuFeatures.h"
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
+#include <future>
 
 using namespace mlir;
 using namespace transxssm;
@@ -124,47 +127,85 @@ LogicalResult transxssm::lowerToPlan(ModuleOp Module) {
   return Manager.run(Module);
 }
 
-/// A module of the kernels alone.
-static OwningOpRef<ModuleOp> extractKernels(ModuleOp Module) {
+/// The kernels of a module alone, as text: what a thread of its own can read.
+static std::string printKernels(ModuleOp Module) {
   OwningOpRef<ModuleOp> Kernels = ModuleOp::create(Module.getLoc());
   for (auto Kernel : Module.getOps<tile::KernelOp>())
     Kernels->push_back(Kernel.clone());
-  return Kernels;
+  std::string Text;
+  llvm::raw_string_ostream Stream(Text);
+  Kernels->print(Stream, OpPrintingFlags().printGenericOpForm());
+  return Text;
 }
 
-static CodeObject makeCodeObject(const x86::X86Target &Target,
-                                 x86::CompiledObject Compiled) {
-  CodeObject Made{Target.Name, Target.Features, {}, std::move(Compiled.Object)};
-  for (const x86::CompiledKernel &Kernel : Compiled.Kernels)
-    Made.Kernels.push_back({Kernel.Name, Kernel.Symbol,
-                            static_cast<uint64_t>(Kernel.ScratchBytes)});
+namespace {
+/// What compiling for one instruction set gives.
+struct TargetResult {
+  bool Compiled = false;
+  CodeObject Code;
+  CodeText Text;
+  std::string Why; ///< the first error
+};
+} // namespace
+
+/// Compiles in a context of its own, so that targets do not disturb each other.
+static TargetResult compileTarget(const std::string &Kernels,
+                                  const x86::X86Target &Target, bool WantText) {
+  TargetResult Made;
+  DialectRegistry Registry;
+  registerCompilerDialects(Registry);
+  MLIRContext Context(Registry, MLIRContext::Threading::DISABLED);
+  ScopedDiagnosticHandler Handler(&Context, [&](Diagnostic &D) {
+    if (Made.Why.empty() && D.getSeverity() == DiagnosticSeverity::Error)
+      Made.Why = D.str();
+  });
+  OwningOpRef<ModuleOp> Module = parseSourceString<ModuleOp>(Kernels, &Context);
+  if (!Module)
+    return Made;
+  x86::X86Options Options;
+  if (WantText) {
+    Options.LlvmText = &Made.Text.Llvm;
+    Options.AsmText = &Made.Text.Asm;
+  }
+  FailureOr<x86::CompiledObject> Compiled =
+      x86::compileForX86(*Module, Target, Options);
+  if (failed(Compiled))
+    return Made;
+  Made.Code = {Target.Name, Target.Features, {}, std::move(Compiled->Object)};
+  for (const x86::CompiledKernel &Kernel : Compiled->Kernels)
+    Made.Code.Kernels.push_back({Kernel.Name, Kernel.Symbol,
+                                 static_cast<uint64_t>(Kernel.ScratchBytes)});
+  Made.Compiled = true;
   return Made;
 }
 
 FailureOr<std::vector<CodeObject>>
-transxssm::generateCode(ModuleOp Module, CodeText *Text,
-                        llvm::function_ref<void(const CodeObject &)> Done) {
-  OwningOpRef<ModuleOp> Kernels = extractKernels(Module);
-  std::vector<CodeObject> Code;
+transxssm::generateCode(ModuleOp Module, const CodeOptions &Options) {
+  std::string Kernels = printKernels(Module);
   std::vector<x86::X86Target> Targets = x86::x86Targets();
-  for (const x86::X86Target &Target : llvm::reverse(Targets)) {
-    CodeText Part;
-    x86::X86Options Options;
-    if (Text) {
-      Options.LlvmText = &Part.Llvm;
-      Options.AsmText = &Part.Asm;
+  std::reverse(Targets.begin(), Targets.end());
+  if (Options.OnlyThisMachine)
+    llvm::erase_if(Targets, [](const x86::X86Target &Target) {
+      return !missingCpuFeatures(Target.Features).empty();
+    });
+  std::vector<std::future<TargetResult>> Running;
+  for (const x86::X86Target &Target : Targets)
+    Running.push_back(std::async(std::launch::async, compileTarget,
+                                 std::cref(Kernels), std::cref(Target),
+                                 Options.Text != nullptr));
+
+  std::vector<CodeObject> Code;
+  for (auto [Target, Future] : llvm::zip_equal(Targets, Running)) {
+    TargetResult Made = Future.get();
+    if (!Made.Compiled)
+      return Module.emitError(Target.Name) << ": " << Made.Why;
+    if (Options.Text) {
+      Options.Text->Llvm += "; " + Target.Name + "\n" + Made.Text.Llvm + "\n";
+      Options.Text->Asm += "# " + Target.Name + "\n" + Made.Text.Asm + "\n";
     }
-    FailureOr<x86::CompiledObject> Compiled =
-        x86::compileForX86(*Kernels, Target, Options);
-    if (failed(Compiled))
-      return failure();
-    Code.push_back(makeCodeObject(Target, std::move(*Compiled)));
-    if (Text) {
-      Text->Llvm += "; " + Target.Name + "\n" + Part.Llvm + "\n";
-      Text->Asm += "# " + Target.Name + "\n" + Part.Asm + "\n";
-    }
-    if (Done)
-      Done(Code.back());
+    Code.push_back(std::move(Made.Code));
+    if (Options.Done)
+      Options.Done(Code.back());
   }
   return Code;
 }

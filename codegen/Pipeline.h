@@ -27,6 +27,7 @@
 #include "runtime/Package.h"
 #include "runtime/model/ModelConfig.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -63,12 +64,20 @@ struct CodeText {
   std::string Llvm, Asm;
 };
 
-/// Compiles every kernel for every instruction set of the CPU target, the least
-/// demanding first: a runtime takes the last one that its processor can run.
-/// `Done` is called after each, `Text` filled when not null.
+struct CodeOptions {
+  /// Filled when not null.
+  CodeText *Text = nullptr;
+  /// Leave out the instruction sets that this machine lacks.
+  bool OnlyThisMachine = false;
+  /// Called after each instruction set, in order.
+  std::function<void(const CodeObject &)> Done;
+};
+
+/// Compiles every kernel for the instruction sets of the CPU target, at the
+/// same time. The least demanding comes first: a runtime takes the last one
+/// that its processor can run.
 mlir::FailureOr<std::vector<CodeObject>>
-generateCode(mlir::ModuleOp Module, CodeText *Text = nullptr,
-             llvm::function_ref<void(const CodeObject &)> Done = nullptr);
+generateCode(mlir::ModuleOp Module, const CodeOptions &Options = {});
 
 /// Serialises, and reads back what the runtime will see.
 Result<Package> makePackage(mlir::ModuleOp Module,

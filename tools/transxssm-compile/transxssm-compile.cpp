@@ -190,12 +190,14 @@ static void keepStage(ModuleOp Module, bool Kernels) {
 }
 
 int Compiler::generate(CodeText *Text) {
-  FailureOr<std::vector<CodeObject>> Made =
-      generateCode(*Module, Text, [&](const CodeObject &Object) {
-        Report.done(Object.Target, llvm::Twine(Object.Kernels.size()) +
-                                       " kernels, " +
-                                       formatSize(Object.Object.size()));
-      });
+  CodeOptions Wanted;
+  Wanted.Text = Text;
+  Wanted.Done = [&](const CodeObject &Object) {
+    Report.done(Object.Target, llvm::Twine(Object.Kernels.size()) +
+                                   " kernels, " +
+                                   formatSize(Object.Object.size()));
+  };
+  FailureOr<std::vector<CodeObject>> Made = generateCode(*Module, Wanted);
   if (failed(Made))
     return 1;
   Code = std::move(*Made);
