@@ -176,16 +176,24 @@ int Compiler::emitText(const std::string &Text) {
   return 0;
 }
 
-/// Only the kernels, or everything but them.
+/// Leaves a kernel's signature.
+static void eraseBody(tile::KernelOp Kernel) {
+  SmallVector<Operation *> Body;
+  for (Operation &Op : Kernel.getBody().front().without_terminator())
+    Body.push_back(&Op);
+  for (Operation *Op : llvm::reverse(Body))
+    Op->erase();
+}
+
+/// Leaves the kernels, or the plan. A launch must find its kernel, so the plan
+/// keeps their signatures.
 static void keepStage(ModuleOp Module, bool Kernels) {
-  // A launch must find its kernel, so the plan keeps their signatures.
   for (Operation &Op : llvm::make_early_inc_range(*Module.getBody())) {
-    if (Kernels && !isa<tile::KernelOp>(Op))
+    auto Kernel = dyn_cast<tile::KernelOp>(Op);
+    if (Kernels && !Kernel)
       Op.erase();
-    else if (auto Kernel = dyn_cast<tile::KernelOp>(Op); Kernel && !Kernels)
-      for (Operation &Inner : llvm::make_early_inc_range(
-               llvm::reverse(Kernel.getBody().front().without_terminator())))
-        Inner.erase();
+    else if (!Kernels && Kernel)
+      eraseBody(Kernel);
   }
 }
 
