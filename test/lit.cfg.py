@@ -4,7 +4,6 @@
 #   %configs   configs/ of the repository
 #   %goldens   test/goldens/data
 #   %status N COMMAND   succeeds when the command exits with status N
-#   %status     a command that checks the exit status of another
 #   %s %t      as everywhere: the test file, a temporary file
 
 import os

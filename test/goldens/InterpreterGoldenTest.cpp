@@ -170,8 +170,9 @@ TEST_P(InterpreterDecode, PrefillThenDecode) {
   }
   EXPECT_LT(relativeError(Actual, Expected), 1e-10);
   for (const auto &[Name, State] : Golden.Expected)
-    if (Name.rfind("ssd_state.", 0) == 0)
+    if (Name.rfind("ssd_state.", 0) == 0) {
       EXPECT_LT(relativeError(Run.States.at(Name), State), 1e-6) << Name;
+    }
 }
 
 /// Any split of a sequence into calls gives the logits of one call, padding or

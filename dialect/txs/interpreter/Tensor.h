@@ -14,6 +14,7 @@
 
 #include <cassert>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ public:
   /// Zeros.
   explicit Tensor(llvm::ArrayRef<int64_t> Shape)
       : Shape(Shape), Values(countOf(Shape)) {}
+  explicit Tensor(std::initializer_list<int64_t> Shape)
+      : Tensor(llvm::ArrayRef<int64_t>(Shape)) {}
 
   Tensor(llvm::ArrayRef<int64_t> Shape, std::vector<double> Content)
       : Shape(Shape), Values(std::move(Content)) {
