@@ -124,7 +124,8 @@ AffineExpr EntryBuilder::index(Value V) {
 void EntryBuilder::bindResults() {
   auto Bind = [&](Value V, BufferKind Kind, StringRef Name) {
     // An argument, or a value with two names, is copied at the end.
-    if (V.getDefiningOp() && !V.getDefiningOp<txs::ReadOp>())
+    if (V.getDefiningOp() && !V.getDefiningOp<txs::ReadOp>() &&
+        (Kind != BufferKind::State || replacesState(V, Name)))
       Bindings.try_emplace(V, Kind, Name.str());
   };
   Operation *Return = Function.getBody().front().getTerminator();
@@ -196,6 +197,23 @@ Buffer *EntryBuilder::read(Value V) {
   auto Read = V.getDefiningOp<txs::ReadOp>();
   assert(Read && "read before it is written");
   return Homes[V] = parameter(BufferKind::Parameter, Read.getParameter());
+}
+
+/// Whether writing V's state where V is computed is safe: nothing may need the
+/// old value afterwards.
+bool EntryBuilder::replacesState(Value V, StringRef Name) {
+  for (BlockArgument Argument : Function.getArguments()) {
+    StringAttr State = argumentName(Argument, txs::StateAttribute);
+    if (!State || State != Name)
+      continue;
+    for (Operation *User : Argument.getUsers()) {
+      Operation *Reader = Fusion ? Fusion->launchedAt(User) : User;
+      if (!Reader->isBeforeInBlock(V.getDefiningOp()) &&
+          Reader != V.getDefiningOp())
+        return false;
+    }
+  }
+  return true;
 }
 
 /// A name for the buffer of an intermediate value.
@@ -299,29 +317,32 @@ void EntryBuilder::setLiveRanges() {
   }
 }
 
-LogicalResult EntryBuilder::finish(OpBuilder &Builder) {
-  auto Return =
-      cast<func::ReturnOp>(Function.getBody().front().getTerminator());
+LogicalResult EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
+  Operation *Return = Function.getBody().front().getTerminator();
   for (OpOperand &Operand : Return->getOpOperands()) {
     unsigned Number = Operand.getOperandNumber();
-    Value V = Operand.get();
-    BufferKind Kind = BufferKind::Output;
-    auto Name =
-        Function.getResultAttrOfType<StringAttr>(Number, txs::OutputAttribute);
-    if (!Name) {
-      Kind = BufferKind::State;
-      Name =
-          Function.getResultAttrOfType<StringAttr>(Number, txs::StateAttribute);
-    }
-    if (!Name)
+    if (!Function.getResultAttr(Number, txs::OutputAttribute) &&
+        !Function.getResultAttr(Number, txs::StateAttribute))
       return Function.emitError("result ")
              << Number << " of @" << Function.getName()
              << " has no name, expected txs.output or txs.state";
+    auto Name = Function.getResultAttrOfType<StringAttr>(Number, Attribute);
+    if (!Name)
+      continue;
+    Value V = Operand.get();
     Buffer *Wanted =
         named(Kind, Name, shape(V), getElementTypeOrSelf(V.getType()));
     if (Wanted != read(V))
       copy(read(V), Wanted, V);
   }
+  return success();
+}
+
+LogicalResult EntryBuilder::finish(OpBuilder &Builder) {
+  // Outputs first: one of them may be the old value of a state.
+  if (failed(copyResults(BufferKind::Output, txs::OutputAttribute)) ||
+      failed(copyResults(BufferKind::State, txs::StateAttribute)))
+    return failure();
   setLiveRanges();
 
   Location Loc = Function.getLoc();

@@ -155,6 +155,9 @@ private:
   Buffer *argumentBuffer(mlir::BlockArgument Argument);
   Buffer *boundBuffer(mlir::Value V);
   void bindResults();
+  mlir::LogicalResult copyResults(plan::BufferKind Kind,
+                                  llvm::StringRef Attribute);
+  bool replacesState(mlir::Value V, llvm::StringRef Name);
   bool isLastUse(mlir::Value V, mlir::Operation *Op);
   void setLiveRanges();
 

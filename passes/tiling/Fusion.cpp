@@ -8,6 +8,7 @@
 
 #include "passes/tiling/Fusion.h"
 #include "passes/tiling/EntryBuilder.h"
+#include "passes/tiling/kernels/GradientKernels.h"
 #include "passes/tiling/kernels/Kernels.h"
 
 using namespace mlir;
@@ -38,14 +39,16 @@ static int64_t widthOf(Value V) {
 
 /// Whether an operation can be a step of a chain whose value before it is Main.
 static bool isStep(Operation *Op, Value Main) {
-  if (!isa<txs::ActivationOp, txs::MulOp, txs::AddOp, txs::ScaleOp,
-           txs::ResidualOp, txs::MaskOp, txs::RopeOp, txs::DropoutOp>(Op))
+  if (!isa<txs::ActivationOp, txs::ActivationGradOp, txs::MulOp, txs::AddOp,
+           txs::ScaleOp, txs::ResidualOp, txs::MaskOp, txs::RopeOp,
+           txs::DropoutOp>(Op))
     return false;
   if (llvm::count(Op->getOperands(), Main) != 1 ||
       Op->getResult(0).getType() != Main.getType())
     return false;
-  // Main must be what the operation maps, not its weight or table.
-  if (isa<txs::ScaleOp, txs::MaskOp, txs::RopeOp, txs::DropoutOp>(Op) &&
+  // Main must be what the operation maps, not its weight, table or point.
+  if (isa<txs::ActivationGradOp, txs::ScaleOp, txs::MaskOp, txs::RopeOp,
+          txs::DropoutOp>(Op) &&
       Op->getOperand(0) != Main)
     return false;
   if (auto Residual = dyn_cast<txs::ResidualOp>(Op))
@@ -153,6 +156,10 @@ void Epilogue::addStep(Operation *Op, Value Main) {
   auto Other = [&]() { return Op->getOperand(Op->getOperand(0) == Main); };
   if (auto Activation = dyn_cast<txs::ActivationOp>(Op)) {
     Name += "_" + txs::stringifyActivationKind(Activation.getKind()).str();
+  } else if (auto Gradient = dyn_cast<txs::ActivationGradOp>(Op)) {
+    Name +=
+        "_" + txs::stringifyActivationKind(Gradient.getKind()).str() + "_grad";
+    need(Gradient.getInput(), Matrix);
   } else if (isa<txs::MulOp, txs::AddOp>(Op)) {
     Name += isa<txs::MulOp>(Op) ? "_mul" : "_add";
     need(Other(), Matrix);
@@ -213,6 +220,9 @@ Tile Epilogue::apply(TileBuilder &B, Operation *Op, Value Main, Tile V,
   auto Other = [&]() { return Op->getOperand(Op->getOperand(0) == Main); };
   if (auto Activation = dyn_cast<txs::ActivationOp>(Op))
     return activation(Activation.getKind(), V);
+  if (auto Gradient = dyn_cast<txs::ActivationGradOp>(Op))
+    return V * activationDerivative(Gradient.getKind(),
+                                    Matrix(Gradient.getInput()));
   if (isa<txs::MulOp>(Op))
     return V * Matrix(Other());
   if (isa<txs::AddOp>(Op))

@@ -15,6 +15,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "gtest/gtest.h"
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 using namespace transxssm::test;
@@ -318,6 +319,136 @@ TEST(ForwardKernels, Rope) {
   EXPECT_LT(relativeError(Runner.Floats["y"], Y), Tolerance);
   EXPECT_LT(relativeError(Runner.Floats["back"], Vector(X.begin(), X.end())),
             Tolerance);
+}
+
+//===----------------------------------------------------------------------===//
+// Chains in other kernels
+//===----------------------------------------------------------------------===//
+
+/// Runs the same function with and without fusion; outputs must agree bit by
+/// bit, since a chain does the same arithmetic in the same order.
+void checkFusion(const std::string &Text, const std::vector<std::string> &Names,
+                 size_t FusedLaunches, Sizes S,
+                 const std::function<void(PlanRunner &)> &Give) {
+  PlanRunner Fused(Text), Apart(Text, "fuse=false");
+  for (PlanRunner *Runner : {&Fused, &Apart}) {
+    Give(*Runner);
+    Runner->run("f", S);
+  }
+  EXPECT_EQ(Fused.Launched.size(), FusedLaunches);
+  EXPECT_GT(Apart.Launched.size(), FusedLaunches);
+  for (const std::string &Name : Names)
+    EXPECT_EQ(Fused.Floats[Name], Apart.Floats[Name]) << Name;
+}
+
+TEST(FusedKernels, KeptIntermediates) {
+  checkFusion(R"mlir(
+    func.func @f(%x: tensor<?x?x48xf32> {txs.input = "x"},
+                 %w: tensor<72x48xf32> {txs.input = "w"},
+                 %u: tensor<?x?x72xf32> {txs.input = "u"})
+        -> (tensor<?x?x72xf32> {txs.output = "m"},
+            tensor<?x?x72xf32> {txs.output = "g"},
+            tensor<?x?x72xf32> {txs.output = "a"}) {
+      %g = txs.linear %x, %w : tensor<?x?x48xf32>, tensor<72x48xf32>
+           -> tensor<?x?x72xf32>
+      %a = txs.activation silu %g : tensor<?x?x72xf32>
+      %m = txs.mul %u, %a : tensor<?x?x72xf32>
+      return %m, %g, %a : tensor<?x?x72xf32>, tensor<?x?x72xf32>,
+                          tensor<?x?x72xf32>
+    })mlir",
+              {"m", "g", "a"}, 1, {3, 50}, [](PlanRunner &Runner) {
+                Runner.Floats["x"] = randomFloats(150 * 48, 1);
+                Runner.Floats["w"] = randomFloats(72 * 48, 2);
+                Runner.Floats["u"] = randomFloats(150 * 72, 3);
+              });
+}
+
+TEST(FusedKernels, DropoutAndResidual) {
+  checkFusion(R"mlir(
+    func.func @f(%x: tensor<?x?x64xf32> {txs.input = "x"},
+                 %w: tensor<192x64xf32> {txs.input = "w"},
+                 %r: tensor<?x?x192xf32> {txs.input = "r"},
+                 %s: tensor<192xf32> {txs.input = "s"},
+                 %seed: tensor<2xi32> {txs.input = "seed"})
+        -> (tensor<?x?x192xf32> {txs.output = "y"}) {
+      %0 = txs.linear %x, %w : tensor<?x?x64xf32>, tensor<192x64xf32>
+           -> tensor<?x?x192xf32>
+      %1 = txs.dropout %0, %seed {probability = 0.3 : f64, site = 3 : i64}
+         : tensor<?x?x192xf32>, tensor<2xi32>
+      %2 = txs.residual %r, %1, %s : tensor<?x?x192xf32>, tensor<192xf32>
+      return %2 : tensor<?x?x192xf32>
+    })mlir",
+              {"y"}, 1, {2, 67}, [](PlanRunner &Runner) {
+                Runner.Floats["x"] = randomFloats(134 * 64, 1);
+                Runner.Floats["w"] = randomFloats(192 * 64, 2);
+                Runner.Floats["r"] = randomFloats(134 * 192, 3);
+                Runner.Floats["s"] = randomFloats(192, 4);
+                Runner.Integers["seed"] = {1, 2};
+              });
+}
+
+/// Head sizes that divide the tiles and one that does not, for few and many
+/// rows.
+class FusedRope : public testing::TestWithParam<std::tuple<int64_t, int64_t>> {
+};
+
+TEST_P(FusedRope, MatchesSeparate) {
+  auto [P, Seq] = GetParam();
+  int64_t Rows = 2 * Seq;
+  checkFusion(formatv(R"mlir(
+    func.func @f(%x: tensor<?x?x32xf32> {{txs.input = "x"},
+                 %w: tensor<{0}x32xf32> {{txs.input = "w"},
+                 %b: tensor<{0}xf32> {{txs.input = "b"},
+                 %cos: tensor<?x{2}xf32> {{txs.input = "rope_cos"},
+                 %sin: tensor<?x{2}xf32> {{txs.input = "rope_sin"},
+                 %s: tensor<?x1x1x1xf32> {{txs.state = "s"})
+        -> (tensor<?x?x3x{1}xf32> {{txs.output = "y"}) {{
+      %0 = txs.linear %x, %w bias %b : tensor<?x?x32xf32>, tensor<{0}x32xf32>,
+           tensor<{0}xf32> -> tensor<?x?x3x{1}xf32>
+      %1 = txs.rope %0, %cos, %sin : tensor<?x?x3x{1}xf32>, tensor<?x{2}xf32>
+      return %1 : tensor<?x?x3x{1}xf32>
+    })mlir",
+                      3 * P, P, P / 2),
+              {"y"}, 1, {2, Seq}, [&, P = P, Seq = Seq](PlanRunner &Runner) {
+                Runner.Floats["x"] = randomFloats(Rows * 32, 1);
+                Runner.Floats["w"] = randomFloats(3 * P * 32, 2);
+                Runner.Floats["b"] = randomFloats(3 * P, 3);
+                Runner.Floats["rope_cos"] = randomFloats(Seq * P / 2, 4);
+                Runner.Floats["rope_sin"] = randomFloats(Seq * P / 2, 5);
+                Runner.Floats["s"] = {0, 0};
+              });
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, FusedRope,
+                         testing::Combine(testing::Values(16, 24, 128),
+                                          testing::Values(1, 3, 70)));
+
+TEST(FusedKernels, GradientsAddUp) {
+  checkFusion(R"mlir(
+    func.func @f(%dy: tensor<?x?x48xf32> {txs.input = "dy"},
+                 %w: tensor<48x80xf32> {txs.input = "w"},
+                 %z: tensor<?x?x80xf32> {txs.input = "z"},
+                 %m: tensor<?x?xf32> {txs.input = "m"})
+        -> (tensor<?x?x80xf32> {txs.output = "sum"},
+            tensor<?x?x80xf32> {txs.output = "dz"}) {
+      %0 = txs.linear_grad_input %dy, %w
+         : tensor<?x?x48xf32>, tensor<48x80xf32> -> tensor<?x?x80xf32>
+      %1 = txs.linear_grad_input %dy, %w
+         : tensor<?x?x48xf32>, tensor<48x80xf32> -> tensor<?x?x80xf32>
+      %2 = txs.add %0, %1 : tensor<?x?x80xf32>
+      %3 = txs.mask %2, %m : tensor<?x?x80xf32>, tensor<?x?xf32>
+      %4 = txs.linear_grad_input %dy, %w
+         : tensor<?x?x48xf32>, tensor<48x80xf32> -> tensor<?x?x80xf32>
+      %5 = txs.activation_grad silu %4, %z : tensor<?x?x80xf32>
+      return %3, %5 : tensor<?x?x80xf32>, tensor<?x?x80xf32>
+    })mlir",
+              {"sum", "dz"}, 3, {2, 40}, [](PlanRunner &Runner) {
+                Runner.Floats["dy"] = randomFloats(80 * 48, 1);
+                Runner.Floats["w"] = randomFloats(48 * 80, 2);
+                Runner.Floats["z"] = randomFloats(80 * 80, 3);
+                Runner.Floats["m"] = std::vector<float>(80, 1.0f);
+                Runner.Floats["m"][7] = 0;
+              });
 }
 
 //===----------------------------------------------------------------------===//

@@ -33,20 +33,20 @@ static void loadDialects(MLIRContext &Context) {
                    memref::MemRefDialect, scf::SCFDialect, func::FuncDialect>();
 }
 
-PlanRunner::PlanRunner(const std::string &Text) {
+PlanRunner::PlanRunner(const std::string &Text, const std::string &Options) {
   loadDialects(Context);
   Module = parseSourceString<ModuleOp>(Text, &Context);
-  lower("");
+  lower("", Options);
 }
 
 PlanRunner::PlanRunner(function_ref<OwningOpRef<ModuleOp>(MLIRContext &)> Make,
                        StringRef Pipeline) {
   loadDialects(Context);
   Module = Make(Context);
-  lower(Pipeline);
+  lower(Pipeline, "");
 }
 
-void PlanRunner::lower(StringRef Pipeline) {
+void PlanRunner::lower(StringRef Pipeline, StringRef Options) {
   static bool Registered = (registerTransXSSMPasses(), true);
   (void)Registered;
   if (!Module) {
@@ -56,7 +56,8 @@ void PlanRunner::lower(StringRef Pipeline) {
   PassManager Passes(&Context);
   if (!Pipeline.empty())
     EXPECT_TRUE(succeeded(parsePassPipeline(Pipeline, Passes)));
-  Passes.addPass(createTxsToTile());
+  std::string Tiling = "txs-to-tile{" + Options.str() + "}";
+  EXPECT_TRUE(succeeded(parsePassPipeline(Tiling, Passes)));
   EXPECT_TRUE(succeeded(Passes.run(*Module)));
 }
 

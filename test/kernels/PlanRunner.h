@@ -34,7 +34,8 @@ struct Sizes {
 class PlanRunner {
 public:
   /// Adds a gtest failure when the text does not parse or does not lower.
-  explicit PlanRunner(const std::string &Text);
+  /// `Options` are those of txs-to-tile.
+  explicit PlanRunner(const std::string &Text, const std::string &Options = "");
   /// The same for a module made by `Make`, after the passes of `Pipeline`.
   explicit PlanRunner(
       llvm::function_ref<mlir::OwningOpRef<mlir::ModuleOp>(mlir::MLIRContext &)>
@@ -58,7 +59,7 @@ public:
   std::vector<std::string> Launched;
 
 private:
-  void lower(llvm::StringRef Pipeline);
+  void lower(llvm::StringRef Pipeline, llvm::StringRef Options);
 
   mlir::MLIRContext Context;
   mlir::OwningOpRef<mlir::ModuleOp> Module;

@@ -13,8 +13,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/kernels/Kernels.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <cstdio>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace transxssm;
@@ -179,7 +180,18 @@ Tile tiling::dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
 }
 
 std::string tiling::numberName(double Number) {
-  return llvm::utohexstr(llvm::bit_cast<uint64_t>(Number), /*LowerCase=*/true);
+  // The shortest decimal that reads back as the same number.
+  char Text[32];
+  for (int Digits = 1; Digits <= 17; ++Digits) {
+    std::snprintf(Text, sizeof(Text), "%.*g", Digits, Number);
+    if (std::strtod(Text, nullptr) == Number)
+      break;
+  }
+  std::string Name;
+  for (char C : StringRef(Text))
+    if (C != '+')
+      Name += C == '-' ? 'm' : C == '.' ? 'p' : C;
+  return Name;
 }
 
 std::array<Tile, 3> tiling::linearWords(TileBuilder &B, Tile Indices) {

@@ -28,5 +28,7 @@ bool transxssm::tiling::appliesChain(const Chain &Candidate) {
   if (llvm::isa<txs::RmsNormOp>(Candidate.Root))
     return Type.getRank() - Type.getNumDynamicDims() == 1 &&
            Candidate.columnMultiple() == 1;
+  if (llvm::isa<txs::LinearGradInputOp>(Candidate.Root))
+    return Candidate.columnMultiple() == 1;
   return llvm::isa<txs::LinearOp>(Candidate.Root);
 }

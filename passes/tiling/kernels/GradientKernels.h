@@ -66,10 +66,10 @@ void registerRmsNormGrad(LoweringTable &Table);
 constexpr int64_t ProductRows = 64;
 constexpr int64_t ProductColumns = 128;
 
-/// dy [R, Outputs], weight [Outputs, Inputs], dx [R, Inputs]; grid ceil(R /
-/// ProductRows), ceil(Inputs / ProductColumns).
+/// dy [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
+/// chain declares; grid ceil(R / ProductRows), ceil(Inputs / ProductColumns).
 tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module, int64_t Outputs,
-                                    int64_t Inputs);
+                                    int64_t Inputs, Epilogue *Tail = nullptr);
 
 /// dy [R, Outputs], x [R, Inputs], dweight [Outputs, Inputs]; grid
 /// ceil(Outputs / ProductRows), ceil(Inputs / ProductColumns).

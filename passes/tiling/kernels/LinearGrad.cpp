@@ -21,13 +21,17 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module, int64_t Outputs,
-                                            int64_t Inputs) {
+                                            int64_t Inputs, Epilogue *Tail) {
   return defineKernel(
-      Module, "linear_grad_input_o" + Twine(Outputs) + "_i" + Twine(Inputs), 2,
-      [&](TileBuilder &B) {
+      Module,
+      "linear_grad_input_o" + Twine(Outputs) + "_i" + Twine(Inputs) +
+          (Tail ? Tail->name() : ""),
+      2, [&](TileBuilder &B) {
         Tile DResult = B.memory({Dynamic, Outputs});
         Tile Weight = B.memory({Outputs, Inputs});
-        Tile DInput = B.memory({Dynamic, Inputs});
+        Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs});
+        if (Tail)
+          Tail->declare(B);
         int64_t Columns = tileExtent(Inputs, ProductColumns);
         int64_t Inner = tileExtent(Outputs, 128);
         Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
@@ -39,7 +43,10 @@ tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module, int64_t Outputs,
                         Tile R = B.load(Weight, {K, Column}, {Inner, Columns});
                         return SmallVector<Tile>{B.mma(L, R, Carried[0])};
                       })[0];
-        B.store(Sum, DInput, {Row, Column});
+        if (Tail)
+          Tail->store(B, Sum, Row, Column);
+        else
+          B.store(Sum, DInput, {Row, Column});
       });
 }
 
@@ -70,12 +77,14 @@ static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
                                           EntryBuilder &E) {
   int64_t Outputs = E.width(Op.getDresult()), Inputs = E.width(Op.getDinput());
   AffineExpr Rows = E.tokens(Op.getDresult());
-  E.launch(buildLinearGradInput(E.module(), Outputs, Inputs),
+  Epilogue Tail(E, E.chain(Op));
+  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getDresult()), {Rows}},
+                                           {E.read(Op.getWeight())}};
+  Tail.addArguments(Arguments);
+  E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail),
            {Rows.ceilDiv(ProductRows),
             E.constant(llvm::divideCeil(Inputs, ProductColumns))},
-           {{E.read(Op.getDresult()), {Rows}},
-            {E.read(Op.getWeight())},
-            {E.write(Op.getDinput()), {Rows}}});
+           Arguments);
   return success();
 }
 

@@ -33,11 +33,8 @@ struct RmsNormShape {
 static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape,
                                    Epilogue &Tail) {
   int64_t N = Shape.Columns, C = Shape.columnTile(), R = Shape.rowTile();
-  // 1e-06 becomes 1em06: names stay plain identifiers.
-  std::string Eps = llvm::formatv("{0:e0}", Shape.Eps).str();
-  std::replace(Eps.begin(), Eps.end(), '-', 'm');
-  std::string Name = llvm::formatv("rms_norm_n{0}_eps{1}", N, Eps).str();
-  Name += Tail.name();
+  std::string Name = "rms_norm_n" + std::to_string(N) + "_eps" +
+                     numberName(Shape.Eps) + Tail.name();
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
     Tile X = B.memory({Dynamic, N}), W = B.memory({N});
     Tail.declare(B);

@@ -48,3 +48,23 @@ func.func @decode(%x: tensor<?x?x4x16xf32> {txs.input = "x"},
   return %y, %o, %s1, %k1 : tensor<?x?x4x16xf32>, tensor<?x?x4x16xf32>,
     tensor<?x4x16x16xf32>, tensor<?x?x2x16xf32>
 }
+
+// Where the old state is needed after the new one is made, the new one is made
+// elsewhere and copied at the end.
+
+// CHECK-LABEL: plan.entry @both
+// CHECK-DAG: %[[OLD:.*]] = plan.buffer state "keys"
+// CHECK-DAG: %[[NEW:.*]] = plan.buffer temporary "cache_append
+// CHECK: plan.launch @copy {{.*}}(%[[OLD]], %[[NEW]])
+// CHECK-NEXT: plan.launch @cache_append_n32 {{.*}}, %[[NEW]])
+// CHECK-NEXT: plan.launch @add {{.*}}(%[[NEW]], %[[OLD]],
+// CHECK-NEXT: plan.launch @copy {{.*}}(%[[NEW]], %[[OLD]])
+func.func @both(%t: tensor<?x?x2x16xf32> {txs.input = "t"},
+                %past: index {txs.input = "past"},
+                %k: tensor<?x?x2x16xf32> {txs.state = "keys"})
+    -> (tensor<?x?x2x16xf32> {txs.output = "sum"},
+        tensor<?x?x2x16xf32> {txs.state = "keys"}) {
+  %k1 = txs.cache_append %k, %t at %past : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
+  %s = txs.add %k1, %k : tensor<?x?x2x16xf32>
+  return %s, %k1 : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
+}
