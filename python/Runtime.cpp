@@ -146,7 +146,10 @@ void forward(SharedModel &M, const py::object &Ids, const py::object &Mask,
              const py::object &Logits) {
   Array<int32_t> I(Ids);
   Array<float> K(Mask), Out(Logits, true);
-  Out.expectSize(I.size() * M.Held->config().VocabSize, "logits");
+  const ModelConfig &Config = M.Held->config();
+  Out.expectSize(Config.SequenceClassification ? I.dim(0) * Config.NumLabels
+                                               : I.size() * Config.VocabSize,
+                 "logits");
   Status Done;
   {
     py::gil_scoped_release Release;
@@ -155,11 +158,16 @@ void forward(SharedModel &M, const py::object &Ids, const py::object &Mask,
   runOrThrow(Done);
 }
 
+/// One for each token, or for each sequence of a classifier.
+int64_t numLabels(const SharedModel &M, const Array<int32_t> &Ids) {
+  return M.Held->config().SequenceClassification ? Ids.dim(0) : Ids.size();
+}
+
 double gradients(SharedModel &M, const py::object &Ids,
                  const py::object &Labels, const py::object &Mask) {
   Array<int32_t> I(Ids), L(Labels);
   Array<float> K(Mask);
-  L.expectSize(I.size(), "labels");
+  L.expectSize(numLabels(M, I), "labels");
   py::gil_scoped_release Release;
   Result<double> Loss =
       M.Held->gradients(I.data(), L.data(), I.dim(0), I.dim(1), K.data());
@@ -172,7 +180,7 @@ py::tuple trainStep(SharedModel &M, const py::object &Ids,
                     const Hyperparameters &Settings) {
   Array<int32_t> I(Ids), L(Labels);
   Array<float> K(Mask);
-  L.expectSize(I.size(), "labels");
+  L.expectSize(numLabels(M, I), "labels");
   Result<TrainResult> Done = [&] {
     py::gil_scoped_release Release;
     return M.Held->trainStep(I.data(), L.data(), I.dim(0), I.dim(1), K.data(),
@@ -253,6 +261,12 @@ void bindPackage(py::module_ &Module) {
       .def_property_readonly("max_seq_len", &Package::maxSeqLen)
       .def_property_readonly(
           "vocab_size", [](const Package &P) { return P.config().VocabSize; })
+      .def_property_readonly(
+          "num_labels",
+          [](const Package &P) {
+            return P.config().SequenceClassification ? P.config().NumLabels : 0;
+          },
+          "classes of a sequence classifier, 0 for a language model")
       .def_property_readonly("entries",
                              [](const Package &P) {
                                std::vector<std::string> Names;

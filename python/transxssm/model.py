@@ -47,6 +47,25 @@ class _Checker:
             )
         return np.ascontiguousarray(array, dtype=np.int32)
 
+    def labels(self, values, shape):
+        """C-contiguous int32: tokens [B, T], or classes [B] of a sequence classifier."""
+        classes = self.package.num_labels
+        if not classes:
+            return self.tokens(values, "labels", ignore=-100, shape=shape)
+        array = _as_array(values, "labels")
+        if array.dtype.kind not in "iu" or array.shape != shape[:1]:
+            raise ValueError(
+                f"labels: expected integers of shape {list(shape[:1])}, got {array.dtype} of "
+                f"shape {list(array.shape)}"
+            )
+        wrong = ((array < 0) | (array >= classes)) & (array != -100)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"labels[{row}]: expected -100 or a class in [0, {classes}), got {array[row]}"
+            )
+        return np.ascontiguousarray(array, dtype=np.int32)
+
     def sizes(self, batch, tokens, name):
         package = self.package
         if batch > package.max_batch:
@@ -151,11 +170,16 @@ class Model:
             )
 
     def forward(self, ids, attention_mask=None):
-        """Logits of every position: float32 [B, T, V]. Positions with mask 0 mean nothing."""
+        """Logits of every position: float32 [B, T, V]. Positions with mask 0 mean nothing.
+
+        A sequence classifier gives float32 [B, num_labels].
+        """
         self._needs("forward")
         ids = self._check.tokens(ids)
         mask = self._check.mask(attention_mask, ids.shape)
-        logits = np.empty((*ids.shape, self.package.vocab_size), np.float32)
+        classes = self.package.num_labels
+        shape = (ids.shape[0], classes) if classes else (*ids.shape, self.package.vocab_size)
+        logits = np.empty(shape, np.float32)
         self._handle.forward(ids, mask, logits)
         return logits
 
@@ -163,11 +187,12 @@ class Model:
         """Loss and gradients: (float, {parameter name: float32 array}).
 
         labels [B, T]: label t is the target of position t - 1 (pass ids to predict the next
-        token); -100 is ignored. The loss is the mean over the others.
+        token); -100 is ignored. The loss is the mean over the others. A sequence classifier
+        takes labels [B], one class for each sequence.
         """
         self._needs("gradients")
         ids = self._check.tokens(ids)
-        labels = self._check.tokens(labels, "labels", ignore=-100, shape=ids.shape)
+        labels = self._check.labels(labels, ids.shape)
         mask = self._check.mask(attention_mask, ids.shape)
         loss = self._handle.gradients(ids, labels, mask)
         return loss, {name: self._copy(name, "gradient") for name in self.parameter_names()}
@@ -319,7 +344,7 @@ class Trainer:
         """One update from ids and labels [B, T] (as in Model.gradients) -> StepResult."""
         model = self.model
         ids = model._check.tokens(ids)
-        labels = model._check.tokens(labels, "labels", ignore=-100, shape=ids.shape)
+        labels = model._check.labels(labels, ids.shape)
         mask = model._check.mask(attention_mask, ids.shape)
         settings = _runtime.Hyperparameters(
             self.lr, *self.betas, self.eps, self.weight_decay, self.max_grad_norm

@@ -223,6 +223,8 @@ Result<int> run::runBench(const BenchOptions &Given) {
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)
     return From.error();
+  if (Status Fits = requireLanguageModel(*From); !Fits)
+    return Fits.error();
   if (Status Resolved = resolveSizes(*From, O.Batch, O.SeqLen); !Resolved)
     return Resolved.error();
   if (O.Past < 0)

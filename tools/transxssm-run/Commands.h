@@ -108,6 +108,9 @@ Result<Model> openModel(const CommonOptions &Options,
 /// Resolves 0 to the package's maximum and rejects what exceeds it.
 Status resolveSizes(const Package &From, int64_t &Batch, int64_t &SeqLen);
 
+/// Clear error for a package that classifies sequences: it has no next token.
+Status requireLanguageModel(const Package &From);
+
 /// Clear error unless every byte is a token of this model.
 Status requireByteVocabulary(const Package &From);
 

@@ -66,6 +66,14 @@ Status run::resolveSizes(const Package &From, int64_t &Batch, int64_t &SeqLen) {
   return {};
 }
 
+Status run::requireLanguageModel(const Package &From) {
+  if (!From.config().SequenceClassification)
+    return {};
+  return makeError(From.sourceName(),
+                   ": expected a language model, got a sequence classifier; "
+                   "train and run it through the Python module");
+}
+
 Status run::requireByteVocabulary(const Package &From) {
   if (From.config().VocabSize >= 256)
     return {};

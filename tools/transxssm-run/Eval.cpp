@@ -22,6 +22,8 @@ Result<int> run::runEval(const EvalOptions &O) {
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)
     return From.error();
+  if (Status Fits = requireLanguageModel(*From); !Fits)
+    return Fits.error();
   int64_t Batch = O.Batch, SeqLen = O.SeqLen;
   if (Status Resolved = resolveSizes(*From, Batch, SeqLen); !Resolved)
     return Resolved.error();

@@ -68,6 +68,8 @@ Result<int> run::runGenerate(GenerateOptions O) {
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)
     return From.error();
+  if (Status Fits = requireLanguageModel(*From); !Fits)
+    return Fits.error();
   Result<std::vector<int32_t>> Ids = promptIds(O, *From);
   if (!Ids)
     return Ids.error();

@@ -67,6 +67,8 @@ Status checkSettings(TrainOptions &O, const Package &From) {
     O.Warmup = std::min<int64_t>(100, O.Steps / 10);
   if (O.EvalEvery < 0)
     O.EvalEvery = std::max<int64_t>(1, O.Steps / 10);
+  if (Status Fits = requireLanguageModel(From); !Fits)
+    return Fits;
   if (!From.findEntry("train"))
     return makeError(From.sourceName(), ": the package has no entry 'train'; "
                                         "compile with --entry=train");
