@@ -54,7 +54,7 @@ struct TrainOptions {
   int64_t Seed = 0;
   int64_t SaveEvery = 0;  ///< 0: at the end only
   int64_t EvalEvery = -1; ///< negative: ten times in the run; 0: at the end
-  int64_t EvalTokens = 65536;
+  int64_t EvalTokens = 16384;
   int64_t Keep = 0; ///< checkpoints to keep; 0: all
   /// Names of the options that stood on the command line; they win over what
   /// a checkpoint says.
