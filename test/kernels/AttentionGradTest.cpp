@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/txs/interpreter/Reference.h"
 #include "test/kernels/GradientKernelTest.h"
 
 using namespace transxssm;
@@ -20,6 +21,17 @@ namespace {
 class AttentionGradTest : public GradientKernelTest {
 protected:
   void check(int64_t Batch, int64_t Length, AttentionGradShape S);
+
+  txs::Tensor randomTensor(std::vector<int64_t> Shape) {
+    int64_t Size = 1;
+    for (int64_t Extent : Shape)
+      Size *= Extent;
+    Floats Values = random(Size);
+    return txs::Tensor(Shape, Doubles(Values.begin(), Values.end()));
+  }
+  static Floats toFloats(const txs::Tensor &T) {
+    return Floats(T.values().begin(), T.values().end());
+  }
 };
 
 void AttentionGradTest::check(int64_t B, int64_t T, AttentionGradShape S) {
@@ -108,6 +120,44 @@ TEST_F(AttentionGradTest, AnyLength) {
 TEST_F(AttentionGradTest, GroupedKeysAndMask) {
   check(2, 70, {4, 2, 16, true});
   check(1, 5, {6, 1, 20, true});
+}
+
+/// The masks that dropout draws are those of the reference interpreter, in rows
+/// that see no key too.
+TEST_F(AttentionGradTest, Dropout) {
+  int64_t B = 2, T = 70, H = 2, G = 1, P = 16;
+  AttentionGradShape S = {H, G, P, /*Mask=*/true, /*Dropout=*/0.5, /*Site=*/5};
+  auto Q = randomTensor({B, T, H, P}), K = randomTensor({B, T, G, P});
+  auto V = randomTensor({B, T, G, P}), Do = randomTensor({B, T, H, P});
+  txs::Tensor Mask({B, T}, Doubles(B * T, 1)), Seed({2}, {11, 22});
+  for (int64_t I = 0; I < 66; ++I) // two tiles of queries begin blind
+    Mask[I] = 0;
+  auto Drop = txs::reference::makeDropoutMask(Seed, S.Dropout, S.Site);
+  auto Made = txs::reference::attention(Q, K, V, &Mask, 0, Drop);
+  auto Want = txs::reference::attentionGrad(Do, Q, K, V, Made.Result,
+                                            Made.LogSumExp, &Mask, Drop);
+
+  Floats Delta = unset(B * T * H), GotQ = unset(Q.size());
+  Floats GotK = unset(K.size()), GotV = unset(V.size());
+  Floats FQ = toFloats(Q), FK = toFloats(K), FV = toFloats(V);
+  Floats FDo = toFloats(Do), FO = toFloats(Made.Result);
+  Floats Lse = toFloats(Made.LogSumExp), FMask = toFloats(Mask);
+  Integers Key = {11, 22};
+  run(buildAttentionDelta(module(), P), {FO, FDo, Delta},
+      {B * T * H, B * T * H, B * T * H}, {ceilDiv(B * T * H, AttentionTile)});
+  int64_t Tiles = ceilDiv(T, AttentionTile);
+  std::vector<int64_t> Sizes;
+  for (int I = 0; I < 8; ++I)
+    Sizes.insert(Sizes.end(), {B, T});
+  run(buildAttentionGradQuery(module(), S),
+      {FDo, FQ, FK, FV, Lse, Delta, FMask, Key, GotQ}, Sizes, {B, H, Tiles});
+  Sizes.insert(Sizes.end(), {B, T});
+  run(buildAttentionGradKeyValue(module(), S),
+      {FDo, FQ, FK, FV, Lse, Delta, FMask, Key, GotK, GotV}, Sizes,
+      {B, G, Tiles});
+  expectClose(GotQ, Want.Dquery.values(), "dq");
+  expectClose(GotK, Want.Dkey.values(), "dk");
+  expectClose(GotV, Want.Dvalue.values(), "dv");
 }
 
 } // namespace
