@@ -140,7 +140,8 @@ def main():
     steps = choose_steps(options, package, options.batch, options.seq_len)
     run([runner, "train", package, "--data", text, "--steps", steps, "--batch", options.batch,
          "--seq-len", options.seq_len, "--lr", options.lr, "--seed", options.seed,
-         "--eval-tokens", 8192, "--eval-every", max(steps // 8, 1), "--out", trained, *threads(options)])  # fmt: skip
+         "--eval-tokens", 8192, "--eval-every", max(steps // 8, 1), "--out", trained,
+         *threads(options)])  # fmt: skip
 
     say("continuing a sentence")
     # Tokens are bytes, so the prompt and what follows must fit 512 of them.

@@ -177,3 +177,30 @@ def test_rejects_bad_configurations(tmp_path):
     with pytest.raises(ValueError, match="nothing"):
         transxssm.compile(tmp_path / "nothing", tmp_path / "m.txpkg")
     assert not (tmp_path / "m.txpkg").exists()
+
+
+def test_sequence_classifier(tmp_path):
+    config = json.loads((GOLDENS / "ssm-tiny" / "config.json").read_text())
+    config.update(
+        architectures=["TransXSSMForSequenceClassification"], num_labels=3, num_hidden_layers=1
+    )
+    package = transxssm.compile(
+        config, tmp_path / "m.txpkg", entries=("forward", "train"), max_batch=4, max_seq_len=32
+    )
+    assert package.num_labels == 3
+    model = transxssm.load(package, seed=1)
+    ids = np.random.default_rng(0).integers(3, 97, (4, 20))
+    labels = np.array([0, 1, 2, -100])
+    logits = model.forward(ids).astype(np.float64)
+    assert logits.shape == (4, 3)
+    logp = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    loss, gradients = model.gradients(ids, labels)
+    assert loss == pytest.approx(-logp[range(3), labels[:3]].mean(), rel=1e-5)
+    assert gradients["classifier.weight"].any()
+    trainer = transxssm.Trainer(model, lr=3e-3)
+    losses = [trainer.step(ids, labels).loss for _ in range(15)]
+    assert losses[-1] < 0.5 * losses[0]
+    with pytest.raises(ValueError, match=r"labels: expected integers of shape \[4\], got int64"):
+        model.gradients(ids, ids)
+    with pytest.raises(ValueError, match=r"labels\[2\]: expected -100 or a class in \[0, 3\)"):
+        model.gradients(ids, [0, 1, 3, 0])
