@@ -12,6 +12,7 @@
 #include "runtime/cpu/CpuFeatures.h"
 
 #include <algorithm>
+#include <chrono>
 
 using namespace transxssm;
 
@@ -415,11 +416,27 @@ void Executor::launch(Binding &Bound, const Binding::BoundLaunch &Launch) {
   Pool.run(Values[0] * Values[1] * Values[2], runCells, &Job);
 }
 
+void Executor::launchProfiled(Binding &Bound,
+                              const Binding::BoundLaunch &Launch) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point Began = Clock::now();
+  launch(Bound, Launch);
+  KernelProfile &Into = Profile[Launch.From->Kernel];
+  Into.Seconds += std::chrono::duration<double>(Clock::now() - Began).count();
+  ++Into.Launches;
+}
+
+void Executor::startProfile() {
+  Profile.clear();
+  for (const PackageKernel &Kernel : From.kernels())
+    Profile.push_back({Kernel.Name});
+}
+
 Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
   for (const Binding::BoundLaunch &Launch : Bound.Launches)
     if (!Launch.Skipped)
-      launch(Bound, Launch);
+      Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
   return {};
 }

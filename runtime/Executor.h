@@ -19,6 +19,7 @@
 #define TRANSXSSM_RUNTIME_EXECUTOR_H
 
 #include "runtime/Memory.h"
+#include "runtime/Model.h"
 #include "runtime/Package.h"
 #include "runtime/cpu/ObjectLoader.h"
 #include "runtime/cpu/ThreadPool.h"
@@ -92,6 +93,11 @@ public:
   /// Runs the launches in order. Nothing runs when it returns an error.
   Status run(Binding &Bound, const PersistentBuffers &Persistent);
 
+  /// See Model::startProfile().
+  void startProfile();
+  /// In the order of the package's kernels; empty unless profiling.
+  const std::vector<KernelProfile> &profile() const { return Profile; }
+
 private:
   Executor(const Package &From, ThreadPool &Pool) : From(From), Pool(Pool) {}
 
@@ -105,6 +111,7 @@ private:
   Status reserve(Binding &Bound);
   Status setPointers(Binding &Bound, const PersistentBuffers &Persistent) const;
   void launch(Binding &Bound, const Binding::BoundLaunch &Launch);
+  void launchProfiled(Binding &Bound, const Binding::BoundLaunch &Launch);
 
   struct LoadedKernel {
     TransXSSMCpuKernel Function = nullptr;
@@ -122,6 +129,7 @@ private:
   uint64_t ScratchStride = 0;
   std::vector<std::unique_ptr<Binding>> Bindings;
   uint64_t Calls = 0;
+  std::vector<KernelProfile> Profile;
 };
 
 } // namespace transxssm

@@ -10,6 +10,7 @@
 
 #include "runtime/ModelImpl.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace transxssm;
@@ -223,6 +224,20 @@ Status Model::setParameter(const std::string &Name, const float *Values,
 Status Model::save(const std::string &Directory) const {
   Lock Guard(Impl->Mutex);
   return Impl->save(Directory);
+}
+
+void Model::startProfile() { Impl->Code->startProfile(); }
+
+std::vector<KernelProfile> Model::profile() const {
+  std::vector<KernelProfile> Ran;
+  for (const KernelProfile &Kernel : Impl->Code->profile())
+    if (Kernel.Launches)
+      Ran.push_back(Kernel);
+  std::stable_sort(Ran.begin(), Ran.end(),
+                   [](const KernelProfile &L, const KernelProfile &R) {
+                     return L.Seconds > R.Seconds;
+                   });
+  return Ran;
 }
 
 int64_t Model::step() const { return Impl->Step; }

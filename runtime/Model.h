@@ -31,6 +31,13 @@ namespace transxssm {
 class ModelImpl;
 class CacheImpl;
 
+/// Time spent in one kernel since profiling began.
+struct KernelProfile {
+  std::string Name;
+  uint64_t Launches = 0;
+  double Seconds = 0;
+};
+
 /// A tensor that somebody else owns.
 struct TensorView {
   std::string Name;
@@ -170,6 +177,12 @@ public:
   /// Writes and reads both moments of every parameter and the step.
   Status saveOptimizer(const std::string &Path);
   Status loadOptimizer(const std::string &Path);
+
+  /// Starts measuring every launch, from zero. It costs two clock reads each.
+  void startProfile();
+  /// What ran since then, the longest first; kernels that did not run are
+  /// left out.
+  std::vector<KernelProfile> profile() const;
 
 private:
   explicit Model(std::unique_ptr<ModelImpl> Impl);

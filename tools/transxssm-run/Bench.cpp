@@ -27,7 +27,8 @@ namespace {
 struct Timing {
   std::string Name;
   int64_t Tokens = 0;
-  std::vector<double> Seconds; ///< sorted
+  std::vector<double> Seconds;        ///< sorted
+  std::vector<KernelProfile> Kernels; ///< with --profile, the longest first
 
   double quantile(double Q) const {
     double At = Q * double(Seconds.size() - 1);
@@ -50,6 +51,7 @@ public:
 
   Status run();
   void print() const;
+  void printProfile(const Timing &T) const;
 
 private:
   bool wants(const char *Entry) const;
@@ -76,11 +78,13 @@ bool Bench::wants(const char *Entry) const {
 Status Bench::measure(const char *Name, int64_t Tokens,
                       const std::function<Status()> &Before,
                       const std::function<Status()> &Once) {
-  Timing Times{Name, Tokens, {}};
+  Timing Times{Name, Tokens, {}, {}};
   Progress Bar(std::string("bench ") + Name, O.Iterations);
   for (int64_t I = -O.Warmup; I < O.Iterations && !wasInterrupted(); ++I) {
     if (Status Ready = Before(); !Ready)
       return Ready;
+    if (I == 0 && O.Profile)
+      Of.startProfile();
     Clock::time_point Began = Clock::now();
     if (Status Ran = Once(); !Ran)
       return Ran;
@@ -91,6 +95,7 @@ Status Bench::measure(const char *Name, int64_t Tokens,
     Bar.update(I + 1, countText(double(Tokens) / Seconds) + " tok/s");
   }
   Bar.clear();
+  Times.Kernels = Of.profile();
   std::sort(Times.Seconds.begin(), Times.Seconds.end());
   if (!wasInterrupted())
     Timings.push_back(std::move(Times));
@@ -198,6 +203,11 @@ void Bench::print() const {
                                 {"seconds_median", T.quantile(0.5)},
                                 {"seconds_p10", T.quantile(0.1)},
                                 {"seconds_p90", T.quantile(0.9)}});
+    for (size_t I = 0; I < Timings.size() && O.Profile; ++I)
+      for (const KernelProfile &Kernel : Timings[I].Kernels)
+        Out["results"][I]["kernels"].push_back({{"name", Kernel.Name},
+                                                {"launches", Kernel.Launches},
+                                                {"seconds", Kernel.Seconds}});
     std::printf("%s\n", Out.dump(2).c_str());
     return;
   }
@@ -214,6 +224,27 @@ void Bench::print() const {
                 countText(T.rate(0.5)).c_str(), Spread.c_str(),
                 T.quantile(0.5) * 1e3);
   }
+  if (O.Profile)
+    for (const Timing &T : Timings)
+      printProfile(T);
+}
+
+/// Where the time of one entry goes, kernel by kernel.
+void Bench::printProfile(const Timing &T) const {
+  double Calls = double(T.Seconds.size()), Total = 0, InKernels = 0;
+  for (double Seconds : T.Seconds)
+    Total += Seconds;
+  std::printf("\n%s, kernels\n%9s %7s %9s  %s\n", T.Name.c_str(), "ms/call",
+              "share", "launches", "kernel");
+  auto Line = [&](double Seconds, double Launches, const char *Name) {
+    std::printf("%9.3f %6.1f%% %9.0f  %s\n", Seconds / Calls * 1e3,
+                100 * Seconds / Total, Launches / Calls, Name);
+  };
+  for (const KernelProfile &Kernel : T.Kernels) {
+    Line(Kernel.Seconds, double(Kernel.Launches), Kernel.Name.c_str());
+    InKernels += Kernel.Seconds;
+  }
+  Line(Total - InKernels, 0, "(outside of kernels)");
 }
 
 } // namespace

@@ -91,6 +91,7 @@ struct BenchOptions {
   int64_t Batch = 1, SeqLen = 0, Past = -1;
   int64_t Iterations = 10, Warmup = 2, Seed = 0;
   bool Json = false;
+  bool Profile = false;
 };
 
 /// Each returns an exit code, or an error that main() prints.

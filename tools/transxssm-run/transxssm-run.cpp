@@ -73,6 +73,7 @@ constexpr const char *BenchText =
     "to the ninetieth percentile.\n"
     "\n"
     "  transxssm-run bench m.txpkg --batch 4 --seq-len 512\n"
+    "  transxssm-run bench m.txpkg --entry train --profile\n"
     "  transxssm-run bench m.txpkg --entry decode --past 1024 --json";
 
 void addPackage(CLI::App *Command, std::string &Package) {
@@ -281,6 +282,7 @@ void addBench(CLI::App &App, BenchOptions &O,
   C->add_option("--seed", O.Seed, "for weights and tokens")
       ->check(NotNegative)
       ->capture_default_str();
+  C->add_flag("--profile", O.Profile, "also show the time of each kernel");
   C->add_flag("--json", O.Json, "print JSON");
   C->callback([&O, &Do] { Do = [&O] { return runBench(O); }; });
 }
