@@ -19,8 +19,9 @@ def main():
     tested = normalise(open(sys.argv[2]).read())
     invalid = open(sys.argv[3]).read()
     problems = []
-    operations = re.findall(r'^def Txs_\w+ : Txs_(?:Forward)?Op<"(\w+)"(.*?)^}', definitions,
-                            re.M | re.S)
+    operations = re.findall(
+        r'^def Txs_\w+ : Txs_(?:Forward)?Op<"(\w+)"(.*?)^}', definitions, re.M | re.S
+    )
     for name, body in operations:
         examples = re.findall(r"```mlir\n(.*?)```", body, re.S)
         if not examples and "Terminator" not in body:
