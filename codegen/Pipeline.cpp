@@ -272,19 +272,35 @@ Result<RecomputeChoice>
 transxssm::chooseRecompute(const ModelConfig &Config,
                            const PackageOptions &Options, uint64_t Budget,
                            MLIRContext &Context) {
+  auto PeakOf = [&](int64_t Blocks) {
+    return peakWithRecompute(Config, Options, Blocks, Context);
+  };
+  // Every further block lowers the peak, except perhaps the last: the backward
+  // sweep starts there, where its activations are still at hand.
+  int64_t Blocks = Config.NumHiddenLayers;
   RecomputeChoice Least;
-  for (int64_t Blocks = 0; Blocks <= Config.NumHiddenLayers; ++Blocks) {
-    Result<uint64_t> Peak = peakWithRecompute(Config, Options, Blocks, Context);
+  for (int64_t Tried : {Blocks - 1, Blocks}) {
+    Result<uint64_t> Peak = PeakOf(Tried);
+    if (!Peak)
+      return Peak.error();
+    if (Tried == Blocks - 1 || *Peak < Least.PeakBytes)
+      Least = {Tried, *Peak};
+  }
+  if (Least.PeakBytes > Budget)
+    return makeError("--activation-memory: expected at least ", Least.PeakBytes,
+                     " bytes (with ", Least.Blocks, " of ", Blocks,
+                     " blocks recomputed, batch ", Options.MaxBatch, ", seq ",
+                     Options.MaxSeqLen, "), got ", Budget);
+  // Least fits; the answer is between TooFew, which does not, and Least.
+  for (int64_t TooFew = -1; Least.Blocks - TooFew > 1;) {
+    int64_t Middle = TooFew + (Least.Blocks - TooFew) / 2;
+    Result<uint64_t> Peak = PeakOf(Middle);
     if (!Peak)
       return Peak.error();
     if (*Peak <= Budget)
-      return RecomputeChoice{Blocks, *Peak};
-    if (Blocks == 0 || *Peak < Least.PeakBytes)
-      Least = {Blocks, *Peak};
+      Least = {Middle, *Peak};
+    else
+      TooFew = Middle;
   }
-  return makeError("--activation-memory: expected at least ", Least.PeakBytes,
-                   " bytes (with ", Least.Blocks, " of ",
-                   Config.NumHiddenLayers, " blocks recomputed, batch ",
-                   Options.MaxBatch, ", seq ", Options.MaxSeqLen, "), got ",
-                   Budget);
+  return Least;
 }

@@ -68,6 +68,19 @@ LogicalResult BufferOp::verify() {
       return emitOpError("names ") << Name
                                    << ", expected a plan.parameter "
                                       "(buffer_c3)";
+    auto Declared = dyn_cast<RankedTensorType>(Parameter.getType());
+    SmallVector<int64_t> Extents;
+    for (AffineExpr Extent : getShape().getResults())
+      if (auto Constant = dyn_cast<AffineConstantExpr>(Extent))
+        Extents.push_back(Constant.getValue());
+    if (!Declared || Extents.size() != getShape().getNumResults() ||
+        ArrayRef<int64_t>(Extents) != Declared.getShape() ||
+        (getKind() == BufferKind::Parameter &&
+         getElementType() != Declared.getElementType()))
+      return emitOpError("names ")
+             << Name << " with shape " << getShapeAttr() << " of "
+             << getElementType() << ", expected that of " << Parameter.getType()
+             << " (buffer_c3)";
     return success();
   }
   case BufferKind::State: {

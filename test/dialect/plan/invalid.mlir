@@ -33,6 +33,14 @@ plan.entry @e {
 
 // -----
 
+plan.parameter @weight tensor<8x4xf32> "normal"
+plan.entry @e {
+  // expected-error@+1 {{'plan.buffer' op names "weight" with shape affine_map<()[s0, s1, s2, s3] -> (4, 8)> of 'f32', expected that of 'tensor<8x4xf32>' (buffer_c3)}}
+  %x = plan.buffer gradient "weight" affine_map<()[s0, s1, s2, s3] -> (4, 8)> f32 live 0 to 0
+}
+
+// -----
+
 plan.entry @e {
   // expected-error@+1 {{'plan.buffer' op names "ssd_state.0", expected a plan.state of the same shape and type (buffer_c3)}}
   %x = plan.buffer state "ssd_state.0" affine_map<()[s0, s1, s2, s3] -> (8)> f32 live 0 to 0
