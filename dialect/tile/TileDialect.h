@@ -13,6 +13,7 @@
 #ifndef TRANSXSSM_DIALECT_TILE_TILEDIALECT_H
 #define TRANSXSSM_DIALECT_TILE_TILEDIALECT_H
 
+#include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpImplementation.h"

@@ -54,8 +54,9 @@ void PlanRunner::lower(StringRef Pipeline, StringRef Options) {
     return;
   }
   PassManager Passes(&Context);
-  if (!Pipeline.empty())
+  if (!Pipeline.empty()) {
     EXPECT_TRUE(succeeded(parsePassPipeline(Pipeline, Passes)));
+  }
   std::string Tiling = "txs-to-tile{" + Options.str() + "}";
   EXPECT_TRUE(succeeded(parsePassPipeline(Tiling, Passes)));
   EXPECT_TRUE(succeeded(Passes.run(*Module)));
