@@ -289,32 +289,41 @@ Value KernelLowering::readMemory(Value Memory, ValueRange Indices,
 }
 
 /// For elements that the processor cannot mask: a whole vector where it is
-/// inside, else one by one.
+/// inside, else one by one. As integers, because LLVM inserts a bf16 into a
+/// vector by way of a library call.
 Value KernelLowering::readPartly(Value Memory, ValueRange Indices,
                                  int64_t Width, Value Count) {
-  auto MemoryType = cast<MemRefType>(Memory.getType());
-  auto Type = VectorType::get({Width}, MemoryType.getElementType());
+  Type Element = cast<MemRefType>(Memory.getType()).getElementType();
+  auto Type = VectorType::get({Width}, Element);
+  mlir::Type Bits = B.getIntegerType(Element.getIntOrFloatBitWidth());
+  auto BitsType = VectorType::get({Width}, Bits);
+  auto ToBits = [&](Value V, mlir::Type To) -> Value {
+    return V.getType() == To ? V : Value(arith::BitcastOp::create(B, To, V));
+  };
   Value Whole =
       arith::CmpIOp::create(B, arith::CmpIPredicate::sge, Count, index(Width));
-  auto If = scf::IfOp::create(B, TypeRange(Type), Whole, true, true);
-  OpBuilder::InsertionGuard Guard(B);
-  B.setInsertionPointToEnd(&If.getThenRegion().front());
-  Value Loaded = vector::LoadOp::create(B, Type, Memory, Indices);
-  scf::YieldOp::create(B, Loaded);
-  B.setInsertionPointToEnd(&If.getElseRegion().front());
-  auto Loop = scf::ForOp::create(B, index(0), Count, index(1), zero(Type));
-  scf::YieldOp::create(B, Loop.getResult(0));
-  if (!Loop.getBody()->empty())
-    Loop.getBody()->back().erase();
-  B.setInsertionPointToEnd(Loop.getBody());
-  SmallVector<Value> Place(Indices);
-  Place.back() = add(Place.back(), Loop.getInductionVar());
-  Value Element = memref::LoadOp::create(B, Memory, Place);
-  Value Next =
-      vector::InsertOp::create(B, Element, Loop.getRegionIterArgs()[0],
-                               ArrayRef<OpFoldResult>{Loop.getInductionVar()});
-  scf::YieldOp::create(B, Next);
-  return If.getResult(0);
+  auto If = scf::IfOp::create(B, TypeRange(BitsType), Whole, true, true);
+  {
+    OpBuilder::InsertionGuard Guard(B);
+    B.setInsertionPointToEnd(&If.getThenRegion().front());
+    Value Loaded = vector::LoadOp::create(B, Type, Memory, Indices);
+    scf::YieldOp::create(B, ToBits(Loaded, BitsType));
+    B.setInsertionPointToEnd(&If.getElseRegion().front());
+    auto Loop =
+        scf::ForOp::create(B, index(0), Count, index(1), zero(BitsType));
+    scf::YieldOp::create(B, Loop.getResult(0));
+    if (!Loop.getBody()->empty())
+      Loop.getBody()->back().erase();
+    B.setInsertionPointToEnd(Loop.getBody());
+    SmallVector<Value> Place(Indices);
+    Place.back() = add(Place.back(), Loop.getInductionVar());
+    Value Single = memref::LoadOp::create(B, Memory, Place);
+    Value Next = vector::InsertOp::create(
+        B, ToBits(Single, Bits), Loop.getRegionIterArgs()[0],
+        ArrayRef<OpFoldResult>{Loop.getInductionVar()});
+    scf::YieldOp::create(B, Next);
+  }
+  return ToBits(If.getResult(0), Type);
 }
 
 Value KernelLowering::readBuffer(Value Buffer, Point P, Type Element) {

@@ -20,6 +20,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
@@ -167,14 +168,29 @@ static bool emitFile(llvm::Module &Module, llvm::TargetMachine &Machine,
   return true;
 }
 
-/// The first name that the module needs from outside and no runtime offers.
-static const llvm::GlobalValue *findForbidden(const llvm::Module &Module) {
-  for (const llvm::Function &Function : Module)
-    if (Function.isDeclaration() && !Function.isIntrinsic() &&
-        !Function.use_empty() && Function.getName() != "memcpy" &&
-        Function.getName() != "memmove" && Function.getName() != "memset")
-      return &Function;
-  return nullptr;
+/// The first name that the object needs from outside and no runtime offers;
+/// empty when there is none.
+static std::string findForbidden(const std::string &Object) {
+  auto File = llvm::object::ObjectFile::createELFObjectFile(
+      llvm::MemoryBufferRef(Object, "kernels"));
+  if (!File) {
+    llvm::consumeError(File.takeError());
+    return "an unreadable symbol table";
+  }
+  for (const llvm::object::SymbolRef &Symbol : (*File)->symbols()) {
+    auto Flags = Symbol.getFlags();
+    auto Name = Symbol.getName();
+    bool Known = Flags && Name;
+    if (Known &&
+        (!(*Flags & llvm::object::SymbolRef::SF_Undefined) || Name->empty() ||
+         *Name == "memcpy" || *Name == "memmove" || *Name == "memset"))
+      continue;
+    std::string Result = Known ? Name->str() : "an unreadable symbol";
+    llvm::consumeError(Flags.takeError());
+    llvm::consumeError(Name.takeError());
+    return Result;
+  }
+  return "";
 }
 
 FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
@@ -205,10 +221,6 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
   Llvm->setDataLayout(Machine->createDataLayout());
   prepareFunctions(*Llvm, Target);
   optimise(*Llvm, *Machine);
-  if (const llvm::GlobalValue *Forbidden = findForbidden(*Llvm))
-    return Kernels.emitError("kernels call '")
-               << Forbidden->getName().str() << "', which no runtime offers",
-           failure();
   if (Options.LlvmText) {
     llvm::raw_string_ostream Stream(*Options.LlvmText);
     Llvm->print(Stream, nullptr);
@@ -221,6 +233,12 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
   if (!emitFile(*Llvm, *Machine, llvm::CodeGenFileType::ObjectFile,
                 Result.Object))
     return Kernels.emitError("LLVM cannot write an object file"), failure();
+  std::string Forbidden = findForbidden(Result.Object);
+  if (!Forbidden.empty())
+    return Kernels.emitError("kernels for ")
+               << Target.Name << " call '" << Forbidden
+               << "', which no runtime offers",
+           failure();
   return Result;
 }
 
