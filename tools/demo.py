@@ -147,7 +147,7 @@ def main():
     # Tokens are bytes, so the prompt and what follows must fit 512 of them.
     prompt = options.prompt.encode()[:200].decode(errors="ignore")
     run([runner, "generate", package, "--weights", trained / "latest", "--prompt", prompt,
-         "--echo", "-n", 300, "--temperature", 0.7, "--top-k", 40, "--seed", options.seed,
+         "--echo", "-n", 300, "--temperature", 0.5, "--top-k", 40, "--seed", options.seed,
          *threads(options)])  # fmt: skip
 
     say(f"done in {time.monotonic() - start:.0f} s")
