@@ -12,6 +12,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pipeline.h"
+#include "dialect/txs/interpreter/Interpreter.h"
+#include "dialect/txs/interpreter/ModelInputs.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/Model.h"
 #include "runtime/support/File.h"
@@ -19,6 +21,7 @@
 #include "gtest/gtest.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -339,6 +342,70 @@ TEST_P(PackageGolden, OptimizerStep) {
     if (Golden.has("adamw1." + Name))
       EXPECT_LT(relativeError(Actual, Golden.expected("adamw1." + Name)), 1e-4)
           << Name;
+  }
+}
+
+/// The losses of `Steps` optimizer steps on one batch, in float64.
+std::vector<double> expectedLosses(const GoldenModel &Golden, int64_t Steps,
+                                   const Hyperparameters &Settings) {
+  DialectRegistry Registry;
+  registerCompilerDialects(Registry);
+  MLIRContext Context(Registry);
+  OwningOpRef<ModuleOp> Module =
+      buildModel(Golden.Config, {"train"}, /*RecomputeBlocks=*/0, Context);
+  EXPECT_TRUE(Module);
+  std::vector<double> Losses;
+  if (!Module)
+    return Losses;
+  txs::Interpreter Runner(*Module);
+  Runner.Parameters = Golden.Weights;
+  txs::TensorMap Inputs =
+      txs::makeInputs(Golden.Config, Golden.expected("input_ids"));
+  Inputs["labels"] = Golden.expected("labels");
+  for (int64_t Step = 1; Step <= Steps; ++Step) {
+    Inputs["hyperparameters"] =
+        Tensor({8}, {Settings.LearningRate, Settings.Beta1, Settings.Beta2,
+                     Settings.Eps, Settings.WeightDecay, Settings.MaxGradNorm,
+                     1 - std::pow(Settings.Beta1, Step),
+                     1 - std::pow(Settings.Beta2, Step)});
+    Result<txs::RunResult> Made = Runner.run("train", Inputs);
+    EXPECT_TRUE(Made) << Made.message();
+    if (!Made)
+      return Losses;
+    Losses.push_back(Made->Outputs.at("loss")[0]);
+  }
+  return Losses;
+}
+
+/// Moments and the count of steps carry over: a curve, not one step.
+TEST_P(PackageGolden, LossCurve) {
+  if (std::get<0>(GetParam()) != "hybrid-tiny")
+    GTEST_SKIP() << "once is enough";
+  const int64_t Steps = 10;
+  Hyperparameters Settings;
+  Settings.LearningRate = 1e-3;
+  Settings.Beta1 = 0.9;
+  Settings.Beta2 = 0.95;
+  Settings.Eps = 1e-8;
+  Settings.WeightDecay = 0.1;
+  Settings.MaxGradNorm = 1;
+  static const std::vector<double> Expected =
+      expectedLosses(Golden, Steps, Settings);
+  ASSERT_EQ(int64_t(Expected.size()), Steps);
+  // Learning is seen against the noise of one step.
+  EXPECT_LT(Expected.back(), 0.95 * Expected.front());
+
+  Result<Model> Loaded = load();
+  ASSERT_TRUE(Loaded) << Loaded.message();
+  std::vector<int32_t> Ids = integers(Golden.expected("input_ids"));
+  std::vector<int32_t> Labels = integers(Golden.expected("labels"));
+  for (int64_t Step = 0; Step < Steps; ++Step) {
+    Result<TrainResult> Made = Loaded->trainStep(
+        Ids.data(), Labels.data(), Batch, Tokens, mask(), Settings);
+    ASSERT_TRUE(Made) << Made.message();
+    EXPECT_EQ(Made->Step, Step + 1);
+    EXPECT_NEAR(Made->Loss, Expected[Step], 1e-5 * Expected[Step])
+        << "step " << Step + 1;
   }
 }
 
