@@ -303,9 +303,11 @@ void bindCache(py::module_ &Module) {
 void bindSettings(py::module_ &Module) {
   py::class_<Hyperparameters>(Module, "Hyperparameters")
       .def(py::init([](double LearningRate, double Beta1, double Beta2,
-                       double Eps, double WeightDecay, double MaxGradNorm) {
-        return Hyperparameters{LearningRate, Beta1,       Beta2,
-                               Eps,          WeightDecay, MaxGradNorm};
+                       double Eps, double WeightDecay, double MaxGradNorm,
+                       bool KeepDecayNegative) {
+        return Hyperparameters{
+            LearningRate,     Beta1, Beta2, Eps, WeightDecay, MaxGradNorm,
+            KeepDecayNegative};
       }));
   py::class_<SamplingOptions>(Module, "SamplingOptions")
       .def(py::init(

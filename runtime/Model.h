@@ -69,7 +69,17 @@ struct Hyperparameters {
   double Eps = 1e-8;
   double WeightDecay = 0.1; ///< on tensors of rank two and more
   double MaxGradNorm = 1.0; ///< gradients are scaled down to this global norm
+  /// After the step, decays A of the SSD layers above LargestKeptDecay are set
+  /// to it. A token multiplies the state by exp(dt A) with dt > 0: while A is
+  /// negative, the product exp(A sum dt) over any number of tokens stays below
+  /// one, so that no sequence is long enough to overflow.
+  bool KeepDecayNegative = false;
 };
+
+/// Below zero, where a state would sum up all tokens with equal weight: with
+/// dt = softplus(0) = ln 2 it halves in 1e4 tokens. Small against the initial
+/// -[1, 16), so that training hardly ever feels it.
+constexpr float LargestKeptDecay = -1e-4f;
 
 struct TrainResult {
   double Loss = 0;

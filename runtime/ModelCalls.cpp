@@ -278,6 +278,8 @@ Result<TrainResult> ModelImpl::runTraining(const ModelCall &Call) {
   Result<Binding *> Bound = run(Call);
   if (!Bound)
     return Bound.error();
+  if (S.KeepDecayNegative)
+    keepDecayNegative();
   ++Step;
   return TrainResult{*floatOutput(**Bound, "loss"),
                      *floatOutput(**Bound, "grad_norm"), Step};

@@ -127,6 +127,7 @@ private:
   Status checkExtraTensor(const SafeTensors &File,
                           const SafeTensor &Extra) const;
   void warnOfGrowth() const;
+  void keepDecayNegative();
   std::vector<uint64_t> floatSizes() const;
 
   std::unordered_map<std::string, size_t> ParameterIndex;

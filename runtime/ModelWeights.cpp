@@ -214,6 +214,24 @@ void ModelImpl::warnOfGrowth() const {
   }
 }
 
+/// See Hyperparameters::KeepDecayNegative. NaN stays, so that a diverged run
+/// does not look sound.
+void ModelImpl::keepDecayNegative() {
+  for (size_t I = 0; I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    if (Parameter.Init != Initializer::SsdDecay)
+      continue;
+    std::vector<float> Values(size_t(Parameter.NumElements));
+    (void)convertElements(Parameter.Type, Parameters.tensor(I), DType::F32,
+                          Values.data(), Parameter.NumElements);
+    for (float &Value : Values)
+      if (Value > LargestKeptDecay)
+        Value = LargestKeptDecay;
+    (void)convertElements(DType::F32, Values.data(), Parameter.Type,
+                          Parameters.tensor(I), Parameter.NumElements);
+  }
+}
+
 Result<size_t> ModelImpl::parameterIndex(const std::string &Name) const {
   auto Found = ParameterIndex.find(Name);
   if (Found == ParameterIndex.end())

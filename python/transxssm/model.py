@@ -317,10 +317,19 @@ class StepResult(NamedTuple):
 class Trainer:
     """AdamW with decoupled weight decay (on tensors of rank two and more) and clipping of the
     global gradient norm, on the parameters of a model, in place. `lr` may be assigned between
-    steps."""
+    steps. With `keep_decay_negative`, each step ends with setting decays A of the SSD layers that
+    are above -1e-4 to -1e-4: exp(A * sum of dt) stays below one, so states never grow with the
+    sequence."""
 
     def __init__(
-        self, model, lr=1e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, max_grad_norm=1.0
+        self,
+        model,
+        lr=1e-3,
+        betas=(0.9, 0.95),
+        eps=1e-8,
+        weight_decay=0.1,
+        max_grad_norm=1.0,
+        keep_decay_negative=False,
     ):
         model._needs("train")
         beta1, beta2 = betas
@@ -339,6 +348,7 @@ class Trainer:
         self.eps = eps
         self.weight_decay = weight_decay
         self.max_grad_norm = max_grad_norm
+        self.keep_decay_negative = bool(keep_decay_negative)
 
     def step(self, ids, labels, attention_mask=None):
         """One update from ids and labels [B, T] (as in Model.gradients) -> StepResult."""
@@ -347,7 +357,12 @@ class Trainer:
         labels = model._check.labels(labels, ids.shape)
         mask = model._check.mask(attention_mask, ids.shape)
         settings = _runtime.Hyperparameters(
-            self.lr, *self.betas, self.eps, self.weight_decay, self.max_grad_norm
+            self.lr,
+            *self.betas,
+            self.eps,
+            self.weight_decay,
+            self.max_grad_norm,
+            self.keep_decay_negative,
         )
         return StepResult(*model._handle.train_step(ids, labels, mask, settings))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import transxssm
-from conftest import sample_gradients
+from conftest import SAMPLES, sample_gradients
 
 
 def adamw(state, moments, gradients, step, lr, decay, clip):
@@ -73,6 +73,20 @@ def test_resumes_bit_for_bit(package, model, ids, tmp_path):
     assert [resumed.step(ids, ids) for _ in range(2)] == expected
     for name, value in model.state_dict().items():
         assert np.array_equal(again.parameter(name), value)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_keeps_decay_negative(ids, keep):
+    model = transxssm.load(SAMPLES / "sample-decay.txpkg", seed=3)
+    decay, other = model.parameter("before.weight"), model.parameter("current.weight")
+    assert decay.max() <= -1
+    decay[:, ::2] = -1e-3
+    trainer = transxssm.Trainer(model, lr=0.05, weight_decay=0.0, keep_decay_negative=keep)
+    for _ in range(3):
+        trainer.step(ids, ids)
+    assert (decay.max() == np.float32(-1e-4)) == keep
+    assert (decay.max() > 0.01) != keep
+    assert other.max() > 0.01
 
 
 @pytest.mark.parametrize(

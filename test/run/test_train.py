@@ -158,6 +158,37 @@ def test_resumes_bit_for_bit(package, text, tmp_path, threads):
     assert losses[0] == losses[1] and len(losses[0]) == 12
 
 
+def test_keeps_decay_negative(text, tmp_path):
+    """Steps of 4 carry the sample's decays, from -[1, 16), across zero."""
+    package = SAMPLES / "sample-decay.txpkg"
+    fast = ("--lr", 4, "--warmup", 0, "--steps", 6, "--save-every", 3, "--data", text, *TRAIN[2:])
+    flag = "--keep-decay-negative"
+
+    def largest(directory):
+        weights = read_safetensors(directory / "model.safetensors")
+        assert weights["current.weight"].max() > 1
+        return weights["before.weight"].max()
+
+    run("train", package, "--out", tmp_path / "free", *fast)
+    assert largest(tmp_path / "free" / "step-6") > 1
+    run("train", package, "--out", tmp_path / "kept", flag, *fast)
+    for step in ("step-3", "step-6"):
+        assert largest(tmp_path / "kept" / step) == np.float32(-1e-4)
+
+    half = tmp_path / "kept" / "step-3"
+    trainer = json.loads((half / "trainer.json").read_text())
+    assert trainer["keep_decay_negative"] is True
+    run("train", package, "--resume", half, "--out", tmp_path / "again")
+    same_files(tmp_path / "kept" / "step-6", tmp_path / "again" / "step-6")
+    run("train", package, "--resume", half, "--out", tmp_path / "off", flag + "=false")
+    assert largest(tmp_path / "off" / "step-6") > 1
+    # Checkpoints from before the option trained without it.
+    del trainer["keep_decay_negative"]
+    (half / "trainer.json").write_text(json.dumps(trainer))
+    run("train", package, "--resume", half, "--out", tmp_path / "older")
+    same_files(tmp_path / "off" / "step-6", tmp_path / "older" / "step-6")
+
+
 def test_threads_do_not_change_bits(package, text, tmp_path):
     for threads in (1, 2):
         run(

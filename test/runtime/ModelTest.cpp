@@ -212,6 +212,28 @@ TEST_F(RunTest, TrainingFollowsAdamW) {
       "beta1: out of range, got 1");
 }
 
+// The sample's update leaves A alone, so what changes it is the option.
+TEST_F(RunTest, TrainingKeepsDecayNegativeWhenAsked) {
+  std::vector<int32_t> Ids = {1, 2}, Labels = {-100, 5};
+  Hyperparameters Settings;
+  auto DecayAfterStep = [&](float Decay) {
+    *Scale = Decay;
+    Result<TrainResult> Done =
+        Runner->trainStep(Ids.data(), Labels.data(), 1, 2, nullptr, Settings);
+    EXPECT_TRUE(bool(Done)) << Done.message();
+    return *Scale;
+  };
+  EXPECT_EQ(DecayAfterStep(0.5f), 0.5f);
+  Settings.KeepDecayNegative = true;
+  std::fill_n(Embed, V * D, 2.0f);
+  for (float Above : {0.5f, 0.0f, -0.9e-4f, INFINITY})
+    EXPECT_EQ(DecayAfterStep(Above), -1e-4f);
+  for (float Below : {-1.1e-4f, -3.0f})
+    EXPECT_EQ(DecayAfterStep(Below), Below);
+  EXPECT_TRUE(std::isnan(DecayAfterStep(NAN)));
+  EXPECT_GT(Embed[0], 1) << "only decays are kept negative";
+}
+
 TEST_F(RunTest, SameBitsForAnyNumberOfThreads) {
   std::vector<int32_t> Ids(4 * 16);
   for (size_t I = 0; I < Ids.size(); ++I)

@@ -7,7 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 //
-// make-sample-package OBJECT PACKAGE [VOCAB] [ENTRY,ENTRY,...]
+// make-sample-package OBJECT PACKAGE [VOCAB] [ENTRY,ENTRY,...] [INITIALIZER]
+// The initializer is that of before.weight.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace fbs = transxssm::package;
 using flatbuffers::FlatBufferBuilder;
@@ -30,8 +32,9 @@ constexpr int64_t MaxBatch = 8, MaxSeqLen = 64;
 
 class PackageMaker {
 public:
-  PackageMaker(int64_t Vocab, std::string Entries)
-      : Vocab(Vocab), Entries(Entries.empty() ? "" : "," + Entries + ",") {}
+  PackageMaker(int64_t Vocab, std::string Entries, std::string Initializer)
+      : Vocab(Vocab), Entries(Entries.empty() ? "" : "," + Entries + ","),
+        Initializer(std::move(Initializer)) {}
 
   bool write(const std::string &Object, const std::string &Path);
 
@@ -86,7 +89,7 @@ private:
   std::vector<Offset<fbs::Parameter>> parameters();
 
   int64_t Vocab;
-  std::string Entries;
+  std::string Entries, Initializer;
   FlatBufferBuilder Made;
   std::vector<Offset<fbs::Buffer>> Buffers;
   std::vector<Offset<fbs::Launch>> Launches;
@@ -145,10 +148,12 @@ void PackageMaker::trainingEntry(const char *Name, bool Update) {
 std::vector<Offset<fbs::Parameter>> PackageMaker::parameters() {
   std::vector<Offset<fbs::Parameter>> All;
   std::vector<int64_t> Shape = {Vocab, Vocab};
-  for (const char *Name : {"current.weight", "before.weight"})
+  const std::pair<const char *, std::string> Each[] = {
+      {"current.weight", "normal"}, {"before.weight", Initializer}};
+  for (const auto &[Name, Start] : Each)
     All.push_back(fbs::CreateParameter(
         Made, Made.CreateString(Name), fbs::DType::F32,
-        Made.CreateVector(Shape), Made.CreateString("normal")));
+        Made.CreateVector(Shape), Made.CreateString(Start)));
   return All;
 }
 
@@ -208,7 +213,7 @@ bool PackageMaker::write(const std::string &Object, const std::string &Path) {
 int main(int Argc, char **Argv) {
   if (Argc < 3) {
     std::fprintf(stderr, "usage: make-sample-package OBJECT PACKAGE [VOCAB] "
-                         "[ENTRY,ENTRY,...]\n");
+                         "[ENTRY,ENTRY,...] [INITIALIZER]\n");
     return 2;
   }
   transxssm::Result<std::string> Object = transxssm::readFile(Argv[1]);
@@ -217,6 +222,6 @@ int main(int Argc, char **Argv) {
     return 1;
   }
   PackageMaker Maker(Argc > 3 ? std::atoll(Argv[3]) : 256,
-                     Argc > 4 ? Argv[4] : "");
+                     Argc > 4 ? Argv[4] : "", Argc > 5 ? Argv[5] : "normal");
   return Maker.write(*Object, Argv[2]) ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <type_traits>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -46,6 +47,7 @@ void visitSettings(Options &O, Visitor Visit) {
   Visit("--eps", "eps", O.Eps);
   Visit("--weight-decay", "weight_decay", O.WeightDecay);
   Visit("--max-grad-norm", "max_grad_norm", O.MaxGradNorm);
+  Visit("--keep-decay-negative", "keep_decay_negative", O.KeepDecayNegative);
   Visit("--seed", "seed", O.Seed);
   Visit("--save-every", "save_every", O.SaveEvery);
   Visit("--eval-every", "eval_every", O.EvalEvery);
@@ -164,12 +166,14 @@ Result<TrainerState> run::readTrainer(const std::string &Checkpoint,
     if (Root.at(Now) != 1)
       return makeError(Path, ": key 'format': expected 1, got ",
                        Root.at(Now).dump());
-    visitSettings(Options,
-                  [&](const char *Option, const char *Key, auto &Field) {
-                    Now = Key;
-                    if (!Options.Given.count(Option))
-                      Root.at(Key).get_to(Field);
-                  });
+    visitSettings(Options, [&](const char *Option, const char *Key,
+                               auto &Field) {
+      Now = Key;
+      // A checkpoint older than a flag does not have it.
+      bool Optional = std::is_same_v<std::decay_t<decltype(Field)>, bool>;
+      if (!Options.Given.count(Option) && !(Optional && !Root.contains(Key)))
+        Root.at(Key).get_to(Field);
+    });
     TrainerState State;
     Root.at(Now = "step").get_to(State.Step);
     Root.at(Now = "seconds").get_to(State.Seconds);

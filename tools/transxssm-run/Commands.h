@@ -51,6 +51,7 @@ struct TrainOptions {
   int64_t Warmup = -1;         ///< negative: a tenth of Steps, at most 100
   double Beta1 = 0.9, Beta2 = 0.95, Eps = 1e-8;
   double WeightDecay = 0.1, MaxGradNorm = 1.0;
+  bool KeepDecayNegative = false; ///< see Hyperparameters
   int64_t Seed = 0;
   int64_t SaveEvery = 0;  ///< 0: at the end only
   int64_t EvalEvery = -1; ///< negative: ten times in the run; 0: at the end

@@ -265,6 +265,7 @@ Status TrainingRun::step(Progress &Bar, std::vector<int32_t> &Ids) {
   Settings.Eps = O.Eps;
   Settings.WeightDecay = O.WeightDecay;
   Settings.MaxGradNorm = O.MaxGradNorm;
+  Settings.KeepDecayNegative = O.KeepDecayNegative;
   Result<TrainResult> Done = Trained->trainStep(Ids.data(), Ids.data(), O.Batch,
                                                 O.SeqLen, nullptr, Settings);
   if (!Done)

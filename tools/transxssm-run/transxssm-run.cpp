@@ -147,6 +147,9 @@ void addTrain(CLI::App &App, TrainOptions &O,
   C->add_option("--max-grad-norm", O.MaxGradNorm, "clip to this global norm")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  C->add_flag("--keep-decay-negative", O.KeepDecayNegative,
+              "after each step, set decays A of the SSD layers that are above "
+              "-1e-4 to it: states then never grow with the sequence");
   C->add_option("--beta1", O.Beta1, "AdamW: decay of the first moment")
       ->check(CLI::Range(0.0, 0.999999))
       ->capture_default_str();
