@@ -132,7 +132,7 @@ public:
 private:
   LogicalResult addParameters();
   LogicalResult addStates();
-  LogicalResult addKernels();
+  void addKernels();
   LogicalResult addCode(const CodeObject &From);
   LogicalResult addEntry(plan::EntryOp Entry);
   FailureOr<Offset<fbs::Buffer>> makeBuffer(plan::BufferOp Buffer);
@@ -213,26 +213,14 @@ LogicalResult PackageWriter::addStates() {
   return success();
 }
 
-LogicalResult PackageWriter::addKernels() {
+void PackageWriter::addKernels() {
   for (auto Kernel : Module.getOps<tile::KernelOp>()) {
-    uint32_t MemrefCount = 0, SizeCount = 0;
-    for (BlockArgument Argument : Kernel.getLaunchArguments()) {
-      if (auto Memory = dyn_cast<MemRefType>(Argument.getType())) {
-        ++MemrefCount;
-        SizeCount += Memory.getNumDynamicDims();
-      } else if (Argument.getType().isIndex()) {
-        ++SizeCount;
-      } else {
-        return Kernel.emitOpError("has argument ")
-               << Argument.getArgNumber() << " of type " << Argument.getType()
-               << ", expected a memref or index: a launch passes nothing else";
-      }
-    }
+    tile::KernelOp::LaunchCounts Counts = Kernel.countLaunchArguments();
     KernelNumbers[Kernel.getSymName()] = Kernels.size();
     auto Name = Builder.CreateString(Kernel.getSymName().str());
-    Kernels.push_back(fbs::CreateKernel(Builder, Name, MemrefCount, SizeCount));
+    Kernels.push_back(
+        fbs::CreateKernel(Builder, Name, Counts.Buffers, Counts.Sizes));
   }
-  return success();
 }
 
 LogicalResult PackageWriter::addCode(const CodeObject &From) {
@@ -329,8 +317,9 @@ LogicalResult PackageWriter::addEntry(plan::EntryOp Entry) {
 
 FailureOr<std::vector<uint8_t>>
 PackageWriter::write(ArrayRef<CodeObject> Code, const PackageOptions &Options) {
-  if (failed(addParameters()) || failed(addStates()) || failed(addKernels()))
+  if (failed(addParameters()) || failed(addStates()))
     return failure();
+  addKernels();
   for (const CodeObject &Object : Code)
     if (failed(addCode(Object)))
       return failure();

@@ -115,24 +115,20 @@ LogicalResult LaunchOp::verify() {
   if (!Kernel)
     return emitOpError("launches ")
            << getKernelAttr() << ", expected a tile.kernel (launch_c2)";
-  SmallVector<MemRefType> Memories;
-  unsigned SizeCount = 0;
-  for (BlockArgument Argument : Kernel.getLaunchArguments()) {
-    if (auto Memory = dyn_cast<MemRefType>(Argument.getType())) {
-      Memories.push_back(Memory);
-      SizeCount += Memory.getNumDynamicDims();
-    } else {
-      ++SizeCount;
-    }
-  }
-  if (Memories.size() != getOperands().size() ||
-      SizeCount != getSizes().getNumResults() ||
+  transxssm::tile::KernelOp::LaunchCounts Expected =
+      Kernel.countLaunchArguments();
+  if (Expected.Buffers != getOperands().size() ||
+      Expected.Sizes != getSizes().getNumResults() ||
       GridRank != Kernel.getGridRank())
     return emitOpError("passes ")
            << getOperands().size() << " buffers, " << getSizes().getNumResults()
            << " sizes and a grid of rank " << GridRank << ", expected "
-           << Memories.size() << ", " << SizeCount << " and "
+           << Expected.Buffers << ", " << Expected.Sizes << " and "
            << Kernel.getGridRank() << " (launch_c2)";
+  SmallVector<MemRefType> Memories;
+  for (BlockArgument Argument : Kernel.getLaunchArguments())
+    if (auto Memory = dyn_cast<MemRefType>(Argument.getType()))
+      Memories.push_back(Memory);
   for (auto [Operand, Memory] : llvm::zip_equal(getOperands(), Memories)) {
     auto Buffer = Operand.getDefiningOp<BufferOp>();
     if (Buffer && Buffer.getElementType() != Memory.getElementType())

@@ -114,6 +114,19 @@ void KernelOp::print(OpAsmPrinter &Printer) {
                       /*printBlockTerminators=*/false);
 }
 
+KernelOp::LaunchCounts KernelOp::countLaunchArguments() {
+  LaunchCounts Counts;
+  for (BlockArgument Argument : getLaunchArguments()) {
+    if (auto Memory = dyn_cast<MemRefType>(Argument.getType())) {
+      ++Counts.Buffers;
+      Counts.Sizes += Memory.getNumDynamicDims();
+    } else {
+      ++Counts.Sizes;
+    }
+  }
+  return Counts;
+}
+
 LogicalResult KernelOp::verify() {
   if (getGridRank() < 1 || getGridRank() > 3)
     return emitOpError("has a grid of rank ")
@@ -125,11 +138,10 @@ LogicalResult KernelOp::verify() {
   for (BlockArgument Argument : getLaunchArguments()) {
     Type T = Argument.getType();
     auto Memory = dyn_cast<MemRefType>(T);
-    if (Memory ? !Memory.getLayout().isIdentity() : !T.isIntOrIndexOrFloat())
+    if (Memory ? !Memory.getLayout().isIdentity() : !T.isIndex())
       return emitOpError("has argument ")
              << Argument.getArgNumber() << " of type " << T
-             << ", expected a memref with identity layout or a scalar "
-                "(kernel_c1)";
+             << ", expected a memref with identity layout or index (kernel_c1)";
   }
   for (BlockArgument Coordinate : getGridArguments())
     if (!Coordinate.getType().isIndex())

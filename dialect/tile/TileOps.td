@@ -42,7 +42,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     coordinates of the cell, of type `index`.
 
     Constraints:
-    - (kernel_c1) arguments are memrefs with identity layout, `index` or floats.
+    - (kernel_c1) arguments are memrefs with identity layout or of type `index`:
+      a launch passes nothing else (`kernel_abi.h`).
     - (kernel_c2) the grid has one to three coordinates.
     - (kernel_c3) a kernel has no results.
 
@@ -71,8 +72,14 @@ def Tile_KernelOp : Tile_Op<"kernel", [
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The arguments that a launch passes: memrefs and scalars.
+    /// The arguments that a launch passes: memrefs and indices.
     ::mlir::Block::BlockArgListType getLaunchArguments();
+    /// How many buffers and sizes a launch passes for them: one buffer for each
+    /// memref; one size for each of its dynamic extents and each index.
+    struct LaunchCounts {
+      uint32_t Buffers = 0, Sizes = 0;
+    };
+    LaunchCounts countLaunchArguments();
     /// The coordinates of the grid cell.
     ::mlir::Block::BlockArgListType getGridArguments();
 

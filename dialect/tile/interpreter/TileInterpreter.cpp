@@ -430,23 +430,12 @@ static LogicalResult bindArguments(KernelOp Kernel, ArrayRef<void *> Buffers,
                                    ArrayRef<int64_t> Sizes,
                                    LaunchMemory &Memory,
                                    SmallVectorImpl<int64_t> &Indices) {
-  size_t MemrefCount = 0, SizeCount = 0;
-  for (BlockArgument Argument : Kernel.getLaunchArguments()) {
-    if (auto Type = dyn_cast<MemRefType>(Argument.getType())) {
-      ++MemrefCount;
-      SizeCount += Type.getNumDynamicDims();
-    } else if (Argument.getType().isIndex()) {
-      ++SizeCount;
-    } else {
-      return Kernel.emitOpError("has argument ")
-             << Argument.getArgNumber() << " of type " << Argument.getType()
-             << ", expected a memref or index: a launch passes nothing else";
-    }
-  }
-  if (Buffers.size() != MemrefCount || Sizes.size() != SizeCount)
+  KernelOp::LaunchCounts Expected = Kernel.countLaunchArguments();
+  if (Buffers.size() != Expected.Buffers || Sizes.size() != Expected.Sizes)
     return Kernel.emitOpError("is given ")
            << Buffers.size() << " buffers and " << Sizes.size()
-           << " sizes, expected " << MemrefCount << " and " << SizeCount;
+           << " sizes, expected " << Expected.Buffers << " and "
+           << Expected.Sizes;
 
   for (BlockArgument Argument : Kernel.getLaunchArguments()) {
     auto Type = dyn_cast<MemRefType>(Argument.getType());

@@ -153,12 +153,6 @@ TEST_F(PackageWriterTest, MissingCodeIsAnError) {
   EXPECT_EQ(Message, "'tile.kernel' op has no code for x86-64-v3");
 }
 
-TEST_F(PackageWriterTest, ScalarArgumentsCannotBePassed) {
-  EXPECT_FALSE(write("tile.kernel @k(%x: f32) grid(%i) {}", {}));
-  EXPECT_EQ(Message, "'tile.kernel' op has argument 0 of type 'f32', expected "
-                     "a memref or index: a launch passes nothing else");
-}
-
 /// Every operator, compared with MLIR's own evaluation.
 TEST_F(PackageWriterTest, ExpressionsMeanTheSame) {
   AffineExpr S[4];

@@ -2,13 +2,19 @@
 
 // One error for each labelled constraint of TileOps.td.
 
-// expected-error@+1 {{'tile.kernel' op has argument 0 of type 'memref<4x4xf32, strided<[1, 4]>>', expected a memref with identity layout or a scalar (kernel_c1)}}
+// expected-error@+1 {{'tile.kernel' op has argument 0 of type 'memref<4x4xf32, strided<[1, 4]>>', expected a memref with identity layout or index (kernel_c1)}}
 tile.kernel @k(%x: memref<4x4xf32, strided<[1, 4]>>) grid(%i) {}
 
 // -----
 
-// expected-error@+1 {{'tile.kernel' op has argument 0 of type 'tensor<4xf32>', expected a memref with identity layout or a scalar (kernel_c1)}}
+// expected-error@+1 {{'tile.kernel' op has argument 0 of type 'tensor<4xf32>', expected a memref with identity layout or index (kernel_c1)}}
 tile.kernel @k(%x: tensor<4xf32>) grid(%i) {}
+
+// -----
+
+// A launch passes buffers and sizes only; a number lies in a buffer.
+// expected-error@+1 {{'tile.kernel' op has argument 1 of type 'f32', expected a memref with identity layout or index (kernel_c1)}}
+tile.kernel @k(%x: memref<4xf32>, %rate: f32) grid(%i) {}
 
 // -----
 
