@@ -30,6 +30,17 @@ int64_t Chain::columnMultiple() const {
   return 1;
 }
 
+bool tiling::appliesChain(const Chain &Candidate) {
+  auto Type = cast<RankedTensorType>(Candidate.value(0).getType());
+  // A row per token: norms over heads are not.
+  if (isa<txs::RmsNormOp>(Candidate.Root))
+    return Type.getRank() - Type.getNumDynamicDims() == 1 &&
+           Candidate.columnMultiple() == 1;
+  if (isa<txs::LinearGradInputOp>(Candidate.Root))
+    return Candidate.columnMultiple() == 1;
+  return isa<txs::LinearOp>(Candidate.Root);
+}
+
 static int64_t widthOf(Value V) {
   int64_t Product = 1;
   for (int64_t Extent : cast<RankedTensorType>(V.getType()).getShape())

@@ -46,6 +46,9 @@ struct Chain {
   int64_t columnMultiple() const;
 };
 
+/// Whether the kernel of the candidate's root can apply the chain.
+bool appliesChain(const Chain &Candidate);
+
 /// The chains of a function.
 class FusionPlan {
 public:

@@ -19,6 +19,7 @@
 #include "passes/InlineBlocks.h"
 #include "passes/Passes.h"
 #include "passes/tiling/EntryBuilder.h"
+#include "passes/tiling/kernels/GradientKernels.h"
 #include "passes/tiling/kernels/Kernels.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -30,6 +31,17 @@ namespace transxssm {
 #define GEN_PASS_DEF_TXSTOTILE
 #include "passes/Passes.h.inc"
 } // namespace transxssm
+
+/// One for each file of kernels/.
+static void (*const Lowerings[])(LoweringTable &) = {
+    // Forward.
+    registerTokens, registerRmsNorm, registerLinear, registerElementwise,
+    registerRope, registerSsmScan, registerAttention, registerCrossEntropy,
+    // Backward and optimizer.
+    registerSumTokens, registerRmsNormGrad, registerLinearGrad,
+    registerActivationGrad, registerEmbeddingGrad, registerLastTokenGrad,
+    registerSsmScanGrad, registerAttentionGrad, registerLinearCrossEntropyGrad,
+    registerOptimizer};
 
 /// Removes what no result depends on, so that kernels may leave out results.
 static void eraseDeadOperations(func::FuncOp Function) {
@@ -86,8 +98,8 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
   void runOnOperation() override {
     ModuleOp Module = getOperation();
     LoweringTable Table;
-    registerForwardLowerings(Table);
-    registerBackwardLowerings(Table);
+    for (auto Register : Lowerings)
+      Register(Table);
 
     // Entries come after everything else, in the functions' order.
     OpBuilder Builder(Module.getContext());

@@ -171,13 +171,6 @@ int64_t powerOfTwoAtMost(int64_t Number);
 /// the extent itself if below High, otherwise High.
 int64_t tileFor(int64_t Extent, int64_t Low, int64_t High);
 
-/// Whether the kernel of the candidate's root can apply the chain.
-bool appliesChain(const Chain &Candidate);
-
-/// Everything there is.
-void registerForwardLowerings(LoweringTable &Table);
-void registerBackwardLowerings(LoweringTable &Table);
-
 } // namespace tiling
 } // namespace transxssm
 
