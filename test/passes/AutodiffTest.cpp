@@ -13,20 +13,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/txs/interpreter/Interpreter.h"
-#include "dialect/txs/interpreter/ModelInputs.h"
+#include "test/passes/RandomModel.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
-#include "mlir/Transforms/Passes.h"
-#include "passes/ImportConfig.h"
-#include "passes/Passes.h"
-#include "gtest/gtest.h"
-
-#include <cmath>
-#include <random>
 
 using namespace mlir;
 using namespace transxssm;
@@ -34,44 +25,10 @@ using namespace transxssm::txs;
 
 namespace {
 
-class AutodiffTest : public testing::Test {
+class AutodiffTest : public RandomModel {
 protected:
-  AutodiffTest() {
-    static bool Registered =
-        (registerTransXSSMPasses(), registerTransformsPasses(), true);
-    (void)Registered;
+  AutodiffTest() : RandomModel(/*Seed=*/7) {
     Context.loadDialect<TxsDialect, func::FuncDialect, arith::ArithDialect>();
-  }
-
-  /// Normal numbers, the same in every run.
-  Tensor random(ArrayRef<int64_t> Shape, double Scale) {
-    std::normal_distribution<double> Normal(0, Scale);
-    Tensor Made(Shape);
-    for (int64_t I = 0; I < Made.size(); ++I)
-      Made[I] = Normal(Generator);
-    return Made;
-  }
-
-  Tensor randomIds(ArrayRef<int64_t> Shape, int64_t Count) {
-    Tensor Made(Shape);
-    for (int64_t I = 0; I < Made.size(); ++I)
-      Made[I] = double(Generator() % Count);
-    return Made;
-  }
-
-  /// Random values for every parameter of the module; decays are negative.
-  void initialise(ModuleOp Module) {
-    for (auto Parameter : Module.getOps<ParameterOp>()) {
-      auto Shape = cast<RankedTensorType>(Parameter.getType()).getShape();
-      Tensor Value = random(Shape, 0.5);
-      for (int64_t I = 0; I < Value.size(); ++I) {
-        if (Parameter.getInitializer() == "ones")
-          Value[I] += 1.0;
-        if (Parameter.getInitializer() == "ssd_decay")
-          Value[I] = -1.0 - std::abs(Value[I]);
-      }
-      Parameters[Parameter.getSymName().str()] = Value;
-    }
   }
 
   double lossOf(ModuleOp Module, const TensorMap &At) {
@@ -83,10 +40,7 @@ protected:
   }
 
   RunResult differentiated(ModuleOp Module, StringRef Pipeline) {
-    OwningOpRef<ModuleOp> Copy = Module.clone();
-    PassManager Passes(&Context);
-    EXPECT_TRUE(succeeded(parsePassPipeline(Pipeline, Passes)));
-    EXPECT_TRUE(succeeded(Passes.run(*Copy)));
+    OwningOpRef<ModuleOp> Copy = transformed(Module, Pipeline);
     Interpreter Runner(*Copy);
     Runner.Parameters = Parameters;
     Result<RunResult> Made = Runner.run("gradients", Inputs);
@@ -97,10 +51,6 @@ protected:
   void checkSlopes(ModuleOp Module);
   void checkConfig(const std::string &Keys, bool Classification = false);
   void checkText(StringRef Text);
-
-  std::mt19937_64 Generator{7};
-  MLIRContext Context;
-  TensorMap Parameters, Inputs;
 };
 
 /// The same point moved by `Distance` along `Direction`.
@@ -142,23 +92,16 @@ void AutodiffTest::checkSlopes(ModuleOp Module) {
 }
 
 void AutodiffTest::checkConfig(const std::string &Keys, bool Classification) {
-  Result<ModelConfig> Config = ModelConfig::parse(
-      "{\"model_type\": \"TransXSSM\", \"vocab_size\": 19, \"hidden_size\": 16,"
-      "\"intermediate_size\": 12, \"num_hidden_layers\": 2,"
-      "\"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
-      "\"rope_scaling\": null, \"max_position_embeddings\": 32,"
-      "\"ssd_chunk_size\": 4, \"attn_layer_period\": 2, \"attn_layer_offset\": "
-      "1"
-      "," +
-          Keys + "}",
-      "config.json");
+  Result<ModelConfig> Config =
+      smallConfig("\"num_hidden_layers\": 2, \"attn_layer_period\": 2,"
+                  "\"attn_layer_offset\": 1," +
+                  Keys);
   ASSERT_TRUE(Config) << Config.message();
   OwningOpRef<ModuleOp> Module =
       importConfig(*Config, ImportOptions{{"gradients"}}, Context);
   ASSERT_TRUE(Module);
   initialise(*Module);
-  const int64_t Batch = 2, Tokens = 7;
-  Tensor Ids = randomIds({Batch, Tokens}, 19);
+  Tensor Ids = randomIds({Batch, Tokens}, Vocabulary);
   // By definition the padding token gets no gradient from its lookup, whatever
   // the slope.
   for (int64_t I = 0; I < Ids.size(); ++I)
@@ -169,7 +112,7 @@ void AutodiffTest::checkConfig(const std::string &Keys, bool Classification) {
     Mask[I] = I >= 2 && I != Mask.size() - 1; // padded left, and right
   Inputs = makeInputs(*Config, Ids, &Mask);
   Inputs["labels"] = Classification ? randomIds({Batch}, Config->NumLabels)
-                                    : randomIds({Batch, Tokens}, 19);
+                                    : randomIds({Batch, Tokens}, Vocabulary);
   Inputs["seed"] = Tensor({2}, {123, -45});
   checkSlopes(*Module);
 }

@@ -12,19 +12,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/txs/interpreter/Interpreter.h"
-#include "dialect/txs/interpreter/ModelInputs.h"
+#include "test/passes/RandomModel.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
-#include "mlir/Transforms/Passes.h"
-#include "passes/ImportConfig.h"
-#include "passes/Passes.h"
-#include "gtest/gtest.h"
-
-#include <cmath>
-#include <random>
 
 using namespace mlir;
 using namespace transxssm;
@@ -32,7 +23,6 @@ using namespace transxssm::txs;
 
 namespace {
 
-const int64_t Batch = 2, Tokens = 7, Vocab = 19;
 const char *const Training = "txs-autodiff,txs-add-optimizer";
 
 struct Example {
@@ -43,47 +33,16 @@ struct Example {
 void PrintTo(const Example &Of, std::ostream *Out) { *Out << Of.Name; }
 
 /// A module, its parameters and the inputs of its entries.
-class Meaning : public testing::Test {
+class Meaning : public RandomModel {
 protected:
-  Meaning() {
-    static bool Registered =
-        (registerTransXSSMPasses(), registerTransformsPasses(), true);
-    (void)Registered;
-  }
-
-  Tensor random(ArrayRef<int64_t> Shape) {
-    std::normal_distribution<double> Normal(0, 0.5);
-    Tensor Made(Shape);
-    for (int64_t I = 0; I < Made.size(); ++I)
-      Made[I] = Normal(Generator);
-    return Made;
-  }
-
-  Tensor randomIds(ArrayRef<int64_t> Shape, int64_t Count) {
-    Tensor Made(Shape);
-    for (int64_t I = 0; I < Made.size(); ++I)
-      Made[I] = double(Generator() % Count);
-    return Made;
-  }
-
-  /// Decays are negative.
-  Tensor initialValue(ParameterOp Parameter) {
-    Tensor Made =
-        random(cast<RankedTensorType>(Parameter.getType()).getShape());
-    for (int64_t I = 0; I < Made.size(); ++I)
-      if (Parameter.getInitializer() == "ssd_decay")
-        Made[I] = -1.0 - std::abs(Made[I]);
-    return Made;
-  }
+  Meaning() : RandomModel(/*Seed=*/11) {}
 
   TensorMap observe(StringRef Pipeline);
   void check(const TensorMap &Expected, StringRef Pipeline);
 
-  std::mt19937_64 Generator{11};
-  MLIRContext Context;
   OwningOpRef<ModuleOp> Module;
   std::vector<std::string> Entries;
-  TensorMap Parameters, Inputs, Next;
+  TensorMap Next;   ///< inputs of decode
   std::string Text; ///< of the module that was observed last
 };
 
@@ -96,42 +55,32 @@ protected:
 };
 
 void SameMeaning::SetUp() {
-  Result<ModelConfig> Parsed = ModelConfig::parse(
-      "{\"model_type\": \"TransXSSM\", \"vocab_size\": 19, \"hidden_size\": 16,"
-      "\"intermediate_size\": 12, \"num_hidden_layers\": 3,"
-      "\"num_attention_heads\": 4, \"num_key_value_heads\": 2,"
-      "\"rope_scaling\": null, \"max_position_embeddings\": 32,"
-      "\"ssd_chunk_size\": 4," +
-          std::string(GetParam().Keys) + "}",
-      "config.json");
+  Result<ModelConfig> Parsed =
+      smallConfig(std::string("\"num_hidden_layers\": 3,") + GetParam().Keys);
   ASSERT_TRUE(Parsed) << Parsed.message();
   Config = *Parsed;
   Entries = supportedEntries(Config);
   Module = importConfig(Config, ImportOptions{Entries}, Context);
   ASSERT_TRUE(Module);
-  for (auto Parameter : Module->getOps<ParameterOp>())
-    Parameters[Parameter.getSymName().str()] = initialValue(Parameter);
-  Tensor Ids = randomIds({Batch, Tokens}, Vocab), Mask({Batch, Tokens});
+  initialise(*Module);
+  Tensor Ids = randomIds({Batch, Tokens}, Vocabulary), Mask({Batch, Tokens});
   for (int64_t I = 0; I < Mask.size(); ++I)
     Mask[I] = I >= 2; // the first sequence is padded
   Inputs = makeInputs(Config, Ids, &Mask);
   Inputs["labels"] = GetParam().Classification
                          ? randomIds({Batch}, Config.NumLabels)
-                         : randomIds({Batch, Tokens}, Vocab);
+                         : randomIds({Batch, Tokens}, Vocabulary);
   Inputs["seed"] = Tensor({2}, {123, -45});
   Inputs["hyperparameters"] =
       Tensor({8}, {1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0, 1 - 0.9, 1 - 0.95});
-  Next = makeInputs(Config, randomIds({Batch, 1}, Vocab), nullptr, Tokens);
+  Next = makeInputs(Config, randomIds({Batch, 1}, Vocabulary), nullptr, Tokens);
 }
 
 /// Everything that a caller sees of the module after these passes, by entry and
 /// name. Decoding continues what prefill left.
 TensorMap Meaning::observe(StringRef Pipeline) {
   TensorMap Seen;
-  OwningOpRef<ModuleOp> Copy = Module->clone();
-  PassManager Passes(&Context);
-  EXPECT_TRUE(succeeded(parsePassPipeline(Pipeline, Passes)));
-  EXPECT_TRUE(succeeded(Passes.run(*Copy)));
+  OwningOpRef<ModuleOp> Copy = transformed(*Module, Pipeline);
   Text.clear();
   llvm::raw_string_ostream(Text) << *Copy;
   auto Keep = [&](const std::string &Group, const TensorMap &Values) {
@@ -249,13 +198,13 @@ TEST_F(Meaning, Folds) {
                                        &Context);
   ASSERT_TRUE(Module);
   Entries = {"forward"};
-  Inputs["x"] = random({Batch, Tokens, 2, 4});
+  Inputs["x"] = random({Batch, Tokens, 2, 4}, 0.5);
   Inputs["mask"] = randomIds({Batch, Tokens}, 2);
-  Inputs["dt"] = random({Batch, Tokens, 2});
+  Inputs["dt"] = random({Batch, Tokens, 2}, 0.5);
   for (double &Value : Inputs["dt"].values())
     Value = std::abs(Value);
   Inputs["a"] = Tensor({2}, {-1.5, -0.5});
-  Inputs["state"] = random({Batch, 2, 4, 4});
+  Inputs["state"] = random({Batch, 2, 4, 4}, 0.5);
   Inputs["seed"] = Tensor({2}, {123, -45});
 
   auto Operations = [&](StringRef Name) { return StringRef(Text).count(Name); };
