@@ -78,14 +78,28 @@ def text(tmp_path_factory):
     return path
 
 
-TRAIN = ("--lr", "0.05", "--batch", "4", "--seq-len", "32", "--eval-tokens", "1000")
+def flags(**values):
+    """Values as options: steps=3, seq_len=8 is --steps 3 --seq-len 8."""
+    return [
+        part for name, value in values.items() for part in ("--" + name.replace("_", "-"), value)
+    ]
+
+
+def train(package, out, *more, **options):
+    """A training run into the directory `out`."""
+    return run("train", package, *flags(out=out, **options), *more)
+
+
+def train_error(package, out, *more, **options):
+    """The message of a training run that must fail."""
+    return run_error("train", package, *flags(out=out, **options), *more)
+
+
+TRAIN = {"lr": 0.05, "batch": 4, "seq_len": 32, "eval_tokens": 1000}
 
 
 @pytest.fixture(scope="session")
 def trained(package, text, tmp_path_factory):
     """A finished run of 150 steps with a checkpoint after 60: its directory and output."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    done = run(
-        "train", package, "--data", text, "--steps", 150, "--save-every", 60, "--out", out, *TRAIN
-    )
-    return out, done
+    return out, train(package, out, data=text, steps=150, save_every=60, **TRAIN)

@@ -10,7 +10,17 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from conftest import RUN, SAMPLES, TRAIN, read_safetensors, run, run_error, windowed_loss
+from conftest import (
+    RUN,
+    SAMPLES,
+    TRAIN,
+    flags,
+    read_safetensors,
+    run_error,
+    train,
+    train_error,
+    windowed_loss,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,11 +55,11 @@ def printed(output, label):
 def test_reports_losses(trained, text):
     out, done = trained
     output = done.stdout.decode()
-    train, held_out = split(text)
+    seen, held_out = split(text)
     weights = read_safetensors(out / "latest" / "model.safetensors")
     loss = printed(output, "validation loss")
     assert loss == pytest.approx(windowed_loss(weights, held_out, 32), abs=1e-4)
-    unigram, bigram = counting_losses(train, held_out)
+    unigram, bigram = counting_losses(seen, held_out)
     assert printed(output, "unigram model") == pytest.approx(unigram, abs=1e-4)
     assert printed(output, "bigram model") == pytest.approx(bigram, abs=1e-4)
     assert loss < bigram < unigram
@@ -114,46 +124,26 @@ def test_writes_checkpoints(trained):
     assert (trainer["step"], trainer["steps"], trainer["batch"]) == (60, 150, 4)
 
 
-def same_files(left, right):
-    for name in ("model.safetensors", "optimizer.safetensors", "config.json"):
+CHECKPOINT = ("model.safetensors", "optimizer.safetensors", "config.json")
+
+
+def same_files(left, right, names=CHECKPOINT):
+    for name in names:
         assert (left / name).read_bytes() == (right / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_resumes_bit_for_bit(package, text, tmp_path, threads):
-    common = ("--threads", threads)
-    run(
-        "train",
-        package,
-        "--data",
-        text,
-        "--steps",
-        6,
-        "--save-every",
-        3,
-        "--seed",
-        5,
-        "--out",
-        tmp_path / "whole",
-        *TRAIN,
-        *common,
-    )
-    run(
-        "train",
-        package,
-        "--resume",
-        tmp_path / "whole" / "step-3",
-        "--out",
-        tmp_path / "half",
-        *common,
-    )
-    same_files(tmp_path / "whole" / "step-6", tmp_path / "half" / "step-6")
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    train(package, whole, data=text, steps=6, save_every=3, seed=5, threads=threads, **TRAIN)
+    train(package, half, resume=whole / "step-3", threads=threads)
+    same_files(whole / "step-6", half / "step-6")
     losses = [
         [
             (line["step"], line.get("loss"), line.get("val_loss"))
-            for line in map(json.loads, (tmp_path / name / "loss.jsonl").read_text().splitlines())
+            for line in map(json.loads, (out / "loss.jsonl").read_text().splitlines())
         ]
-        for name in ("whole", "half")
+        for out in (whole, half)
     ]
     assert losses[0] == losses[1] and len(losses[0]) == 12
 
@@ -161,7 +151,7 @@ def test_resumes_bit_for_bit(package, text, tmp_path, threads):
 def test_keeps_decay_negative(text, tmp_path):
     """Steps of 4 carry the sample's decays, from -[1, 16), across zero."""
     package = SAMPLES / "sample-decay.txpkg"
-    fast = ("--lr", 4, "--warmup", 0, "--steps", 6, "--save-every", 3, "--data", text, *TRAIN[2:])
+    fast = {**TRAIN, "lr": 4, "warmup": 0, "steps": 6, "save_every": 3, "data": text}
     flag = "--keep-decay-negative"
 
     def largest(directory):
@@ -169,59 +159,35 @@ def test_keeps_decay_negative(text, tmp_path):
         assert weights["current.weight"].max() > 1
         return weights["before.weight"].max()
 
-    run("train", package, "--out", tmp_path / "free", *fast)
+    train(package, tmp_path / "free", **fast)
     assert largest(tmp_path / "free" / "step-6") > 1
-    run("train", package, "--out", tmp_path / "kept", flag, *fast)
+    train(package, tmp_path / "kept", flag, **fast)
     for step in ("step-3", "step-6"):
         assert largest(tmp_path / "kept" / step) == np.float32(-1e-4)
 
     half = tmp_path / "kept" / "step-3"
     trainer = json.loads((half / "trainer.json").read_text())
     assert trainer["keep_decay_negative"] is True
-    run("train", package, "--resume", half, "--out", tmp_path / "again")
+    train(package, tmp_path / "again", resume=half)
     same_files(tmp_path / "kept" / "step-6", tmp_path / "again" / "step-6")
-    run("train", package, "--resume", half, "--out", tmp_path / "off", flag + "=false")
+    train(package, tmp_path / "off", flag + "=false", resume=half)
     assert largest(tmp_path / "off" / "step-6") > 1
     # Checkpoints from before the option trained without it.
     del trainer["keep_decay_negative"]
     (half / "trainer.json").write_text(json.dumps(trainer))
-    run("train", package, "--resume", half, "--out", tmp_path / "older")
+    train(package, tmp_path / "older", resume=half)
     same_files(tmp_path / "off" / "step-6", tmp_path / "older" / "step-6")
 
 
 def test_threads_do_not_change_bits(package, text, tmp_path):
     for threads in (1, 2):
-        run(
-            "train",
-            package,
-            "--data",
-            text,
-            "--steps",
-            5,
-            "--out",
-            tmp_path / str(threads),
-            "--threads",
-            threads,
-            *TRAIN,
-        )
+        train(package, tmp_path / str(threads), data=text, steps=5, threads=threads, **TRAIN)
     same_files(tmp_path / "1" / "step-5", tmp_path / "2" / "step-5")
 
 
 def test_seed_decides_weights_and_windows(package, text, tmp_path):
     for seed in (1, 2):
-        run(
-            "train",
-            package,
-            "--data",
-            text,
-            "--steps",
-            2,
-            "--out",
-            tmp_path / str(seed),
-            "--seed",
-            seed,
-            *TRAIN,
-        )
+        train(package, tmp_path / str(seed), data=text, steps=2, seed=seed, **TRAIN)
     first, second = ((tmp_path / name / "loss.jsonl").read_text().splitlines()[0] for name in "12")
     assert json.loads(first)["loss"] != json.loads(second)["loss"]
 
@@ -236,24 +202,8 @@ def wait_for_lines(path, count):
 
 def test_interrupt_saves_and_resumes(package, text, tmp_path):
     out = tmp_path / "run"
-    steps = 100000
-    process = subprocess.Popen(
-        [
-            RUN,
-            "train",
-            package,
-            "--data",
-            text,
-            "--steps",
-            str(steps),
-            "--eval-every",
-            "0",
-            "--out",
-            out,
-            *TRAIN,
-        ],
-        stderr=subprocess.PIPE,
-    )
+    options = flags(data=text, steps=100000, eval_every=0, out=out, **TRAIN)
+    process = subprocess.Popen([RUN, "train", package, *map(str, options)], stderr=subprocess.PIPE)
     wait_for_lines(out / "loss.jsonl", 5)
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=60)
@@ -262,22 +212,8 @@ def test_interrupt_saves_and_resumes(package, text, tmp_path):
     assert f"resume with: transxssm-run train {package} --resume {out}" in messages.decode()
     assert (out / "latest").resolve().name == f"step-{step}"
     # An uninterrupted run takes the same steps; --steps would change the schedule.
-    run(
-        "train",
-        package,
-        "--resume",
-        out,
-        "--lr",
-        0.05,
-        "--min-lr",
-        0.05,
-        "--steps",
-        step + 3,
-        "--warmup",
-        0,
-        "--eval-every",
-        0,
-    )
+    constant = {"lr": 0.05, "min_lr": 0.05, "warmup": 0, "eval_every": 0}
+    train(package, out, resume=out, steps=step + 3, **constant)
     assert (out / "latest").resolve().name == f"step-{step + 3}"
     lines = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, step + 4))
@@ -285,73 +221,31 @@ def test_interrupt_saves_and_resumes(package, text, tmp_path):
 
 def test_unfinished_checkpoint_is_no_obstacle(package, text, tmp_path):
     out = tmp_path / "run"
-    run("train", package, "--data", text, "--steps", 2, "--out", out, *TRAIN)
+    train(package, out, data=text, steps=2, **TRAIN)
     (out / ".step-4.tmp").mkdir()
     (out / ".step-4.tmp" / "model.safetensors").write_bytes(b"half")
-    run("train", package, "--resume", out, "--steps", 4)
+    train(package, out, resume=out, steps=4)
     assert (out / "latest").resolve().name == "step-4"
     assert not (out / ".step-4.tmp").exists()
 
 
 def test_keeps_as_many_checkpoints_as_asked(package, text, tmp_path):
-    run(
-        "train",
-        package,
-        "--data",
-        text,
-        "--steps",
-        5,
-        "--save-every",
-        1,
-        "--keep",
-        2,
-        "--out",
-        tmp_path / "run",
-        *TRAIN,
-    )
+    train(package, tmp_path / "run", data=text, steps=5, save_every=1, keep=2, **TRAIN)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"step-4", "step-5"} <= names and not names & {"step-1", "step-2", "step-3"}
 
 
 def test_starts_from_weights(package, text, trained, tmp_path):
-    out, _ = trained
-    run(
-        "train",
-        package,
-        "--data",
-        text,
-        "--steps",
-        1,
-        "--lr",
-        0,
-        "--weights",
-        out / "latest",
-        "--out",
-        tmp_path / "run",
-        "--weight-decay",
-        0,
-    )
-    assert (tmp_path / "run/step-1/model.safetensors").read_bytes() == (
-        out / "latest/model.safetensors"
-    ).read_bytes()
+    start = trained[0] / "latest"
+    still = {"lr": 0, "weight_decay": 0}
+    train(package, tmp_path / "run", data=text, steps=1, weights=start, **still)
+    same_files(tmp_path / "run/step-1", start, ["model.safetensors"])
 
 
 def test_validation_files(package, text, tmp_path):
     held_out = tmp_path / "held-out.txt"
     held_out.write_text("abc def ghi jab\n" * 20)
-    done = run(
-        "train",
-        package,
-        "--data",
-        text,
-        "--val-data",
-        held_out,
-        "--steps",
-        1,
-        "--out",
-        tmp_path / "run",
-        *TRAIN,
-    )
+    done = train(package, tmp_path / "run", data=text, val_data=held_out, steps=1, **TRAIN)
     weights = read_safetensors(tmp_path / "run/latest/model.safetensors")
     expected = windowed_loss(weights, list(held_out.read_bytes()), 32)
     assert printed(done.stdout.decode(), "validation loss") == pytest.approx(expected, abs=1e-4)
@@ -359,7 +253,7 @@ def test_validation_files(package, text, tmp_path):
 
 def test_refuses_to_overwrite(package, text, trained):
     out, _ = trained
-    message = run_error("train", package, "--data", text, "--steps", 5, "--out", out)
+    message = train_error(package, out, data=text, steps=5)
     assert message == (
         f"{out}: has checkpoints already; pass --resume {out} to go on, or another --out"
     )
@@ -369,18 +263,7 @@ def test_refuses_other_data(package, trained, tmp_path):
     out, _ = trained
     other = tmp_path / "other.txt"
     other.write_text("something else entirely " * 100)
-    message = run_error(
-        "train",
-        package,
-        "--resume",
-        out,
-        "--data",
-        other,
-        "--steps",
-        200,
-        "--out",
-        tmp_path / "new",
-    )
+    message = train_error(package, tmp_path / "new", resume=out, data=other, steps=200)
     assert message.startswith(f"{other}: not the data that {out}/step-150 was trained on")
 
 
@@ -402,7 +285,7 @@ def test_refuses_what_is_finished(package, trained):
 )
 def test_bad_trainer_file(package, tmp_path, content, message):
     (tmp_path / "trainer.json").write_text(content)
-    error = run_error("train", package, "--resume", tmp_path, "--out", tmp_path / "out")
+    error = train_error(package, tmp_path / "out", resume=tmp_path)
     assert error.startswith(f"{tmp_path}/trainer.json: {message}")
 
 
@@ -415,65 +298,46 @@ def test_resume_needs_a_checkpoint(package, tmp_path):
 
 def test_damaged_optimizer_state(package, text, tmp_path):
     out = tmp_path / "run"
-    run("train", package, "--data", text, "--steps", 2, "--out", out, *TRAIN)
+    train(package, out, data=text, steps=2, **TRAIN)
     path = out / "step-2" / "optimizer.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert str(path) in run_error("train", package, "--resume", out, "--steps", 4)
+    assert str(path) in train_error(package, out, resume=out, steps=4)
 
 
 def test_package_without_training(text, tmp_path):
-    message = run_error(
-        "train",
-        SAMPLES / "sample-forward-only.txpkg",
-        "--data",
-        text,
-        "--steps",
-        1,
-        "--out",
-        tmp_path / "run",
-    )
+    package = SAMPLES / "sample-forward-only.txpkg"
+    message = train_error(package, tmp_path / "run", data=text, steps=1)
     assert message.endswith("has no entry 'train'; compile with --entry=train")
 
 
 def test_package_with_nothing_but_training(text, tmp_path):
-    run(
-        "train",
-        SAMPLES / "sample-train-only.txpkg",
-        "--data",
-        text,
-        "--steps",
-        2,
-        "--out",
-        tmp_path / "run",
-        *TRAIN,
-    )
+    package = SAMPLES / "sample-train-only.txpkg"
+    train(package, tmp_path / "run", data=text, steps=2, **TRAIN)
 
 
 def test_too_little_data(package, tmp_path):
     short = tmp_path / "short.txt"
     short.write_text("abc def")
-    message = run_error(
-        "train", package, "--data", short, "--steps", 1, "--out", tmp_path / "run", "--seq-len", 32
-    )
+    message = train_error(package, tmp_path / "run", data=short, steps=1, seq_len=32)
     assert "7 training tokens are fewer than one window of 32" in message
 
 
-def test_sizes_beyond_the_package(package, text, tmp_path):
-    for option, value, message in (
-        ("--batch", 9, "batch 9 exceeds the package's maximum 8; compile with --max-batch 9"),
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ({"batch": 9}, "batch 9 exceeds the package's maximum 8; compile with --max-batch 9"),
         (
-            "--seq-len",
-            65,
-            "sequence length 65 exceeds the package's maximum 64; compile with " "--max-seq-len 65",
+            {"seq_len": 65},
+            "sequence length 65 exceeds the package's maximum 64; compile with --max-seq-len 65",
         ),
-        ("--seq-len", 1, "--seq-len: expected at least 2, got 1"),
-    ):
-        assert message == run_error(
-            "train", package, "--data", text, "--steps", 1, option, value, "--out", tmp_path / "run"
-        )
+        ({"seq_len": 1}, "--seq-len: expected at least 2, got 1"),
+    ],
+)
+def test_sizes_beyond_the_package(package, text, tmp_path, option, message):
+    assert message == train_error(package, tmp_path / "run", data=text, steps=1, **option)
 
 
 def test_output_directory_that_is_a_file(package, text, tmp_path):
     (tmp_path / "file").write_text("")
-    message = run_error("train", package, "--data", text, "--steps", 1, "--out", tmp_path / "file")
+    message = train_error(package, tmp_path / "file", data=text, steps=1)
     assert str(tmp_path / "file") in message
