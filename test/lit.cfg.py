@@ -4,6 +4,7 @@
 #   %configs   configs/ of the repository
 #   %goldens   test/goldens/data
 #   %status N COMMAND   succeeds when the command exits with status N
+#   %tiled FILE   the file after txs-to-tile, constants and maps in place
 #   %s %t      as everywhere: the test file, a temporary file
 
 import os
@@ -20,6 +21,7 @@ config.test_exec_root = os.path.join(config.transxssm_build, "test")
 config.substitutions.append(("%configs", os.path.join(config.transxssm_source, "configs")))
 config.substitutions.append(("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
 
+config.substitutions.append(("%tiled", os.path.join(config.test_source_root, "tiled")))
 config.substitutions.append(("%status", os.path.join(config.test_source_root, "exits-with")))
 
 # Tools of this build first, then FileCheck and not of LLVM.

@@ -1,0 +1,130 @@
+// RUN: %tiled %s | FileCheck %s
+
+// The loss from the hidden states, without the logits in memory. Every cell takes
+// 64 rows and a range of the vocabulary and goes over the range a tile at a time:
+// Z = H W^T, running maximum M, sum of exponentials L and the label's logit C.
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_partial_k64_v5000(
+// CHECK-SAME:      %[[H:[^:]*]]: memref<?x64xf32>, %[[W:[^:]*]]: memref<5000x64xf32>, %[[LABELS:[^:]*]]: memref<?xi32>,
+// CHECK-SAME:      %[[MAXIMA:[^:]*]]: memref<2x?xf32>, %[[SUMS:[^:]*]]: memref<2x?xf32>, %[[CHOSEN:[^:]*]]: memref<2x?xf32>, {{.*}}: index) grid(%[[CELL:[^ ,)]*]], %[[RANGE:[^ ,)]*]])
+// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 64
+// CHECK-DAG:    %[[LABEL:.*]] = tile.load %[[LABELS]][%[[ROW]]] over [0] : memref<?xi32> -> tensor<64xi32>
+// CHECK-DAG:    %[[LABELCOLUMN:.*]] = tile.broadcast %[[LABEL]] along [0] : tensor<64xi32> -> tensor<64x64xi32>
+// CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[RANGE]], 4096
+// CHECK-DAG:    %[[END:.*]] = arith.minsi {{.*}}, 5000
+// CHECK:        %[[R:.*]]:3 = scf.for %[[V:[^ ,)]*]] = %[[FIRST]] to %[[END]] step 64 iter_args(%[[M0:[^ ,)]*]] = {{.*}}, %[[L0:[^ ,)]*]] = {{.*}}, %[[C0:[^ ,)]*]] = {{.*}}) ->
+// CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[ROW]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
+// CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[V]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
+// CHECK:          %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], {{.*}} {transpose_rhs}
+
+// 5000 is no multiple of 64: columns past the end must not be seen.
+
+// CHECK:          %[[COLUMN:.*]] = arith.addi
+// CHECK:          %[[INSIDE:.*]] = arith.cmpi slt, %[[COLUMN]], {{.*}} : tensor<64x64xi32>
+// CHECK:          %[[S:.*]] = arith.select %[[INSIDE]], %[[Z]], {{.*}} : tensor<64x64xi1>, tensor<64x64xf32>
+// CHECK:          %[[HIGHEST:.*]] = tile.reduce max %[[S]] along 1
+// CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[HIGHEST]]
+// CHECK-DAG:      %[[FALL:.*]] = arith.subf %[[M0]], %[[M]] : tensor<64xf32>
+// CHECK-DAG:      %[[RATIO:.*]] = math.exp %[[FALL]] : tensor<64xf32>
+// CHECK-DAG:      %[[REST:.*]] = arith.mulf %[[L0]], %[[RATIO]] : tensor<64xf32>
+// CHECK-DAG:      %[[E:.*]] = math.exp {{.*}} : tensor<64x64xf32>
+// CHECK-DAG:      %[[ADDED:.*]] = tile.reduce sum %[[E]] along 1
+// CHECK:          %[[L:.*]] = arith.addf %[[REST]], %[[ADDED]]
+// CHECK:          %[[ISLABEL:.*]] = arith.cmpi eq, %[[COLUMN]], %[[LABELCOLUMN]]
+// CHECK:          %[[PICKED:.*]] = arith.select %[[ISLABEL]], %[[S]], {{.*}}
+// CHECK:          %[[LOGIT:.*]] = tile.reduce sum %[[PICKED]] along 1
+// CHECK:          %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
+// CHECK:          scf.yield %[[M]], %[[L]], %[[C]]
+// CHECK:        tile.store %[[R]]#0, %[[MAXIMA]][%[[RANGE]], %[[ROW]]] over [1]
+// CHECK-NEXT:   tile.store %[[R]]#1, %[[SUMS]][%[[RANGE]], %[[ROW]]] over [1]
+// CHECK-NEXT:   tile.store %[[R]]#2, %[[CHOSEN]][%[[RANGE]], %[[ROW]]] over [1]
+
+// A second kernel combines the ranges in their order: log_sum_exp = M + log L, and
+// the loss of a row is log_sum_exp - C. Rows without a label do not count.
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_combine_r2(
+// CHECK-SAME:      %[[MAXIMA:[^:]*]]: memref<2x?xf32>, %[[SUMS:[^:]*]]: memref<2x?xf32>, %[[CHOSEN:[^:]*]]: memref<2x?xf32>, %[[LABELS:[^:]*]]: memref<?xi32>,
+// CHECK-SAME:      %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, {{.*}}: index) grid(%[[CELL:[^ ,)]*]])
+// CHECK:        %[[LABEL:.*]] = tile.load %[[LABELS]]
+// CHECK-DAG:    %[[HAS:.*]] = arith.cmpi sge, %[[LABEL]], {{.*}} : tensor<64xi32>
+// CHECK-DAG:    %[[INSIDE:.*]] = arith.cmpi slt
+// CHECK:        %[[COUNTED:.*]] = arith.andi %[[HAS]], %[[INSIDE]]
+// CHECK:        %[[R:.*]]:3 = scf.for %[[RANGE:[^ ,)]*]] = 0 to 2 step 1 iter_args(%[[M0:[^ ,)]*]] = {{.*}}, %[[L0:[^ ,)]*]] = {{.*}}, %[[C0:[^ ,)]*]] = {{.*}}) ->
+// CHECK:          %[[OTHER:.*]] = tile.load %[[MAXIMA]][%[[RANGE]], {{.*}}] over [1]
+// CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[OTHER]]
+// CHECK:          scf.yield %[[M]], {{.*}}, {{.*}}
+// CHECK:        %[[LOG:.*]] = math.log %[[R]]#1
+// CHECK:        %[[LSE:.*]] = arith.addf %[[R]]#0, %[[LOG]]
+// CHECK:        %[[LOSS:.*]] = arith.subf %[[LSE]], %[[R]]#2
+// CHECK:        %[[COUNTEDLOSS:.*]] = arith.select %[[COUNTED]], %[[LOSS]], {{.*}}
+// CHECK:        %[[SUM:.*]] = tile.reduce sum %[[COUNTEDLOSS]] along 0 : tensor<64xf32> -> f32
+// CHECK:        tile.store %[[SUM]], %[[LOSSES]][%[[CELL]]]
+// CHECK:        %[[COUNT:.*]] = tile.reduce sum {{.*}} along 0 : tensor<64xf32> -> f32
+// CHECK:        tile.store %[[COUNT]], %[[COUNTS]][%[[CELL]]]
+
+// A third adds the 64-row sums in their order and divides by how many rows count.
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_mean(
+// CHECK:        %[[R:.*]]:2 = scf.for {{.*}} step 1 iter_args({{.*}}) -> (f32, f32)
+// CHECK:        %[[ATLEASTONE:.*]] = arith.maximumf %[[R]]#1, {{.*}} : f32
+// CHECK:        %[[MEAN:.*]] = arith.divf %[[R]]#0, %[[ATLEASTONE]]
+// CHECK:        tile.store %[[MEAN]]
+
+// CHECK-LABEL:  plan.entry @loss
+// CHECK:        plan.launch @cross_entropy_partial_k64_v5000 grid ((batch * seq) ceildiv 64, 2)
+// CHECK-NEXT:   plan.launch @cross_entropy_combine_r2 grid ((batch * seq) ceildiv 64)
+// CHECK-NEXT:   plan.launch @cross_entropy_mean grid (1)
+func.func @loss(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<5000x64xf32> {txs.input = "w"}, %labels: tensor<?x?xi32> {txs.input = "labels"})
+    -> (tensor<f32> {txs.output = "loss"}) {
+  %loss, %l = txs.linear_cross_entropy %h, %w, %labels : tensor<?x?x64xf32>, tensor<5000x64xf32>, tensor<?x?xi32> -> tensor<f32>, tensor<?x?xf32>
+  return %loss : tensor<f32>
+}
+
+// -----
+
+// With `shift` a row is scored against the label of the next token, which the last
+// token of a sequence has none of. A wide product goes over the hidden size in
+// steps; training keeps log_sum_exp, 0 for rows that do not count.
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_partial_k600_v97_shift(
+// CHECK-SAME:      %[[H:[^:]*]]: memref<?x600xf32>, %[[W:[^:]*]]: memref<97x600xf32>, %[[LABELS:[^:]*]]: memref<?xi32>, {{.*}}, %[[SEQ:[^:]*]]: index) grid(
+// CHECK:        %[[NEXT:.*]] = arith.addi {{.*}}, 1 : index
+// CHECK:        tile.load %[[LABELS]][%[[NEXT]]] over [0]
+// CHECK:        %[[SEQ32:.*]] = arith.index_cast %[[SEQ]] : index to i32
+// CHECK:        %[[SEQTILE:.*]] = tile.broadcast %[[SEQ32]]
+// CHECK:        arith.remui {{.*}}, %[[SEQTILE]]
+// CHECK:        scf.for {{.*}} step 112
+// CHECK:          %[[Z:.*]] = scf.for %[[K:[^ ,)]*]] = 0 to 600 step 64 iter_args(%[[SUM:[^ ,)]*]] = {{.*}}) -> (tensor<64x112xf32>) {
+// CHECK-DAG:        %[[HT:.*]] = tile.load %[[H]][{{.*}}, %[[K]]] over [0, 1] : {{.*}} -> tensor<64x64xf32>
+// CHECK-DAG:        %[[WT:.*]] = tile.load %[[W]][{{.*}}, %[[K]]] over [0, 1] : {{.*}} -> tensor<112x64xf32>
+// CHECK:            tile.mma %[[HT]], %[[WT]], %[[SUM]] {transpose_rhs}
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_combine_r1_shift_lse(
+// CHECK-SAME:      {{.*}}: memref<?xi32>, %[[LSE:[^:]*]]: memref<?xf32>, %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, {{.*}}: index)
+// CHECK:        %[[SUM:.*]] = arith.addf
+// CHECK:        %[[KEPT:.*]] = arith.select {{.*}}, {{.*}}, {{.*}} : tensor<64xi1>, tensor<64xf32>
+// CHECK:        tile.store %[[KEPT]], %[[LSE]][
+
+// CHECK-LABEL:  plan.entry @training
+// CHECK:        %[[L:.*]] = plan.buffer output "lse" (batch, seq) f32
+// CHECK:        plan.launch @cross_entropy_combine_r1_shift_lse {{.*}}, %[[L]],
+func.func @training(%h: tensor<?x?x600xf32> {txs.input = "h"}, %w: tensor<97x600xf32> {txs.input = "w"}, %labels: tensor<?x?xi32> {txs.input = "labels"})
+    -> (tensor<f32> {txs.output = "loss"}, tensor<?x?xf32> {txs.output = "lse"}) {
+  %loss, %l = txs.linear_cross_entropy %h, %w, %labels shift : tensor<?x?x600xf32>, tensor<97x600xf32>, tensor<?x?xi32> -> tensor<f32>, tensor<?x?xf32>
+  return %loss, %l : tensor<f32>, tensor<?x?xf32>
+}
+
+// -----
+
+// Classification: one row and one label for each sequence, three logits in a tile
+// of eight.
+
+// CHECK-LABEL:  tile.kernel @cross_entropy_partial_k64_v3(
+// CHECK:        tile.mma {{.*}} {transpose_rhs} : tensor<64x64xf32>, tensor<8x64xf32>, tensor<64x8xf32>
+// CHECK-LABEL:  plan.entry @classification
+// CHECK:        plan.launch @cross_entropy_partial_k64_v3 grid (batch ceildiv 64, 1)
+func.func @classification(%h: tensor<?x64xf32> {txs.input = "h"}, %w: tensor<3x64xf32> {txs.input = "w"}, %labels: tensor<?xi32> {txs.input = "labels"})
+    -> (tensor<f32> {txs.output = "loss"}) {
+  %loss, %l = txs.linear_cross_entropy %h, %w, %labels : tensor<?x64xf32>, tensor<3x64xf32>, tensor<?xi32> -> tensor<f32>, tensor<?xf32>
+  return %loss : tensor<f32>
+}
