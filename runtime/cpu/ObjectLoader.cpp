@@ -92,8 +92,9 @@ namespace transxssm {
 /// One run of the loader: parse, lay out, copy, relocate, protect.
 class ObjectLinker {
 public:
-  ObjectLinker(const uint8_t *Object, size_t Bytes, const std::string &Source)
-      : Object(Object), Bytes(Bytes), Source(Source) {}
+  ObjectLinker(const uint8_t *Object, size_t Bytes, const std::string &Source,
+               const HostSymbols &Extra)
+      : Object(Object), Bytes(Bytes), Source(Source), Extra(Extra) {}
 
   Result<std::unique_ptr<LoadedObject>> link();
 
@@ -131,6 +132,7 @@ private:
   const uint8_t *Object;
   size_t Bytes;
   const std::string &Source;
+  const HostSymbols &Extra;
 
   std::vector<Elf64_Shdr> Sections;
   std::vector<LoadedSection> Loaded;
@@ -366,6 +368,8 @@ Result<uint64_t> ObjectLinker::symbolAddress(uint32_t Index) {
   if (Symbol.st_shndx == SHN_UNDEF) {
     if (uint64_t Address = externalAddress(Name))
       return Address;
+    if (auto Found = Extra.find(std::string(Name)); Found != Extra.end())
+      return reinterpret_cast<uint64_t>(Found->second);
     return fail("undefined symbol '", Name, "'");
   }
   if (Symbol.st_shndx >= Sections.size() || !Loaded[Symbol.st_shndx].Loaded ||
@@ -480,8 +484,8 @@ Result<std::unique_ptr<LoadedObject>> ObjectLinker::link() {
 
 Result<std::unique_ptr<LoadedObject>>
 LoadedObject::load(const uint8_t *Object, size_t Bytes,
-                   const std::string &SourceName) {
-  return ObjectLinker(Object, Bytes, SourceName).link();
+                   const std::string &SourceName, const HostSymbols &Extra) {
+  return ObjectLinker(Object, Bytes, SourceName, Extra).link();
 }
 
 LoadedObject::~LoadedObject() {
@@ -489,9 +493,11 @@ LoadedObject::~LoadedObject() {
     ::munmap(Base, MappedBytes);
 }
 
-TransXSSMCpuKernel LoadedObject::findKernel(const std::string &Symbol) const {
+uint64_t LoadedObject::findFunction(const std::string &Symbol) const {
   auto Found = Functions.find(Symbol);
-  if (Found == Functions.end())
-    return nullptr;
-  return reinterpret_cast<TransXSSMCpuKernel>(Found->second);
+  return Found == Functions.end() ? 0 : Found->second;
+}
+
+TransXSSMCpuKernel LoadedObject::findKernel(const std::string &Symbol) const {
+  return reinterpret_cast<TransXSSMCpuKernel>(findFunction(Symbol));
 }

@@ -28,13 +28,18 @@
 
 namespace transxssm {
 
+/// Names that an object may take from outside beside the loader's own, and
+/// where they are.
+using HostSymbols = std::unordered_map<std::string, const void *>;
+
 /// An object mapped into executable memory; unmapped with its owner. Memory is
 /// writable while relocations are applied and read-only or executable after.
 class LoadedObject {
 public:
   /// Maps and relocates the object. `SourceName` starts every error.
   static Result<std::unique_ptr<LoadedObject>>
-  load(const uint8_t *Object, size_t Bytes, const std::string &SourceName);
+  load(const uint8_t *Object, size_t Bytes, const std::string &SourceName,
+       const HostSymbols &Extra = {});
 
   ~LoadedObject();
   LoadedObject(const LoadedObject &) = delete;
@@ -42,6 +47,9 @@ public:
 
   /// The global function of that name, or null.
   TransXSSMCpuKernel findKernel(const std::string &Symbol) const;
+
+  /// Its address, for functions of another type; 0 where there is none.
+  uint64_t findFunction(const std::string &Symbol) const;
 
 private:
   LoadedObject() = default;

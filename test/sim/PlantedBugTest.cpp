@@ -1,0 +1,163 @@
+//===- PlantedBugTest.cpp - Each bug is found and named -------------------
+//===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// One right kernel and its variants with one bug each (kernels/*.ll). The right
+// one must run without a report under every schedule, a wrong one must be
+// reported for what it is under every schedule: races are found by order, not
+// by luck.
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/sim/SimHarness.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+using namespace transxssm;
+using namespace transxssm::test;
+using sim::ReportKind;
+
+namespace {
+
+/// How one kernel is launched and what it should compute.
+struct Scenario {
+  const char *Kernel;
+  /// Runs the kernel; true when the numbers are right.
+  bool (*Run)(SimLaunch &Launch);
+};
+
+std::vector<float> numbers(size_t Count) {
+  std::vector<float> Values(Count);
+  std::iota(Values.begin(), Values.end(), 1.0f);
+  return Values;
+}
+
+bool runReduce(SimLaunch &Launch) {
+  std::vector<float> X = numbers(3 * 128), Sums(3);
+  Launch.input("x", X).output("sums", Sums);
+  Launch.run({{3, 1, 1}, 128, 0});
+  bool Right = true;
+  for (size_t B = 0; B < 3; ++B)
+    Right &= Sums[B] == std::accumulate(X.begin() + long(B * 128),
+                                        X.begin() + long(B * 128 + 128), 0.0f);
+  return Right;
+}
+
+bool runRotate(SimLaunch &Launch) {
+  std::vector<float> X = numbers(5 * 128), Y(5 * 128);
+  Launch.input("x", X).output("y", Y).size(5);
+  Launch.run({{1, 1, 1}, 128, 512});
+  bool Right = true;
+  for (size_t I = 0; I < Y.size(); ++I)
+    Right &= Y[I] == X[I / 128 * 128 + (I + 32) % 128];
+  return Right;
+}
+
+bool runWarp(SimLaunch &Launch) {
+  std::vector<float> X = numbers(64), Y(64);
+  Launch.input("x", X).output("y", Y);
+  Launch.run({{1, 1, 1}, 64, 0});
+  bool Right = true;
+  for (size_t I = 0; I < Y.size(); ++I)
+    Right &= Y[I] == X[I ^ 31];
+  return Right;
+}
+
+const Scenario Reduce = {"reduce", runReduce};
+const Scenario Rotate = {"rotate", runRotate};
+const Scenario WarpExchange = {"warp", runWarp};
+
+struct Bug {
+  const Scenario *In;
+  const char *Name;
+  ReportKind Kind;
+  /// What the first report must say beside its kind.
+  const char *Says;
+};
+
+void PrintTo(const Bug &Each, std::ostream *Stream) {
+  *Stream << Each.In->Kernel << " with " << Each.Name;
+}
+
+class RightKernels : public testing::TestWithParam<const Scenario *> {};
+class PlantedBugs : public testing::TestWithParam<Bug> {};
+
+TEST_P(RightKernels, RunWithoutReport) {
+  const Scenario &Each = *GetParam();
+  SimKernels Kernels(kernelText(Each.Kernel));
+  ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  for (const sim::SimOptions &Options : manySchedules(100)) {
+    SimLaunch Launch(Kernels, Each.Kernel);
+    Launch.Simulator.Options = Options;
+    EXPECT_TRUE(Each.Run(Launch)) << "wrong numbers, seed " << Options.Seed;
+    ASSERT_TRUE(Launch.reports().empty()) << Launch.reportText();
+  }
+}
+
+TEST_P(PlantedBugs, AreNamed) {
+  const Bug &Each = GetParam();
+  SimKernels Kernels(kernelText(Each.In->Kernel, Each.Name));
+  ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  for (const sim::SimOptions &Options : manySchedules(6)) {
+    SimLaunch Launch(Kernels, Each.In->Kernel);
+    Launch.Simulator.Options = Options;
+    Each.In->Run(Launch);
+    bool Found = false;
+    for (const sim::Report &Made : Launch.reports())
+      Found |= Made.Kind == Each.Kind && Made.Kernel == Each.In->Kernel &&
+               Made.str().find(Each.Says) != std::string::npos;
+    EXPECT_TRUE(Found) << "expected " << sim::nameOf(Each.Kind) << " with '"
+                       << Each.Says << "', got:\n"
+                       << Launch.reportText();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RightKernels,
+                         testing::Values(&Reduce, &Rotate, &WarpExchange),
+                         [](const auto &Info) {
+                           return std::string(Info.param->Kernel);
+                         });
+
+const Bug Bugs[] = {
+    {&Reduce, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {&Reduce, "shared-out-of-bounds", ReportKind::SharedOutOfBounds,
+     "writes 4 bytes at byte 16 of an array of 16"},
+    {&Reduce, "global-out-of-bounds", ReportKind::GlobalOutOfBounds,
+     "reads 4 bytes at byte 1536 of 'x', which has 1536"},
+    {&Reduce, "divergent-barrier", ReportKind::Divergence,
+     "lanes of the same warp wait at another barrier"},
+    {&Reduce, "early-exit", ReportKind::Deadlock,
+     "wait for ever in a barrier, 4 have ended"},
+    {&Reduce, "shuffle-mask", ReportKind::BadOperand, "is not in the mask"},
+    {&Reduce, "misaligned", ReportKind::Misaligned,
+     "expected an address aligned to 16 bytes, got one 8 behind"},
+    {&Reduce, "same-output", ReportKind::GlobalRace,
+     "writes byte 0 of 'sums', which another block wrote"},
+    {&Rotate, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {&Rotate, "missing-end-barrier", ReportKind::SharedRace,
+     "reads with no barrier between"},
+    {&WarpExchange, "shuffle-for-barrier", ReportKind::SharedRace,
+     "no barrier between"},
+    {&WarpExchange, "other-warp", ReportKind::SharedRace, "no barrier between"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, PlantedBugs, testing::ValuesIn(Bugs),
+                         [](const auto &Info) {
+                           std::string Name =
+                               std::string(Info.param.In->Kernel) + "_" +
+                               Info.param.Name;
+                           for (char &C : Name)
+                             if (C == '-')
+                               C = '_';
+                           return Name;
+                         });
+
+} // namespace
