@@ -1,41 +1,68 @@
-// RUN: transxssm-opt %s --txs-to-tile | FileCheck %s
+// RUN: %tiled %s | FileCheck %s
 
-// Flat kernels are shared by every shape; live ranges end at the last use.
+// Every function becomes an entry, in order, each operation one or more launches.
+// Kernels come first and are shared by the entries; parameters keep their names and
+// lose what only the passes before needed.
 
-// CHECK-DAG: #[[TOKENS:.*]] = affine_map<()[s0, s1, s2, s3] -> (s0, s1, 64)>
-// CHECK-DAG: #[[FLAT:.*]] = affine_map<()[s0, s1, s2, s3] -> (((s0 * s1) * 64) ceildiv 4096)>
-// CHECK: tile.kernel @add
-// CHECK: tile.kernel @scale_n64
-// CHECK: tile.kernel @silu(%[[X:.*]]: memref<?xf32>, %[[Y:.*]]: memref<?xf32>) grid(%[[I:.*]])
-// CHECK:   %[[T:.*]] = tile.load %[[X]][%{{.*}}] over [0] : memref<?xf32> -> tensor<4096xf32>
-// CHECK:   tile.store %{{.*}}, %[[Y]]
-// CHECK: plan.parameter @w tensor<64xf32> "ones"
+// CHECK-LABEL:  module
+// CHECK:        tile.kernel @add(
+// CHECK:        tile.kernel @scale_n64(
+// CHECK:        tile.kernel @silu(
+// CHECK-NOT:    tile.kernel
+// CHECK:        plan.parameter @w tensor<64xf32> "ones"
+// CHECK-NOT:    txs.
+// CHECK:        plan.entry @forward {
+// CHECK:          plan.launch @add grid (((batch * seq) * 64) ceildiv 4096)
+// CHECK-NEXT:     plan.launch @scale_n64 grid ((batch * seq) ceildiv 64)
+// CHECK-NEXT:     plan.launch @silu
+// CHECK-NEXT:   }
+// CHECK-NEXT:   plan.entry @second {
+// CHECK:          plan.launch @add
+// CHECK-NEXT:   }
+// CHECK-NOT:    func.func
 txs.parameter @w : tensor<64xf32> initializer "ones" no_decay
 
-// CHECK: plan.entry @forward
-// CHECK-NEXT: %[[IN:.*]] = plan.buffer input "x" #[[TOKENS]] f32 live 0 to 1
-// CHECK-NEXT: %[[S:.*]] = plan.buffer temporary {{.*}} live 0 to 1
-// CHECK-NEXT: %[[A:.*]] = plan.buffer temporary {{.*}} live 1 to 2
-// CHECK-NEXT: %[[W:.*]] = plan.buffer parameter "w" {{.*}} live 0 to 3
-// CHECK-NEXT: %[[OUT:.*]] = plan.buffer output "y" {{.*}} live 2 to 3
-// CHECK-NEXT: %[[COPY:.*]] = plan.buffer output "z" {{.*}} live 3 to 3
-// CHECK-NEXT: plan.launch @add grid #[[FLAT]](%[[IN]], %[[IN]], %[[S]])
-// CHECK-NEXT: plan.launch @add {{.*}}(%[[S]], %[[IN]], %[[A]])
-// CHECK-NEXT: plan.launch @scale_n64 {{.*}}(%[[A]], %[[W]], %[[OUT]])
-// CHECK-NEXT: plan.launch @copy {{.*}}(%[[OUT]], %[[COPY]])
+// Blocks are inlined; what no result needs is not computed.
+
 func.func @forward(%x: tensor<?x?x64xf32> {txs.input = "x"})
-    -> (tensor<?x?x64xf32> {txs.output = "y"}, tensor<?x?x64xf32> {txs.output = "z"}) {
-  %w = txs.read @w : tensor<64xf32>
-  %0 = txs.add %x, %x : tensor<?x?x64xf32>
-  %1 = txs.add %0, %x : tensor<?x?x64xf32>
-  %2 = txs.scale %1, %w : tensor<?x?x64xf32>, tensor<64xf32>
-  return %2, %2 : tensor<?x?x64xf32>, tensor<?x?x64xf32>
+    -> (tensor<?x?x64xf32> {txs.output = "y"}) {
+  %y = txs.block ssd 0 {
+    %w = txs.read @w : tensor<64xf32>
+    %0 = txs.add %x, %x : tensor<?x?x64xf32>
+    %unused = txs.mul %0, %x : tensor<?x?x64xf32>
+    %1 = txs.scale %0, %w : tensor<?x?x64xf32>, tensor<64xf32>
+    txs.yield %1 : tensor<?x?x64xf32>
+  } : tensor<?x?x64xf32>
+  %z = txs.activation silu %y : tensor<?x?x64xf32>
+  return %z : tensor<?x?x64xf32>
+}
+func.func @second(%x: tensor<?x?x24xf32> {txs.input = "x"})
+    -> (tensor<?x?x24xf32> {txs.output = "y"}) {
+  %0 = txs.add %x, %x : tensor<?x?x24xf32>
+  return %0 : tensor<?x?x24xf32>
 }
 
-// CHECK: plan.entry @second
-// CHECK: plan.launch @silu
-func.func @second(%x: tensor<?x?x64xf32> {txs.input = "x"})
-    -> (tensor<?x?x64xf32> {txs.output = "y"}) {
-  %0 = txs.activation silu %x : tensor<?x?x64xf32>
-  return %0 : tensor<?x?x64xf32>
+// -----
+
+// A cache that several functions carry is declared once. Its second dynamic extent is
+// the room for tokens.
+
+// CHECK-LABEL:  module
+// CHECK:        plan.state @keys (batch, capacity, 2, 16) f32
+// CHECK-NOT:    plan.state @keys
+// CHECK:        plan.entry @prefill
+// CHECK:          plan.buffer state "keys" (batch, capacity, 2, 16) f32
+// CHECK:        plan.entry @decode
+// CHECK:          plan.buffer state "keys" (batch, capacity, 2, 16) f32
+func.func @prefill(%t: tensor<?x?x2x16xf32> {txs.input = "t"}, %past: index {txs.input = "past"},
+                   %k: tensor<?x?x2x16xf32> {txs.state = "keys"})
+    -> (tensor<?x?x2x16xf32> {txs.state = "keys"}) {
+  %k1 = txs.cache_append %k, %t at %past : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
+  return %k1 : tensor<?x?x2x16xf32>
+}
+func.func @decode(%t: tensor<?x?x2x16xf32> {txs.input = "t"}, %past: index {txs.input = "past"},
+                  %k: tensor<?x?x2x16xf32> {txs.state = "keys"})
+    -> (tensor<?x?x2x16xf32> {txs.state = "keys"}) {
+  %k1 = txs.cache_append %k, %t at %past : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
+  return %k1 : tensor<?x?x2x16xf32>
 }

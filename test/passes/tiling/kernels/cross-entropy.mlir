@@ -12,7 +12,7 @@
 // CHECK-DAG:    %[[LABELCOLUMN:.*]] = tile.broadcast %[[LABEL]] along [0] : tensor<64xi32> -> tensor<64x64xi32>
 // CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[RANGE]], 4096
 // CHECK-DAG:    %[[END:.*]] = arith.minsi {{.*}}, 5000
-// CHECK:        %[[R:.*]]:3 = scf.for %[[V:[^ ,)]*]] = %[[FIRST]] to %[[END]] step 64 iter_args(%[[M0:[^ ,)]*]] = {{.*}}, %[[L0:[^ ,)]*]] = {{.*}}, %[[C0:[^ ,)]*]] = {{.*}}) ->
+// CHECK:        %[[R:.*]]:3 = scf.for %[[V:[^ ,)]*]] = %[[FIRST]] to %[[END]] step 64 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[C0:[^ ,)]*]] = 0) ->
 // CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[ROW]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
 // CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[V]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
 // CHECK:          %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], {{.*}} {transpose_rhs}
@@ -20,18 +20,20 @@
 // 5000 is no multiple of 64: columns past the end must not be seen.
 
 // CHECK:          %[[COLUMN:.*]] = arith.addi
-// CHECK:          %[[INSIDE:.*]] = arith.cmpi slt, %[[COLUMN]], {{.*}} : tensor<64x64xi32>
-// CHECK:          %[[S:.*]] = arith.select %[[INSIDE]], %[[Z]], {{.*}} : tensor<64x64xi1>, tensor<64x64xf32>
+// CHECK:          %[[INSIDE:.*]] = arith.cmpi slt, %[[COLUMN]], 5000
+// CHECK:          %[[S:.*]] = arith.select %[[INSIDE]], %[[Z]], -2e+30
 // CHECK:          %[[HIGHEST:.*]] = tile.reduce max %[[S]] along 1
 // CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[HIGHEST]]
 // CHECK-DAG:      %[[FALL:.*]] = arith.subf %[[M0]], %[[M]] : tensor<64xf32>
 // CHECK-DAG:      %[[RATIO:.*]] = math.exp %[[FALL]] : tensor<64xf32>
 // CHECK-DAG:      %[[REST:.*]] = arith.mulf %[[L0]], %[[RATIO]] : tensor<64xf32>
-// CHECK-DAG:      %[[E:.*]] = math.exp {{.*}} : tensor<64x64xf32>
+// CHECK-DAG:      %[[MS:.*]] = tile.broadcast %[[M]] along [0]
+// CHECK-DAG:      %[[BELOW:.*]] = arith.subf %[[S]], %[[MS]]
+// CHECK-DAG:      %[[E:.*]] = math.exp %[[BELOW]]
 // CHECK-DAG:      %[[ADDED:.*]] = tile.reduce sum %[[E]] along 1
 // CHECK:          %[[L:.*]] = arith.addf %[[REST]], %[[ADDED]]
 // CHECK:          %[[ISLABEL:.*]] = arith.cmpi eq, %[[COLUMN]], %[[LABELCOLUMN]]
-// CHECK:          %[[PICKED:.*]] = arith.select %[[ISLABEL]], %[[S]], {{.*}}
+// CHECK:          %[[PICKED:.*]] = arith.select %[[ISLABEL]], %[[S]], 0
 // CHECK:          %[[LOGIT:.*]] = tile.reduce sum %[[PICKED]] along 1
 // CHECK:          %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
 // CHECK:          scf.yield %[[M]], %[[L]], %[[C]]
@@ -46,17 +48,27 @@
 // CHECK-SAME:      %[[MAXIMA:[^:]*]]: memref<2x?xf32>, %[[SUMS:[^:]*]]: memref<2x?xf32>, %[[CHOSEN:[^:]*]]: memref<2x?xf32>, %[[LABELS:[^:]*]]: memref<?xi32>,
 // CHECK-SAME:      %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, {{.*}}: index) grid(%[[CELL:[^ ,)]*]])
 // CHECK:        %[[LABEL:.*]] = tile.load %[[LABELS]]
-// CHECK-DAG:    %[[HAS:.*]] = arith.cmpi sge, %[[LABEL]], {{.*}} : tensor<64xi32>
+// CHECK-DAG:    %[[HAS:.*]] = arith.cmpi sge, %[[LABEL]], 0
 // CHECK-DAG:    %[[INSIDE:.*]] = arith.cmpi slt
 // CHECK:        %[[COUNTED:.*]] = arith.andi %[[HAS]], %[[INSIDE]]
-// CHECK:        %[[R:.*]]:3 = scf.for %[[RANGE:[^ ,)]*]] = 0 to 2 step 1 iter_args(%[[M0:[^ ,)]*]] = {{.*}}, %[[L0:[^ ,)]*]] = {{.*}}, %[[C0:[^ ,)]*]] = {{.*}}) ->
+// CHECK:        %[[R:.*]]:3 = scf.for %[[RANGE:[^ ,)]*]] = 0 to 2 step 1 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[C0:[^ ,)]*]] = 0) ->
 // CHECK:          %[[OTHER:.*]] = tile.load %[[MAXIMA]][%[[RANGE]], {{.*}}] over [1]
 // CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[OTHER]]
-// CHECK:          scf.yield %[[M]], {{.*}}, {{.*}}
+// CHECK-DAG:      %[[FALL:.*]] = arith.subf %[[M0]], %[[M]]
+// CHECK-DAG:      %[[RATIO:.*]] = math.exp %[[FALL]]
+// CHECK-DAG:      %[[KEPT:.*]] = arith.mulf %[[L0]], %[[RATIO]]
+// CHECK-DAG:      %[[OTHERSUM:.*]] = tile.load %[[SUMS]][%[[RANGE]], {{.*}}] over [1]
+// CHECK-DAG:      %[[OTHERFALL:.*]] = arith.subf %[[OTHER]], %[[M]]
+// CHECK-DAG:      %[[OTHERRATIO:.*]] = math.exp %[[OTHERFALL]]
+// CHECK-DAG:      %[[ADDED:.*]] = arith.mulf %[[OTHERSUM]], %[[OTHERRATIO]]
+// CHECK-DAG:      %[[L:.*]] = arith.addf %[[KEPT]], %[[ADDED]]
+// CHECK-DAG:      %[[LOGIT:.*]] = tile.load %[[CHOSEN]][%[[RANGE]], {{.*}}] over [1]
+// CHECK-DAG:      %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
+// CHECK:          scf.yield %[[M]], %[[L]], %[[C]]
 // CHECK:        %[[LOG:.*]] = math.log %[[R]]#1
 // CHECK:        %[[LSE:.*]] = arith.addf %[[R]]#0, %[[LOG]]
 // CHECK:        %[[LOSS:.*]] = arith.subf %[[LSE]], %[[R]]#2
-// CHECK:        %[[COUNTEDLOSS:.*]] = arith.select %[[COUNTED]], %[[LOSS]], {{.*}}
+// CHECK:        %[[COUNTEDLOSS:.*]] = arith.select %[[COUNTED]], %[[LOSS]], 0
 // CHECK:        %[[SUM:.*]] = tile.reduce sum %[[COUNTEDLOSS]] along 0 : tensor<64xf32> -> f32
 // CHECK:        tile.store %[[SUM]], %[[LOSSES]][%[[CELL]]]
 // CHECK:        %[[COUNT:.*]] = tile.reduce sum {{.*}} along 0 : tensor<64xf32> -> f32
@@ -65,10 +77,16 @@
 // A third adds the 64-row sums in their order and divides by how many rows count.
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_mean(
-// CHECK:        %[[R:.*]]:2 = scf.for {{.*}} step 1 iter_args({{.*}}) -> (f32, f32)
-// CHECK:        %[[ATLEASTONE:.*]] = arith.maximumf %[[R]]#1, {{.*}} : f32
+// CHECK-SAME:      %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, %[[MEANM:[^:]*]]: memref<1xf32>) grid(
+// CHECK:        %[[R:.*]]:2 = scf.for %[[I:[^ ,)]*]] = 0 to {{.*}} step 1 iter_args(%[[LOSS0:[^ ,)]*]] = 0, %[[COUNT0:[^ ,)]*]] = 0) -> (f32, f32)
+// CHECK-DAG:      %[[LOSS:.*]] = tile.load %[[LOSSES]][%[[I]]]
+// CHECK-DAG:      %[[SUM:.*]] = arith.addf %[[LOSS0]], %[[LOSS]]
+// CHECK-DAG:      %[[ROWS:.*]] = tile.load %[[COUNTS]][%[[I]]]
+// CHECK-DAG:      %[[COUNT:.*]] = arith.addf %[[COUNT0]], %[[ROWS]]
+// CHECK:          scf.yield %[[SUM]], %[[COUNT]]
+// CHECK:        %[[ATLEASTONE:.*]] = arith.maximumf %[[R]]#1, 1
 // CHECK:        %[[MEAN:.*]] = arith.divf %[[R]]#0, %[[ATLEASTONE]]
-// CHECK:        tile.store %[[MEAN]]
+// CHECK:        tile.store %[[MEAN]], %[[MEANM]][0]
 
 // CHECK-LABEL:  plan.entry @loss
 // CHECK:        plan.launch @cross_entropy_partial_k64_v5000 grid ((batch * seq) ceildiv 64, 2)
@@ -90,9 +108,13 @@ func.func @loss(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<5000x64xf32
 // CHECK-SAME:      %[[H:[^:]*]]: memref<?x600xf32>, %[[W:[^:]*]]: memref<97x600xf32>, %[[LABELS:[^:]*]]: memref<?xi32>, {{.*}}, %[[SEQ:[^:]*]]: index) grid(
 // CHECK:        %[[NEXT:.*]] = arith.addi {{.*}}, 1 : index
 // CHECK:        tile.load %[[LABELS]][%[[NEXT]]] over [0]
+
+// The last token of a sequence is the one before a multiple of the length.
+
 // CHECK:        %[[SEQ32:.*]] = arith.index_cast %[[SEQ]] : index to i32
 // CHECK:        %[[SEQTILE:.*]] = tile.broadcast %[[SEQ32]]
-// CHECK:        arith.remui {{.*}}, %[[SEQTILE]]
+// CHECK:        %[[REST:.*]] = arith.remui {{.*}}, %[[SEQTILE]]
+// CHECK:        arith.cmpi ne, %[[REST]], 0
 // CHECK:        scf.for {{.*}} step 112
 // CHECK:          %[[Z:.*]] = scf.for %[[K:[^ ,)]*]] = 0 to 600 step 64 iter_args(%[[SUM:[^ ,)]*]] = {{.*}}) -> (tensor<64x112xf32>) {
 // CHECK-DAG:        %[[HT:.*]] = tile.load %[[H]][{{.*}}, %[[K]]] over [0, 1] : {{.*}} -> tensor<64x64xf32>

@@ -1,0 +1,55 @@
+// RUN: %tiled %s | FileCheck %s
+
+// With r = 1 / sqrt(mean(x^2) + eps) and g = w dy, dx = r g - x r^3 mean(g x) and
+// dw = sum of dy x r. A cell goes over the columns of 64 rows twice: for the sums of
+// x^2 and g x, then for the results.
+
+// CHECK-LABEL:  tile.kernel @rms_norm_grad_n200_e1em06(
+// CHECK-SAME:      %[[DYM:[^:]*]]: memref<?x200xf32>, %[[XM:[^:]*]]: memref<?x200xf32>, %[[WM:[^:]*]]: memref<200xf32>,
+// CHECK-SAME:      %[[DXM:[^:]*]]: memref<?x200xf32>, %[[PARTIALS:[^:]*]]: memref<?x200xf32>) grid(%[[CELL:[^ ,)]*]])
+// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 64
+// CHECK:        %[[R:.*]]:2 = scf.for %[[C:[^ ,)]*]] = 0 to 200 step 128 iter_args(%[[SX0:[^ ,)]*]] = 0, %[[SG0:[^ ,)]*]] = 0) -> (tensor<64xf32>, tensor<64xf32>) {
+// CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[ROW]], %[[C]]] over [0, 1]
+// CHECK-DAG:      %[[DY:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C]]] over [0, 1]
+// CHECK-DAG:      %[[WV:.*]] = tile.load %[[WM]][%[[C]]] over [0]
+// CHECK-DAG:      %[[W:.*]] = tile.broadcast %[[WV]] along [1]
+// CHECK-DAG:      %[[G:.*]] = arith.mulf %[[DY]], %[[W]]
+// CHECK-DAG:      %[[XX:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK-DAG:      %[[XXSUM:.*]] = tile.reduce sum %[[XX]] along 1
+// CHECK-DAG:      %[[SX:.*]] = arith.addf %[[SX0]], %[[XXSUM]]
+// CHECK-DAG:      %[[GX:.*]] = arith.mulf %[[G]], %[[X]]
+// CHECK-DAG:      %[[GXSUM:.*]] = tile.reduce sum %[[GX]] along 1
+// CHECK-DAG:      %[[SG:.*]] = arith.addf %[[SG0]], %[[GXSUM]]
+// CHECK:          scf.yield %[[SX]], %[[SG]]
+// CHECK:        %[[MEANX:.*]] = arith.mulf %[[R]]#0, 0.005
+// CHECK:        %[[SAFE:.*]] = arith.addf %[[MEANX]], 1e-06
+// CHECK:        %[[ROOT:.*]] = math.sqrt %[[SAFE]]
+// CHECK:        %[[INVERSE:.*]] = arith.divf 1, %[[ROOT]]
+// CHECK:        %[[MEANG:.*]] = arith.mulf %[[R]]#1, 0.005
+// CHECK:        %[[G1:.*]] = arith.mulf %[[MEANG]], %[[INVERSE]]
+// CHECK:        %[[G2:.*]] = arith.mulf %[[G1]], %[[INVERSE]]
+// CHECK:        %[[G3:.*]] = arith.mulf %[[G2]], %[[INVERSE]]
+// CHECK-DAG:    %[[RS:.*]] = tile.broadcast %[[INVERSE]] along [0]
+// CHECK-DAG:    %[[GS:.*]] = tile.broadcast %[[G3]] along [0]
+// CHECK:        scf.for %[[C2:[^ ,)]*]] = 0 to 200 step 128 {
+// CHECK-DAG:      %[[X2:.*]] = tile.load %[[XM]][%[[ROW]], %[[C2]]] over [0, 1]
+// CHECK-DAG:      %[[DY2:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C2]]] over [0, 1]
+// CHECK-DAG:      %[[RG:.*]] = arith.mulf {{.*}}, %[[RS]]
+// CHECK-DAG:      %[[XG:.*]] = arith.mulf %[[X2]], %[[GS]]
+// CHECK:          %[[DX:.*]] = arith.subf %[[RG]], %[[XG]]
+// CHECK:          tile.store %[[DX]], %[[DXM]][%[[ROW]], %[[C2]]] over [0, 1]
+// CHECK:          %[[DYX:.*]] = arith.mulf %[[DY2]], %[[X2]]
+// CHECK:          %[[DYXR:.*]] = arith.mulf %[[DYX]], %[[RS]]
+// CHECK:          %[[DW:.*]] = tile.reduce sum %[[DYXR]] along 0
+// CHECK:          tile.store %[[DW]], %[[PARTIALS]][%[[CELL]], %[[C2]]] over [1]
+
+// The cells' parts of dw are added up by a kernel of their own.
+
+// CHECK:        %[[PARTS:.*]] = plan.buffer temporary "rms_norm_grad.partials{{.*}}" ((batch * seq) ceildiv 64, 200)
+// CHECK:        plan.launch @rms_norm_grad_n200_e1em06 grid ((batch * seq) ceildiv 64)({{.*}}, %[[PARTS]])
+// CHECK-NEXT:   plan.launch @sum_rows_n200 grid (2)(%[[PARTS]], {{.*}}) sizes ((batch * seq) ceildiv 64)
+func.func @norm(%dy: tensor<?x?x200xf32> {txs.input = "dy"}, %x: tensor<?x?x200xf32> {txs.input = "x"}, %w: tensor<200xf32> {txs.input = "w"})
+    -> (tensor<?x?x200xf32> {txs.output = "dx"}, tensor<200xf32> {txs.output = "dw"}) {
+  %dx, %dw = txs.rms_norm_grad %dy, %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x200xf32>, tensor<200xf32>
+  return %dx, %dw : tensor<?x?x200xf32>, tensor<200xf32>
+}
