@@ -317,15 +317,10 @@ void EntryBuilder::setLiveRanges() {
   }
 }
 
-LogicalResult EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
+void EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
   Operation *Return = Function.getBody().front().getTerminator();
   for (OpOperand &Operand : Return->getOpOperands()) {
     unsigned Number = Operand.getOperandNumber();
-    if (!Function.getResultAttr(Number, txs::OutputAttribute) &&
-        !Function.getResultAttr(Number, txs::StateAttribute))
-      return Function.emitError("result ")
-             << Number << " of @" << Function.getName()
-             << " has no name, expected txs.output or txs.state";
     auto Name = Function.getResultAttrOfType<StringAttr>(Number, Attribute);
     if (!Name)
       continue;
@@ -335,14 +330,12 @@ LogicalResult EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
     if (Wanted != read(V))
       copy(read(V), Wanted, V);
   }
-  return success();
 }
 
-LogicalResult EntryBuilder::finish(OpBuilder &Builder) {
+void EntryBuilder::finish(OpBuilder &Builder) {
   // Outputs first: one of them may be the old value of a state.
-  if (failed(copyResults(BufferKind::Output, txs::OutputAttribute)) ||
-      failed(copyResults(BufferKind::State, txs::StateAttribute)))
-    return failure();
+  copyResults(BufferKind::Output, txs::OutputAttribute);
+  copyResults(BufferKind::State, txs::StateAttribute);
   setLiveRanges();
 
   Location Loc = Function.getLoc();
@@ -366,5 +359,4 @@ LogicalResult EntryBuilder::finish(OpBuilder &Builder) {
                            L.When.empty() ? AffineMapAttr()
                                           : AffineMapAttr::get(Map(L.When)));
   }
-  return success();
 }

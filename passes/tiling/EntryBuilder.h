@@ -140,7 +140,7 @@ public:
   void copy(Buffer *From, Buffer *To, mlir::Value Like);
 
   /// Copies results that could not be written in place and emits the entry.
-  mlir::LogicalResult finish(mlir::OpBuilder &Builder);
+  void finish(mlir::OpBuilder &Builder);
 
 private:
   struct Launch {
@@ -155,8 +155,7 @@ private:
   Buffer *argumentBuffer(mlir::BlockArgument Argument);
   Buffer *boundBuffer(mlir::Value V);
   void bindResults();
-  mlir::LogicalResult copyResults(plan::BufferKind Kind,
-                                  llvm::StringRef Attribute);
+  void copyResults(plan::BufferKind Kind, llvm::StringRef Attribute);
   bool replacesState(mlir::Value V, llvm::StringRef Name);
   bool isLastUse(mlir::Value V, mlir::Operation *Op);
   void setLiveRanges();

@@ -1,4 +1,4 @@
-//===- Tiling.cpp - From the model to kernels and launches ----------------===//
+//===- ToTile.cpp - From the model to kernels and launches ----------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -43,6 +43,50 @@ static void (*const Lowerings[])(LoweringTable &) = {
     registerSsmScanGrad, registerAttentionGrad, registerLinearCrossEntropyGrad,
     registerOptimizer};
 
+/// Whether an entry can be made of the function: one block, every argument and
+/// result a tensor with one name (or the index `past`), whose dynamic extents
+/// are at most two and come first: [batch, tokens, ...].
+static LogicalResult verifyInterface(func::FuncOp Function) {
+  auto Fail = [&]() {
+    return Function.emitError("function @") << Function.getName() << " ";
+  };
+  if (!Function.getBody().hasOneBlock())
+    return Fail() << "has " << Function.getBody().getBlocks().size()
+                  << " blocks, expected one";
+  auto Check = [&](const Twine &What, Type T, DictionaryAttr Attributes,
+                   StringRef Own, bool MayBeIndex) -> LogicalResult {
+    auto Name = Attributes ? Attributes.getAs<StringAttr>(Own) : StringAttr();
+    auto State = Attributes ? Attributes.getAs<StringAttr>(txs::StateAttribute)
+                            : StringAttr();
+    if (!Name == !State)
+      return Fail() << "has " << What << " with "
+                    << (Name ? "two names" : "no name") << ", expected " << Own
+                    << " or " << txs::StateAttribute;
+    if (MayBeIndex && T.isIndex())
+      return success();
+    auto Tensor = dyn_cast<RankedTensorType>(T);
+    int64_t Dynamic = Tensor ? Tensor.getNumDynamicDims() : 0;
+    if (!Tensor || Dynamic > 2 ||
+        !llvm::all_of(Tensor.getShape().take_front(Dynamic),
+                      ShapedType::isDynamic))
+      return Fail() << "has " << What << " of type " << T
+                    << ", expected a tensor with at most two dynamic extents, "
+                       "the first ones";
+    return success();
+  };
+  for (unsigned I = 0; I < Function.getNumArguments(); ++I)
+    if (failed(Check("argument " + Twine(I), Function.getArgumentTypes()[I],
+                     Function.getArgAttrDict(I), txs::InputAttribute,
+                     /*MayBeIndex=*/true)))
+      return failure();
+  for (unsigned I = 0; I < Function.getNumResults(); ++I)
+    if (failed(Check("result " + Twine(I), Function.getResultTypes()[I],
+                     Function.getResultAttrDict(I), txs::OutputAttribute,
+                     /*MayBeIndex=*/false)))
+      return failure();
+  return success();
+}
+
 /// Removes what no result depends on, so that kernels may leave out results.
 static void eraseDeadOperations(func::FuncOp Function) {
   Block &Body = Function.getBody().front();
@@ -54,9 +98,6 @@ static void eraseDeadOperations(func::FuncOp Function) {
 static LogicalResult lowerFunction(func::FuncOp Function,
                                    const LoweringTable &Table, bool Fuse,
                                    OpBuilder &Builder) {
-  if (!Function.getBody().hasOneBlock())
-    return Function.emitError("function @")
-           << Function.getName() << " has more than one block, expected one";
   for (auto Block : llvm::make_early_inc_range(Function.getOps<txs::BlockOp>()))
     inlineBlock(Block);
   eraseDeadOperations(Function);
@@ -70,7 +111,8 @@ static LogicalResult lowerFunction(func::FuncOp Function,
     if (Root && !isa<txs::ReadOp>(Root) && failed(Table.lower(Root, Entry)))
       return failure();
   }
-  return Entry.finish(Builder);
+  Entry.finish(Builder);
+  return success();
 }
 
 /// Declares what the functions' caches carry, once for all of them.
@@ -104,8 +146,11 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
     // Entries come after everything else, in the functions' order.
     OpBuilder Builder(Module.getContext());
     Builder.setInsertionPointToEnd(Module.getBody());
-    declareStates(Module, Builder);
     SmallVector<func::FuncOp> Functions(Module.getOps<func::FuncOp>());
+    for (func::FuncOp Function : Functions)
+      if (failed(verifyInterface(Function)))
+        return signalPassFailure();
+    declareStates(Module, Builder);
     for (func::FuncOp Function : Functions)
       if (failed(lowerFunction(Function, Table, fuse, Builder)))
         return signalPassFailure();
