@@ -87,9 +87,14 @@ void transxssm::addModelPasses(OpPassManager &Manager,
   Manager.addPass(createCanonicalizerPass());
 }
 
-void transxssm::addPlanPasses(OpPassManager &Manager) {
+void transxssm::addPlanPasses(OpPassManager &Manager,
+                              const PlanOptions &Options) {
+  if (Options.DebugNames)
+    Manager.addPass(createTxsNameOperations());
   Manager.addPass(createTxsInlineBlocks());
-  Manager.addPass(createTxsToTile());
+  TxsToTileOptions Tiling;
+  Tiling.fuse = Options.Fuse;
+  Manager.addPass(createTxsToTile(Tiling));
   Manager.addPass(createCSEPass());
 }
 
@@ -98,9 +103,9 @@ void transxssm::registerCompilerPipelines() {
       "txs-model-pipeline",
       "From an imported model to txs with gradients and optimizer",
       [](OpPassManager &Manager) { addModelPasses(Manager); });
-  PassPipelineRegistration<>("txs-to-plan-pipeline",
-                             "From txs to tile kernels and plan entries",
-                             addPlanPasses);
+  PassPipelineRegistration<>(
+      "txs-to-plan-pipeline", "From txs to tile kernels and plan entries",
+      [](OpPassManager &Manager) { addPlanPasses(Manager); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -121,9 +126,10 @@ transxssm::buildModel(const ModelConfig &Config,
   return Module;
 }
 
-LogicalResult transxssm::lowerToPlan(ModuleOp Module) {
+LogicalResult transxssm::lowerToPlan(ModuleOp Module,
+                                     const PlanOptions &Options) {
   PassManager Manager(Module.getContext());
-  addPlanPasses(Manager);
+  addPlanPasses(Manager, Options);
   return Manager.run(Module);
 }
 

@@ -44,8 +44,15 @@ expandEntries(const std::vector<std::string> &Names, const ModelConfig &Config);
 
 /// The passes between import and tiling.
 void addModelPasses(mlir::OpPassManager &Manager, int64_t RecomputeBlocks = 0);
+struct PlanOptions {
+  bool Fuse = true; ///< elementwise operations in other kernels
+  /// Note in every launch which values of the model it writes.
+  bool DebugNames = false;
+};
+
 /// The passes from txs to plan.
-void addPlanPasses(mlir::OpPassManager &Manager);
+void addPlanPasses(mlir::OpPassManager &Manager,
+                   const PlanOptions &Options = {});
 /// Makes both known to transxssm-opt: `txs-model-pipeline` and
 /// `txs-to-plan-pipeline`.
 void registerCompilerPipelines();
@@ -57,7 +64,8 @@ buildModel(const ModelConfig &Config, const std::vector<std::string> &Entries,
            int64_t RecomputeBlocks, mlir::MLIRContext &Context);
 
 /// Replaces functions by kernels and plan entries.
-mlir::LogicalResult lowerToPlan(mlir::ModuleOp Module);
+mlir::LogicalResult lowerToPlan(mlir::ModuleOp Module,
+                                const PlanOptions &Options = {});
 
 /// The text of generated code, on request.
 struct CodeText {

@@ -59,6 +59,22 @@ def TxsInlineBlocks : Pass<"txs-inline-blocks", "::mlir::ModuleOp"> {
   let dependentDialects = ["::transxssm::txs::TxsDialect"];
 }
 
+def TxsNameOperations : Pass<"txs-name-operations", "::mlir::ModuleOp"> {
+  let summary = "give every operation a name that survives lowering";
+  let description = [{
+    The location of each operation becomes its number in the function, its kind
+    and the checkpoint name of the parameter that it uses, or "after" that of
+    the last one used before it:
+
+        loc("17 txs.linear @model.layers.0.ssd.c_proj.weight")
+        loc("18 txs.rope after @model.layers.0.ssd.c_proj.weight")
+
+    `txs-to-tile` notes in each `plan.launch` which of them its operands hold
+    afterwards, and a package keeps the note: that is what a probe compares.
+  }];
+  let dependentDialects = ["::transxssm::txs::TxsDialect"];
+}
+
 def TxsToTile : Pass<"txs-to-tile", "::mlir::ModuleOp"> {
   let summary = "turn the model's functions into kernels and launches";
   let description = [{

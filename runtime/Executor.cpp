@@ -435,8 +435,13 @@ void Executor::startProfile() {
 Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
-  for (const Binding::BoundLaunch &Launch : Bound.Launches)
-    if (!Launch.Skipped)
-      Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
+  for (const Binding::BoundLaunch &Launch : Bound.Launches) {
+    if (Launch.Skipped)
+      continue;
+    Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
+    if (Observer)
+      Observer({*Bound.Entry, size_t(&Launch - Bound.Launches.data()),
+                Bound.Pointers, Bound.Bytes});
+  }
   return {};
 }

@@ -93,6 +93,9 @@ public:
   /// Runs the launches in order. Nothing runs when it returns an error.
   Status run(Binding &Bound, const PersistentBuffers &Persistent);
 
+  /// Called after every launch that ran, when set.
+  LaunchObserver Observer;
+
   /// See Model::startProfile().
   void startProfile();
   /// In the order of the package's kernels; empty unless profiling.

@@ -240,6 +240,11 @@ std::vector<KernelProfile> Model::profile() const {
   return Ran;
 }
 
+void Model::observeLaunches(LaunchObserver Observer) {
+  Lock Guard(Impl->Mutex);
+  Impl->Code->Observer = std::move(Observer);
+}
+
 int64_t Model::step() const { return Impl->Step; }
 void Model::setStep(int64_t Step) { Impl->Step = Step; }
 

@@ -38,6 +38,16 @@ struct KernelProfile {
   double Seconds = 0;
 };
 
+/// What a launch has just written.
+struct LaunchView {
+  const PackageEntry &Entry;
+  size_t Number; ///< of the launch in the entry
+  /// By number of the entry's buffers.
+  const std::vector<void *> &Buffers;
+  const std::vector<uint64_t> &Bytes;
+};
+using LaunchObserver = std::function<void(const LaunchView &)>;
+
 /// A tensor that somebody else owns.
 struct TensorView {
   std::string Name;
@@ -193,6 +203,10 @@ public:
   /// What ran since then, the longest first; kernels that did not run are
   /// left out.
   std::vector<KernelProfile> profile() const;
+
+  /// Calls `Observer` after every launch that ran, until it is replaced or
+  /// taken away with null. For tools that look at intermediate values.
+  void observeLaunches(LaunchObserver Observer);
 
 private:
   explicit Model(std::unique_ptr<ModelImpl> Impl);

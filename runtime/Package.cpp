@@ -450,6 +450,18 @@ Status PackageReader::readLaunch(const fbs::Launch &From,
                                     To.Guards);
       !Read)
     return Read;
+  for (size_t I = 0; I < sizeOrZero(From.holds()); ++I) {
+    const fbs::HeldValue &Value = *From.holds()->Get(I);
+    std::string Held = Named + ", held value " + std::to_string(I);
+    PackageHeldValue Into;
+    Into.Operand = Value.operand();
+    if (Into.Operand >= Kernel.MemrefCount)
+      return fail(Held, ": expected an operand below ", Kernel.MemrefCount,
+                  ", got ", Into.Operand);
+    if (Status Read = readName(Value.name(), Held, Into.Name); !Read)
+      return Read;
+    To.Holds.push_back(std::move(Into));
+  }
   Entry.Launches.push_back(std::move(To));
   return {};
 }

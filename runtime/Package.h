@@ -49,12 +49,19 @@ struct PackageBuffer {
   uint32_t LastUse = 0;
 };
 
+/// What an operand of a launch holds after it.
+struct PackageHeldValue {
+  uint32_t Operand = 0;
+  std::string Name;
+};
+
 struct PackageLaunch {
   uint32_t Kernel = 0;
   std::vector<Expression> Grid; ///< one to three extents
   std::vector<uint32_t> Operands;
   std::vector<Expression> Sizes;
   std::vector<Expression> Guards;
+  std::vector<PackageHeldValue> Holds; ///< empty without --debug-names
 };
 
 struct PackageEntry {

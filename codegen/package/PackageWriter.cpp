@@ -136,6 +136,8 @@ private:
   LogicalResult addCode(const CodeObject &From);
   LogicalResult addEntry(plan::EntryOp Entry);
   FailureOr<Offset<fbs::Buffer>> makeBuffer(plan::BufferOp Buffer);
+  Offset<flatbuffers::Vector<Offset<fbs::HeldValue>>>
+  makeHeldValues(ArrayAttr Names);
   FailureOr<Offset<fbs::Launch>>
   makeLaunch(plan::LaunchOp Launch,
              const DenseMap<Value, uint32_t> &BufferNumbers);
@@ -272,6 +274,17 @@ PackageWriter::makeBuffer(plan::BufferOp Buffer) {
       *Shape, Index, Buffer.getFirstUse(), Buffer.getLastUse());
 }
 
+Offset<flatbuffers::Vector<Offset<fbs::HeldValue>>>
+PackageWriter::makeHeldValues(ArrayAttr Names) {
+  Offsets<fbs::HeldValue> Made;
+  for (auto [Operand, Name] :
+       llvm::enumerate(Names.getAsValueRange<StringAttr>()))
+    if (!Name.empty())
+      Made.push_back(fbs::CreateHeldValue(
+          Builder, Operand, Builder.CreateSharedString(Name.str())));
+  return Builder.CreateVector(Made);
+}
+
 FailureOr<Offset<fbs::Launch>>
 PackageWriter::makeLaunch(plan::LaunchOp Launch,
                           const DenseMap<Value, uint32_t> &BufferNumbers) {
@@ -286,8 +299,11 @@ PackageWriter::makeLaunch(plan::LaunchOp Launch,
   for (Value Operand : Launch.getOperands())
     Numbers.push_back(BufferNumbers.lookup(Operand));
   auto Operands = Builder.CreateVector(Numbers);
+  Offset<flatbuffers::Vector<Offset<fbs::HeldValue>>> Holds;
+  if (ArrayAttr Names = Launch.getHoldsAttr())
+    Holds = makeHeldValues(Names);
   return fbs::CreateLaunch(Builder, KernelNumbers.lookup(Launch.getKernel()),
-                           *Grid, Operands, *Sizes, *Guards);
+                           *Grid, Operands, *Sizes, *Guards, Holds);
 }
 
 LogicalResult PackageWriter::addEntry(plan::EntryOp Entry) {

@@ -136,5 +136,9 @@ LogicalResult LaunchOp::verify() {
              << Buffer.getNameAttr() << " of " << Buffer.getElementType()
              << ", expected " << Memory.getElementType() << " (launch_c3)";
   }
+  if (getHolds() && getHolds()->size() != getOperands().size())
+    return emitOpError("names what ")
+           << getHolds()->size() << " operands hold, expected "
+           << getOperands().size() << " (launch_c4)";
   return success();
 }

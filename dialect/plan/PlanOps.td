@@ -103,16 +103,21 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"EntryOp">]> {
     Operands are the kernel's memref arguments in order; `sizes` gives, in
     argument order, every dynamic dimension of the memrefs and every `index`
     argument. The launch is skipped unless every result of `when` is >= 0.
+    `holds` says which value of the model each operand holds after the launch,
+    by the names of `txs-name-operations`; empty for an operand that the kernel
+    only reads.
 
     Constraints:
     - (launch_c1) every map has no dimensions and four symbols; the grid has one
       to three extents.
     - (launch_c2) the kernel exists and takes as many memrefs and sizes.
     - (launch_c3) each operand's element type is that of the kernel's memref.
+    - (launch_c4) `holds` has one name for each operand.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, AffineMapAttr:$grid,
                        Variadic<Plan_BufferType>:$operands,
-                       AffineMapAttr:$sizes, OptionalAttr<AffineMapAttr>:$when);
+                       AffineMapAttr:$sizes, OptionalAttr<AffineMapAttr>:$when,
+                       OptionalAttr<StrArrayAttr>:$holds);
   let assemblyFormat = [{
     $kernel `grid` $grid `(` $operands `)` `sizes` $sizes (`when` $when^)? attr-dict
   }];

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/EntryBuilder.h"
+#include "passes/NameOperations.h"
 #include "passes/tiling/kernels/Kernels.h"
 
 using namespace mlir;
@@ -216,8 +217,15 @@ bool EntryBuilder::replacesState(Value V, StringRef Name) {
   return true;
 }
 
+/// The name of txs-name-operations; empty for an argument.
+static std::string debugName(Value V) {
+  auto Result = dyn_cast<OpResult>(V);
+  return Result ? valueName(Result.getOwner(), Result.getResultNumber())
+                : std::string();
+}
+
 /// A name for the buffer of an intermediate value.
-static std::string valueName(Value V) {
+static std::string bufferName(Value V) {
   Operation *Op = V.getDefiningOp();
   std::string Name = Op->getName().stripDialect().str();
   unsigned Number = cast<OpResult>(V).getResultNumber();
@@ -228,7 +236,9 @@ Buffer *EntryBuilder::write(Value V) {
   assert(!Homes.count(V) && "a value is written once");
   Buffer *Home = boundBuffer(V);
   if (!Home)
-    Home = temporary(valueName(V), shape(V), getElementTypeOrSelf(V.getType()));
+    Home =
+        temporary(bufferName(V), shape(V), getElementTypeOrSelf(V.getType()));
+  Holding[Home] = debugName(V);
   return Homes[V] = Home;
 }
 
@@ -249,8 +259,10 @@ Buffer *EntryBuilder::writeInPlace(Value V, Value Operand, Operation *Op) {
   Buffer *Home = read(Operand), *Bound = boundBuffer(V);
   bool Writable =
       Home->Kind == BufferKind::Temporary || Home->Kind == BufferKind::State;
-  if (Bound ? Bound == Home : Writable && isLastUse(Operand, Op))
+  if (Bound ? Bound == Home : Writable && isLastUse(Operand, Op)) {
+    Holding[Home] = debugName(V);
     return Homes[V] = Home;
+  }
   Buffer *To = write(V);
   copy(Home, To, Operand);
   return To;
@@ -284,12 +296,49 @@ void EntryBuilder::launch(tile::KernelOp Kernel, ArrayRef<AffineExpr> Grid,
       Memory->LastUse = Number;
     }
   }
+  noteHeldValues(L);
+}
+
+/// What is in a buffer that a kernel of the current operation has written.
+std::string EntryBuilder::heldValue(const Buffer *Written) {
+  auto Known = Holding.find(Written);
+  if (Known != Holding.end() && !Known->second.empty())
+    return Known->second;
+  // The optimizer changes parameters and moments, which no value stands for.
+  bool Persistent = Written->Kind == BufferKind::Parameter ||
+                    Written->Kind == BufferKind::Moment1 ||
+                    Written->Kind == BufferKind::Moment2;
+  if (!Current || !Persistent || operationName(Current).empty())
+    return {};
+  return (operationName(Current) + " " +
+          plan::stringifyBufferKind(Written->Kind))
+      .str();
+}
+
+void EntryBuilder::noteHeldValues(Launch &L) {
+  if (!Current || operationName(Current).empty())
+    return;
+  llvm::SmallDenseSet<Value> Stored;
+  L.Kernel.walk([&](tile::StoreOp Store) { Stored.insert(Store.getMemory()); });
+  for (BlockArgument Argument : L.Kernel.getLaunchArguments())
+    if (isa<MemRefType>(Argument.getType())) {
+      const Buffer *Operand = L.Operands[L.Holds.size()];
+      L.Holds.push_back(Stored.count(Argument) ? heldValue(Operand)
+                                               : std::string());
+    }
+  if (llvm::all_of(L.Holds,
+                   [](const std::string &Name) { return Name.empty(); }))
+    L.Holds.clear();
 }
 
 void EntryBuilder::copy(Buffer *From, Buffer *To, Value Like) {
+  // Until an operation changes the copy, it holds what it is a copy of.
+  std::string After = std::exchange(Holding[To], debugName(Like));
   AffineExpr Size = rows(Like) * columns(Like);
   launch(buildCopy(Module, getElementTypeOrSelf(Like.getType())),
          {Size.ceilDiv(FlatTile)}, {{From, {Size}}, {To, {Size}}});
+  if (!After.empty())
+    Holding[To] = After;
 }
 
 //===----------------------------------------------------------------------===//
@@ -354,9 +403,11 @@ void EntryBuilder::finish(OpBuilder &Builder) {
     SmallVector<Value> Operands;
     for (Buffer *B : L.Operands)
       Operands.push_back(Values[B]);
-    plan::LaunchOp::create(Builder, Loc, L.Kernel.getSymName(), Map(L.Grid),
-                           Operands, Map(L.Sizes),
-                           L.When.empty() ? AffineMapAttr()
-                                          : AffineMapAttr::get(Map(L.When)));
+    SmallVector<StringRef> Holds(L.Holds.begin(), L.Holds.end());
+    plan::LaunchOp::create(
+        Builder, Loc, L.Kernel.getSymName(), Map(L.Grid), Operands,
+        Map(L.Sizes),
+        L.When.empty() ? AffineMapAttr() : AffineMapAttr::get(Map(L.When)),
+        Holds.empty() ? ArrayAttr() : Builder.getStrArrayAttr(Holds));
   }
 }

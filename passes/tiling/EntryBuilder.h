@@ -139,6 +139,9 @@ public:
   /// Appends a copy of one buffer of `Like`'s shape into another.
   void copy(Buffer *From, Buffer *To, mlir::Value Like);
 
+  /// Says which operation the next launches are of, for their names.
+  void setOperation(mlir::Operation *Op) { Current = Op ? Op : Current; }
+
   /// Copies results that could not be written in place and emits the entry.
   void finish(mlir::OpBuilder &Builder);
 
@@ -147,6 +150,7 @@ private:
     tile::KernelOp Kernel;
     llvm::SmallVector<mlir::AffineExpr> Grid, Sizes, When;
     llvm::SmallVector<Buffer *> Operands;
+    llvm::SmallVector<std::string> Holds; // empty where nothing has a name
   };
 
   mlir::AffineExpr symbol(plan::Symbol S);
@@ -158,6 +162,8 @@ private:
   void copyResults(plan::BufferKind Kind, llvm::StringRef Attribute);
   bool replacesState(mlir::Value V, llvm::StringRef Name);
   bool isLastUse(mlir::Value V, mlir::Operation *Op);
+  void noteHeldValues(Launch &L);
+  std::string heldValue(const Buffer *Written);
   void setLiveRanges();
 
   mlir::ModuleOp Module;
@@ -167,6 +173,8 @@ private:
   std::deque<Buffer> Buffers; // stable addresses
   std::vector<Launch> Launches;
   llvm::DenseMap<mlir::Value, Buffer *> Homes;
+  llvm::DenseMap<const Buffer *, std::string> Holding; // of named values
+  mlir::Operation *Current = nullptr;
   llvm::DenseMap<mlir::Value, std::pair<plan::BufferKind, std::string>>
       Bindings;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::AffineExpr>> Shapes;

@@ -108,6 +108,7 @@ static LogicalResult lowerFunction(func::FuncOp Function,
   EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function, &Fusion);
   for (Operation &Op : Body.without_terminator()) {
     Operation *Root = Fusion.rootAt(&Op);
+    Entry.setOperation(Root);
     if (Root && !isa<txs::ReadOp>(Root) && failed(Table.lower(Root, Entry)))
       return failure();
   }

@@ -155,6 +155,9 @@ static void declareOptions(CLI::App &App, Options &O, std::string &Size) {
                "by batch and sequence length");
   App.add_flag("--print-kernels", O.PrintKernels,
                "print every kernel with its code and scratch bytes");
+  App.add_flag("--debug-names", O.DebugNames,
+               "note in the package which values of the model its launches "
+               "write, for transxssm-opt --txs-probe --package");
   App.add_flag("-q,--quiet", O.Quiet, "no progress on standard error");
 }
 

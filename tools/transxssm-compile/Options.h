@@ -30,6 +30,7 @@ struct Options {
   std::optional<uint64_t> ActivationMemory;
   bool PrintMemory = false;
   bool PrintKernels = false;
+  bool DebugNames = false;
   bool Quiet = false;
 };
 

@@ -154,7 +154,9 @@ int Compiler::buildStages() {
   if (O.Emit == "txs")
     return 0;
 
-  if (failed(lowerToPlan(*Module)))
+  PlanOptions Wanted;
+  Wanted.DebugNames = O.DebugNames;
+  if (failed(lowerToPlan(*Module, Wanted)))
     return 1;
   size_t Kernels = llvm::range_size(Module->getOps<tile::KernelOp>());
   size_t Launches = 0;

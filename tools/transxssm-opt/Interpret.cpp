@@ -20,6 +20,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "passes/ImportConfig.h"
+#include "passes/NameOperations.h"
 #include "runtime/SafeTensors.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
@@ -40,7 +41,8 @@ llvm::cl::opt<std::string> InterpretModel(
     llvm::cl::value_desc("directory"));
 llvm::cl::list<int>
     InterpretIds("ids", llvm::cl::CommaSeparated,
-                 llvm::cl::desc("Tokens of one sequence for --txs-interpret"),
+                 llvm::cl::desc("Tokens of one sequence for --txs-interpret "
+                                "and --txs-probe"),
                  llvm::cl::value_desc("tokens"));
 llvm::cl::opt<bool> InterpretGradients(
     "with-gradients",
@@ -91,26 +93,12 @@ void printTensor(llvm::raw_ostream &Stream, const Tensor &Of) {
   Stream << (Of.size() > 3 ? " ...\n" : "\n");
 }
 
-/// The operation with what tells it from its neighbours: the first parameter
-/// among its operands, a kind, a layer.
-std::string nameOf(Operation *Op) {
-  std::string Name = Op->getName().getStringRef().str();
-  if (auto Block = dyn_cast<BlockOp>(Op))
-    return Name + " " + std::to_string(Block.getLayer());
-  if (auto Activation = dyn_cast<ActivationOp>(Op))
-    return Name + " " + stringifyActivationKind(Activation.getKind()).str();
-  for (Value Operand : Op->getOperands())
-    if (auto Read = Operand.getDefiningOp<ReadOp>())
-      return Name + " @" + Read.getParameter().str();
-  return Name;
-}
-
 void printOperation(Operation *Op, llvm::ArrayRef<const Tensor *> Results) {
   if (isa<ReadOp>(Op))
     return;
   std::string Indent = isa<BlockOp>(Op->getParentOp()) ? "    " : "  ";
   for (const Tensor *Result : Results) {
-    llvm::outs() << Indent << nameOf(Op) << " ";
+    llvm::outs() << Indent << operationTitle(Op) << " ";
     printTensor(llvm::outs(), *Result);
   }
 }
@@ -152,6 +140,10 @@ int run(ModuleOp Module, const ModelConfig &Config, TensorMap Parameters) {
 }
 
 } // namespace
+
+std::vector<int> transxssm::idsOfCommandLine() {
+  return {InterpretIds.begin(), InterpretIds.end()};
+}
 
 bool transxssm::interpretationRequested() { return !InterpretModel.empty(); }
 

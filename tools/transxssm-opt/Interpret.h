@@ -11,7 +11,12 @@
 
 #include "mlir/IR/DialectRegistry.h"
 
+#include <vector>
+
 namespace transxssm {
+
+/// The tokens of --ids.
+std::vector<int> idsOfCommandLine();
 
 /// Whether the command line asks for a run of the interpreter.
 bool interpretationRequested();

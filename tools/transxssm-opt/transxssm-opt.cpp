@@ -10,11 +10,13 @@
 // importer makes of a configuration in place of an input file, so that
 // `transxssm-opt --import-config=config.json --txs-autodiff` shows what a pass
 // does to a model; `--txs-interpret=DIRECTORY --ids=1,2,3` runs a model in
-// float64 and prints what every operation gives.
+// float64 and prints what every operation gives; `--txs-probe=DIRECTORY` finds
+// the first operation where a compiled model leaves it.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Interpret.h"
+#include "ProbeCommand.h"
 
 #include "codegen/Pipeline.h"
 #include "codegen/x86/Passes.h"
@@ -105,6 +107,8 @@ int main(int Argc, char **Argv) {
   registerCompilerPipelines();
   auto [InputName, OutputName] = registerAndParseCLIOptions(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry);
+  if (probeRequested())
+    return probeModel();
   if (interpretationRequested())
     return interpretModel(Registry);
   if (!ImportFile.empty())

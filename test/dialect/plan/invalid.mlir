@@ -111,3 +111,12 @@ plan.entry @e {
   // expected-error@+1 {{'plan.launch' op passes "ids" of 'i32', expected 'f32' (launch_c3)}}
   plan.launch @k grid affine_map<()[s0, s1, s2, s3] -> (s0)> (%x) sizes affine_map<()[s0, s1, s2, s3] -> (s0)>
 }
+
+// -----
+
+tile.kernel @k(%x: memref<?x8xf32>) grid(%i) {}
+plan.entry @e {
+  %x = plan.buffer input "x" affine_map<()[s0, s1, s2, s3] -> (s0, 8)> f32 live 0 to 0
+  // expected-error@+1 {{'plan.launch' op names what 2 operands hold, expected 1 (launch_c4)}}
+  plan.launch @k grid affine_map<()[s0, s1, s2, s3] -> (s0)> (%x) sizes affine_map<()[s0, s1, s2, s3] -> (s0)> {holds = ["", "0 txs.add"]}
+}
