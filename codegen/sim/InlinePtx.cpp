@@ -269,8 +269,9 @@ bool PtxAssembler::copyAsync(const Statement &Line) {
   ArrayRef<StringRef> Opcode = Line.Opcode;
   if (Opcode.size() < 3 || Opcode[1] != "async" || !Line.Guard.empty())
     return false;
-  auto Hook = [&](const char *Name, ArrayRef<Value *> In, uint32_t Variant) {
-    Rewriter.callHook(Builder, Call, Name, In, Rewriter.Void, Variant);
+  auto Hook = [&](const char *Name, ArrayRef<Value *> In, uint32_t Variant,
+                  Value *Address = nullptr) {
+    Rewriter.callHook(Builder, Call, Name, In, Rewriter.Void, Variant, Address);
     return true;
   };
   if (Opcode[2] == "commit_group")
@@ -297,7 +298,7 @@ bool PtxAssembler::copyAsync(const Statement &Line) {
                     ? read(Line.Operands[3], Builder.getInt32Ty())
                     : Size;
   return To && From && Read && Bytes &&
-         Hook("sim_copy_async", {To, From, Read}, Bytes);
+         Hook("sim_copy_async", {To, From, Read}, Bytes, From);
 }
 
 /// bar.sync a{, b}; bar.arrive a, b

@@ -52,9 +52,10 @@ private:
   }
   /// Replaces the call's result; always true.
   bool finish(Value *Result);
-  bool hook(const char *Hook, ArrayRef<Value *> In, uint32_t Variant = 0) {
-    return finish(
-        Rewriter.callHook(Builder, Call, Hook, In, Call.getType(), Variant));
+  bool hook(const char *Hook, ArrayRef<Value *> In, uint32_t Variant = 0,
+            Value *Address = nullptr) {
+    return finish(Rewriter.callHook(Builder, Call, Hook, In, Call.getType(),
+                                    Variant, Address));
   }
 
   SimRewriter &Rewriter;
@@ -210,7 +211,8 @@ bool IntrinsicRewriter::copyAsync() {
     return false;
   Value *Read =
       ZeroFills ? argument(2) : static_cast<Value *>(Builder.getInt32(Bytes));
-  return hook("sim_copy_async", {argument(0), argument(1), Read}, Bytes);
+  return hook("sim_copy_async", {argument(0), argument(1), Read}, Bytes,
+              argument(1));
 }
 
 /// Exactly rounded operations, which LLVM has of its own.

@@ -150,16 +150,17 @@ Value *SimRewriter::load(IRBuilder<> &Builder, unsigned &Slot,
 
 Value *SimRewriter::callHook(IRBuilder<> &Builder, Instruction &At,
                              const char *Hook, ArrayRef<Value *> In,
-                             llvm::Type *Result, uint32_t Variant) {
+                             llvm::Type *Result, uint32_t Variant,
+                             Value *Address) {
   unsigned Slot = 0;
   for (Value *Operand : In)
     store(Builder, Slot, Operand);
   assert(Slot <= TRANSXSSM_SIM_SLOTS);
   FunctionCallee Callee = Module.getOrInsertFunction(
       Hook, Void, Pointer, Pointer, Pointer, Int32, Int32);
-  Builder.CreateCall(Callee,
-                     {Self, InSlots, OutSlots, Builder.getInt32(addSite(At)),
-                      Builder.getInt32(Variant)});
+  Builder.CreateCall(Callee, {Self, InSlots, OutSlots,
+                              Builder.getInt32(addSite(At, Address)),
+                              Builder.getInt32(Variant)});
   Slot = 0;
   return Result->isVoidTy() ? nullptr : load(Builder, Slot, Result);
 }

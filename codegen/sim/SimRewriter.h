@@ -46,10 +46,12 @@ public:
   llvm::Value *self() { return Self; }
   /// A 32-bit field of TransXSSMSimThread.
   llvm::Value *loadField(llvm::IRBuilder<> &Builder, unsigned Offset);
-  /// Calls a hook for `At` and returns its result, of type `Result`.
+  /// Calls a hook for `At` and returns its result, of type `Result`. `Address`
+  /// is the pointer to global memory among the operands, if there is one.
   llvm::Value *callHook(llvm::IRBuilder<> &Builder, llvm::Instruction &At,
                         const char *Hook, llvm::ArrayRef<llvm::Value *> In,
-                        llvm::Type *Result, uint32_t Variant);
+                        llvm::Type *Result, uint32_t Variant,
+                        llvm::Value *Address = nullptr);
   /// The host address for an access of `Bytes` at `Pointer`; with `Active`
   /// (i1), only where it is true.
   llvm::Value *access(llvm::IRBuilder<> &Builder, llvm::Instruction &At,

@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/sim/Hooks.h"
+#include "runtime/sim/Traffic.h"
 
 using namespace transxssm;
 using namespace transxssm::sim;
@@ -59,11 +60,18 @@ void sim::sim_copy_async(TransXSSMSimThread *self, const uint64_t *in,
   }
   if (Copy.BytesRead &&
       !Owner.global().access(Owner, Self, in[1], Copy.BytesRead, false, false,
-                             site, nullptr))
+                             site,
+                             Owner.operandBuffer(Owner.site(site).Operand)))
     return;
   if (!Owner.shared().access(Self, in[0], Copy.Bytes, SharedAccess::AsyncWrite,
                              site))
     return;
+  if (Owner.options().CountTraffic) {
+    if (Copy.BytesRead)
+      logAccess(Self, in[1], Copy.Bytes, Copy.Bytes, false, false, site);
+    // A site has one kind of access only; sites are far fewer than 2^31.
+    logAccess(Self, in[0], Copy.Bytes, Copy.Bytes, true, true, site | 1u << 31);
+  }
   if (Owner.options().EarlyCopies)
     transfer(Owner, Copy);
   Self.OpenCopies.push_back(Copy);

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/sim/Hooks.h"
+#include "runtime/sim/Traffic.h"
 
 #include <cmath>
 
@@ -83,16 +84,21 @@ void *sim_access_checked(Thread &Self, uint64_t Address, uint32_t What,
   if (InWindow)
     Address -= Shared.window();
   if (InWindow || Space == TRANSXSSM_SIM_SHARED ||
-      Space == TRANSXSSM_SIM_SHARED_CLUSTER)
+      Space == TRANSXSSM_SIM_SHARED_CLUSTER) {
+    if (Owner.options().CountTraffic)
+      logAccess(Self, Address, Bytes, Alignment, true, IsWrite, Site);
     return Shared.access(Self, Address, Bytes,
                          IsWrite ? SharedAccess::Write : SharedAccess::Read,
                          Site);
+  }
   if (Space == TRANSXSSM_SIM_GENERIC && Owner.onOwnStack(Self, Address))
     return reinterpret_cast<void *>(Address);
   const GlobalBuffer *Expected = Owner.operandBuffer(Owner.site(Site).Operand);
   if (!Owner.global().access(Owner, Self, Address, Bytes, IsWrite,
                              Kind == TRANSXSSM_SIM_ATOMIC, Site, Expected))
     return nullptr;
+  if (Owner.options().CountTraffic)
+    logAccess(Self, Address, Bytes, Alignment, false, IsWrite, Site);
   return reinterpret_cast<void *>(Address);
 }
 

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/sim/Machine.h"
+#include "runtime/sim/Traffic.h"
 
 #include <algorithm>
 #include <map>
@@ -213,6 +214,9 @@ void Machine::runBlock(const uint32_t Index[3]) {
   schedule();
   for (const Thread &Each : Threads)
     counters().Instructions += Each.Instructions;
+  if (options().CountTraffic)
+    for (WarpState &Each : Warps)
+      flushTraffic(Each, counters());
 }
 
 Status Machine::run(const SimModule &From, const TransXSSMSimKernelInfo &Run,
@@ -384,6 +388,9 @@ void Machine::completeBarrier(Thread &Self, Barrier &At) {
   At = Barrier();
   join(Waiting);
   bool Whole = Waiting.size() == Threads.size();
+  if (Whole && options().CountTraffic)
+    for (WarpState &Each : Warps)
+      flushTraffic(Each, counters());
   for (Thread *Each : Waiting) {
     Each->Epoch += Whole;
     Each->Group->AtBarrier = 0;

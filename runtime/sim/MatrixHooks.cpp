@@ -15,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/sim/Hooks.h"
+#include "runtime/sim/Traffic.h"
 
 using namespace transxssm;
 using namespace transxssm::sim;
@@ -89,39 +90,51 @@ void multiply(Product &P, uint32_t K) {
 
 } // namespace
 
+namespace {
+
+bool isWholeWarp(Thread &Self, const Meeting &At, uint32_t Site) {
+  if (At.Mask == ~uint32_t(0))
+    return true;
+  Self.Owner->report(&Self, ReportKind::BadOperand, Site,
+                     "the warp has fewer than 32 threads");
+  return false;
+}
+
+/// D = A B + C for a warp; see sim_mma in sim_abi.h.
+void multiplyWarp(const Meeting &At, uint32_t K, uint32_t Type) {
+  bool Wide = Type == 96;
+  uint32_t First = Wide ? K / 2 + K / 4 : K / 4 + K / 8;
+  Product P;
+  for (uint32_t Lane = 0; Lane < 32; ++Lane) {
+    const uint64_t *In = At.In[Lane];
+    if (Wide)
+      gather32(In, Lane, K, P);
+    else
+      gather16(In, Lane, K, Type == 32 ? fromBf16 : fromF16, P);
+    for (uint32_t R = 0; R < 4; ++R)
+      P.C[accumulatorRow(Lane, R)][accumulatorColumn(Lane, R)] =
+          asFloat(In[First + R]);
+  }
+  multiply(P, K);
+  for (uint32_t Lane = 0; Lane < 32; ++Lane)
+    for (uint32_t R = 0; R < 4; ++R)
+      At.Out[Lane][R] =
+          asSlot(P.C[accumulatorRow(Lane, R)][accumulatorColumn(Lane, R)]);
+}
+
+} // namespace
+
 void sim::sim_mma(TransXSSMSimThread *self, const uint64_t *in, uint64_t *out,
                   uint32_t site, uint32_t variant) {
   Thread &Self = threadOf(self);
-  Machine &Owner = *Self.Owner;
-  Owner.meet(
-      Self, "mma.sync", ~uint32_t(0), in, out, site,
-      [&](Meeting &At, WarpState &) {
-        if (At.Mask != ~uint32_t(0)) {
-          Owner.report(&Self, ReportKind::BadOperand, site,
-                       "the warp has fewer than 32 threads");
-          return;
-        }
-        uint32_t K = variant & 31, Type = variant & ~31u;
-        bool Wide = Type == 96;
-        uint32_t First = Wide ? K / 2 + K / 4 : K / 4 + K / 8;
-        Product P;
-        for (uint32_t Lane = 0; Lane < 32; ++Lane) {
-          const uint64_t *In = At.In[Lane];
-          if (Wide)
-            gather32(In, Lane, K, P);
-          else
-            gather16(In, Lane, K, Type == 32 ? fromBf16 : fromF16, P);
-          for (uint32_t R = 0; R < 4; ++R)
-            P.C[accumulatorRow(Lane, R)][accumulatorColumn(Lane, R)] =
-                asFloat(In[First + R]);
-        }
-        multiply(P, K);
-        for (uint32_t Lane = 0; Lane < 32; ++Lane)
-          for (uint32_t R = 0; R < 4; ++R)
-            At.Out[Lane][R] = asSlot(
-                P.C[accumulatorRow(Lane, R)][accumulatorColumn(Lane, R)]);
-        Owner.counters().TensorFlops += 2 * 16 * 8 * K;
-      });
+  uint32_t K = variant & 31, Type = variant & ~31u;
+  Self.Owner->meet(Self, "mma.sync", ~uint32_t(0), in, out, site,
+                   [&](Meeting &At, WarpState &) {
+                     if (!isWholeWarp(Self, At, site))
+                       return;
+                     multiplyWarp(At, K, Type);
+                     Self.Owner->counters().TensorFlops += 2 * 16 * 8 * K;
+                   });
 }
 
 namespace {
@@ -153,44 +166,48 @@ void elementsOf(uint32_t Lane, uint32_t Which, bool Transposed, uint32_t &Row,
     std::swap(Row, Column);
 }
 
+/// One 8x8 matrix between eight rows and register `Matrix` of all lanes.
+void moveMatrix(Machine &Owner, const Meeting &At, WarpState &Group,
+                uint32_t Matrix, bool Transposed, bool IsWrite, uint32_t Site) {
+  uint8_t *Rows[8];
+  std::vector<uint64_t> Addresses;
+  for (uint32_t Row = 0; Row < 8; ++Row) {
+    uint32_t Lane = Matrix * 8 + Row;
+    Addresses.push_back(At.In[Lane][0]);
+    Rows[Row] = matrixRow(Owner, At, Group, Lane, IsWrite, Site);
+    if (!Rows[Row])
+      Rows[Row] = static_cast<uint8_t *>(Owner.substitute());
+  }
+  if (Owner.options().CountTraffic)
+    countShared(Addresses, 16, Owner.counters());
+  for (uint32_t Lane = 0; Lane < 32; ++Lane) {
+    uint32_t Bits = IsWrite ? uint32_t(At.In[Lane][1 + Matrix]) : 0;
+    for (uint32_t Which = 0; Which < 2; ++Which) {
+      uint32_t Row, Column;
+      elementsOf(Lane, Which, Transposed, Row, Column);
+      uint16_t Half = uint16_t(Bits >> 16 * Which);
+      if (IsWrite)
+        std::memcpy(Rows[Row] + 2 * Column, &Half, 2);
+      else
+        std::memcpy(&Half, Rows[Row] + 2 * Column, 2);
+      Bits = (Bits & ~(0xffffu << 16 * Which)) | uint32_t(Half) << 16 * Which;
+    }
+    if (!IsWrite)
+      At.Out[Lane][Matrix] = Bits;
+  }
+}
+
 void moveMatrices(Thread &Self, const uint64_t *In, uint64_t *Out,
                   uint32_t Site, uint32_t Variant, bool IsWrite) {
   Machine &Owner = *Self.Owner;
-  uint32_t Count = Variant & 15;
-  bool Transposed = Variant & 16;
-  Owner.meet(Self, IsWrite ? "stmatrix" : "ldmatrix", ~uint32_t(0), In, Out,
-             Site, [&](Meeting &At, WarpState &Group) {
-               if (At.Mask != ~uint32_t(0)) {
-                 Owner.report(&Self, ReportKind::BadOperand, Site,
-                              "the warp has fewer than 32 threads");
+  const char *What = IsWrite ? "stmatrix" : "ldmatrix";
+  Owner.meet(Self, What, ~uint32_t(0), In, Out, Site,
+             [&](Meeting &At, WarpState &Group) {
+               if (!isWholeWarp(Self, At, Site))
                  return;
-               }
-               for (uint32_t Matrix = 0; Matrix < Count; ++Matrix) {
-                 uint8_t *Rows[8];
-                 for (uint32_t Row = 0; Row < 8; ++Row) {
-                   Rows[Row] = matrixRow(Owner, At, Group, Matrix * 8 + Row,
-                                         IsWrite, Site);
-                   if (!Rows[Row])
-                     Rows[Row] = static_cast<uint8_t *>(Owner.substitute());
-                 }
-                 for (uint32_t Lane = 0; Lane < 32; ++Lane) {
-                   uint16_t Pair[2];
-                   uint32_t Bits =
-                       IsWrite ? uint32_t(At.In[Lane][1 + Matrix]) : 0;
-                   for (uint32_t Which = 0; Which < 2; ++Which) {
-                     uint32_t Row, Column;
-                     elementsOf(Lane, Which, Transposed, Row, Column);
-                     if (IsWrite) {
-                       uint16_t Half = uint16_t(Bits >> 16 * Which);
-                       std::memcpy(Rows[Row] + 2 * Column, &Half, 2);
-                     } else {
-                       std::memcpy(&Pair[Which], Rows[Row] + 2 * Column, 2);
-                     }
-                   }
-                   if (!IsWrite)
-                     At.Out[Lane][Matrix] = Pair[0] | uint32_t(Pair[1]) << 16;
-                 }
-               }
+               for (uint32_t Matrix = 0; Matrix < (Variant & 15); ++Matrix)
+                 moveMatrix(Owner, At, Group, Matrix, Variant & 16, IsWrite,
+                            Site);
              });
 }
 

@@ -71,9 +71,52 @@ bool runWarp(SimLaunch &Launch) {
   return Right;
 }
 
+bool runCopyAsync(SimLaunch &Launch) {
+  std::vector<float> X = numbers(5 * 256), Y(5 * 256);
+  Launch.input("x", X).output("y", Y).size(5);
+  Launch.run({{1, 1, 1}, 64, 2048});
+  bool Right = true;
+  for (size_t I = 0; I < Y.size(); ++I)
+    Right &= Y[I] == X[I / 256 * 256 + (I + 128) % 256];
+  return Right;
+}
+
+bool runProduct(SimLaunch &Launch) {
+  // As aligned as memory of a device.
+  alignas(256) static uint16_t A[16 * 64], B[8 * 64];
+  for (size_t I = 0; I < 16 * 64; ++I)
+    A[I] = toBf16(float(int(I * 7 % 31) - 15));
+  for (size_t I = 0; I < 8 * 64; ++I)
+    B[I] = toBf16(float(int(I * 5 % 23) - 11));
+  alignas(256) static float C[16 * 8];
+  Launch.buffer("a", A, sizeof(A), true).buffer("b", B, sizeof(B), true);
+  Launch.buffer("c", C, sizeof(C), false);
+  Launch.run({{1, 1, 1}, 32, 0});
+  bool Right = true;
+  for (size_t M = 0; M < 16; ++M)
+    for (size_t N = 0; N < 8; ++N) {
+      // Small integers: every sum is exact.
+      float Sum = 0;
+      for (size_t K = 0; K < 64; ++K)
+        Sum += fromBf16(A[M * 64 + K]) * fromBf16(B[N * 64 + K]);
+      Right &= C[M * 8 + N] == Sum;
+    }
+  return Right;
+}
+
+bool runInlinePtx(SimLaunch &Launch) {
+  std::vector<float> X = numbers(100), Y(100);
+  Launch.input("x", X).output("y", Y).size(100);
+  Launch.run({{1, 1, 1}, 32, 0});
+  return X == Y;
+}
+
 const Scenario Reduce = {"reduce", runReduce};
 const Scenario Rotate = {"rotate", runRotate};
 const Scenario WarpExchange = {"warp", runWarp};
+const Scenario CopyAsync = {"copy_async", runCopyAsync};
+const Scenario Product = {"product", runProduct};
+const Scenario InlinePtx = {"inline_ptx", runInlinePtx};
 
 struct Bug {
   const Scenario *In;
@@ -120,8 +163,37 @@ TEST_P(PlantedBugs, AreNamed) {
   }
 }
 
+/// What no order of accesses can tell: numbers and bank conflicts do.
+TEST(Swizzle, WrongOneGivesWrongNumbers) {
+  SimKernels Kernels(kernelText("product", "wrong-swizzle"));
+  SimLaunch Launch(Kernels, "product");
+  EXPECT_FALSE(runProduct(Launch));
+  EXPECT_TRUE(Launch.reports().empty()) << Launch.reportText();
+}
+
+TEST(Swizzle, SavesBankConflicts) {
+  sim::Counters With, Without;
+  for (bool Swizzled : {true, false}) {
+    SimKernels Kernels(kernelText("product", Swizzled ? "" : "no-swizzle"));
+    SimLaunch Launch(Kernels, "product");
+    Launch.Simulator.Options.CountTraffic = true;
+    EXPECT_TRUE(runProduct(Launch));
+    (Swizzled ? With : Without) = Launch.Simulator.Counts;
+  }
+  // 24 matrices of one pass each, 6 stores of 512 bytes of four.
+  EXPECT_EQ(With.SharedWaves, 48u);
+  EXPECT_EQ(With.SharedWavesIdeal, 48u);
+  // The eight rows of a matrix meet in the same four banks.
+  EXPECT_EQ(Without.SharedWaves, 24u * 8 + 24);
+  EXPECT_EQ(With.LoadSectors, (16u + 8) * 128 / 32);
+  EXPECT_EQ(With.LoadSectorsIdeal, With.LoadSectors);
+  EXPECT_EQ(With.StoreSectors, 16u * 8 * 4 / 32);
+  EXPECT_EQ(With.TensorFlops, 2u * 16 * 8 * 64);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, RightKernels,
-                         testing::Values(&Reduce, &Rotate, &WarpExchange),
+                         testing::Values(&Reduce, &Rotate, &WarpExchange,
+                                         &CopyAsync, &Product, &InlinePtx),
                          [](const auto &Info) {
                            return std::string(Info.param->Kernel);
                          });
@@ -147,6 +219,19 @@ const Bug Bugs[] = {
     {&WarpExchange, "shuffle-for-barrier", ReportKind::SharedRace,
      "no barrier between"},
     {&WarpExchange, "other-warp", ReportKind::SharedRace, "no barrier between"},
+    {&CopyAsync, "missing-wait", ReportKind::AsyncRace,
+     "which an asynchronous copy of thread"},
+    {&CopyAsync, "missing-barrier", ReportKind::SharedRace,
+     "no barrier between"},
+    {&CopyAsync, "missing-end-barrier", ReportKind::SharedRace,
+     "reads with no barrier between"},
+    {&CopyAsync, "missing-final-wait", ReportKind::PendingCopy,
+     "ends before the copy is waited for"},
+    {&CopyAsync, "read-past-end", ReportKind::GlobalOutOfBounds,
+     "of 'x', which has 5120"},
+    {&Product, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {&InlinePtx, "wrong-guard", ReportKind::GlobalOutOfBounds,
+     "reads 16 bytes at byte 400 of 'x', which has 400"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, PlantedBugs, testing::ValuesIn(Bugs),
