@@ -9,7 +9,8 @@
 #include "runtime/Executor.h"
 
 #include "runtime/ArenaPlan.h"
-#include "runtime/cpu/CpuFeatures.h"
+
+#include "transxssm/kernel_abi.h"
 
 #include <algorithm>
 #include <chrono>
@@ -49,39 +50,6 @@ bool launchUsesPast(const PackageLaunch &Launch) {
   return false;
 }
 
-/// A launch, as the threads see it.
-struct GridJob {
-  TransXSSMCpuKernel Function;
-  void *const *Operands;
-  const int64_t *Sizes;
-  uint8_t *Scratch;
-  uint64_t ScratchStride;
-  int64_t Columns, Rows;
-};
-
-/// Clang's check of function types reads the bytes before a function, which
-/// generated code does not have.
-#if defined(__clang__)
-__attribute__((no_sanitize("function")))
-#endif
-void runCells(void *Context, unsigned Thread, int64_t First, int64_t Last) {
-  const GridJob &Job = *static_cast<const GridJob *>(Context);
-  uint8_t *Scratch = Job.Scratch + Thread * Job.ScratchStride;
-  int64_t X = First % Job.Columns;
-  int64_t Y = First / Job.Columns % Job.Rows;
-  int64_t Z = First / Job.Columns / Job.Rows;
-  for (int64_t Cell = First; Cell < Last; ++Cell) {
-    Job.Function(Job.Operands, Job.Sizes, Scratch, X, Y, Z);
-    if (++X == Job.Columns) {
-      X = 0;
-      if (++Y == Job.Rows) {
-        Y = 0;
-        ++Z;
-      }
-    }
-  }
-}
-
 } // namespace
 
 size_t Binding::indexOf(BufferKind Kind, const std::string &Name) const {
@@ -101,64 +69,14 @@ void *Binding::output(const std::string &Name) const {
   return Index == size_t(-1) ? nullptr : Pointers[Index];
 }
 
-Result<std::unique_ptr<Executor>> Executor::create(const Package &From,
-                                                   ThreadPool &Pool) {
-  std::unique_ptr<Executor> Made(new Executor(From, Pool));
-  if (Status Chosen = Made->chooseCode(); !Chosen)
-    return Chosen.error();
-  if (Status Resolved = Made->resolveKernels(); !Resolved)
-    return Resolved.error();
-  return Made;
-}
-
-Status Executor::chooseCode() {
-  std::string Reasons;
-  for (const PackageCode &Candidate : From.code()) {
-    if (Candidate.Target.rfind("x86-64", 0) != 0)
-      continue;
-    std::vector<std::string> Missing = missingCpuFeatures(Candidate.Features);
-    if (Missing.empty()) {
-      Code = &Candidate;
-      continue;
-    }
-    Reasons += "; " + Candidate.Target + " needs";
-    for (const std::string &Feature : Missing)
-      Reasons += " " + Feature;
-  }
-  if (!Code)
-    return makeError(From.sourceName(),
-                     ": no code for this processor: expected code for an "
-                     "x86-64 level that it has, got ",
-                     Reasons.empty() ? "none for x86-64" : Reasons.substr(2));
-  return {};
-}
-
-Status Executor::resolveKernels() {
-  Result<std::unique_ptr<LoadedObject>> Loaded =
-      LoadedObject::load(Code->Object.data(), Code->Object.size(),
-                         From.sourceName() + ": " + Code->Target);
-  if (!Loaded)
-    return Loaded.error();
-  Object = std::move(*Loaded);
-  uint64_t Largest = 0;
-  for (const PackageKernelCode &Kernel : Code->Kernels) {
-    LoadedKernel Made;
-    Made.Function = Object->findKernel(Kernel.Symbol);
-    Made.ScratchBytes = Kernel.ScratchBytes;
-    if (!Made.Function)
-      return makeError(From.sourceName(), ": ", Code->Target,
-                       ": expected function '", Kernel.Symbol,
-                       "' in the object code, got none");
-    Largest = std::max(Largest, Kernel.ScratchBytes);
-    Kernels.push_back(Made);
-  }
-  ScratchStride = alignUp(Largest + BlockSlackBytes);
-  Result<MemoryBlock> Block = MemoryBlock::allocate(
-      ScratchStride * Pool.size(), "the kernels' scratch memory");
-  if (!Block)
-    return Block.error();
-  Scratch = std::move(*Block);
-  return {};
+Result<std::unique_ptr<Executor>>
+Executor::create(const Package &From, const std::string &DeviceName,
+                 ThreadPool &Pool) {
+  Result<std::unique_ptr<Device>> Found =
+      Device::create(From, DeviceName, Pool);
+  if (!Found)
+    return Found.error();
+  return std::unique_ptr<Executor>(new Executor(From, std::move(*Found)));
 }
 
 Result<Binding *> Executor::bind(const PackageEntry &Entry,
@@ -401,29 +319,30 @@ Status Executor::setPointers(Binding &Bound,
   return {};
 }
 
-void Executor::launch(Binding &Bound, const Binding::BoundLaunch &Launch) {
+Status Executor::launch(Binding &Bound, const Binding::BoundLaunch &Launch) {
   const std::vector<uint32_t> &Operands = Launch.From->Operands;
   for (size_t I = 0; I < Operands.size(); ++I)
     Bound.Operands[I] = Bound.Pointers[Operands[I]];
   const int64_t *Values = Bound.Values.data() + Launch.First;
-  GridJob Job{Kernels[Launch.From->Kernel].Function,
-              Bound.Operands.data(),
-              Values + 3,
-              Scratch.data(),
-              ScratchStride,
-              Values[0],
-              Values[1]};
-  Pool.run(Values[0] * Values[1] * Values[2], runCells, &Job);
+  DeviceLaunch Run;
+  Run.Entry = Bound.Entry;
+  Run.From = Launch.From;
+  Run.Grid = Values;
+  Run.Sizes = Values + 3;
+  Run.Operands = Bound.Operands.data();
+  Run.Bytes = Bound.Bytes.data();
+  return On->launch(Run);
 }
 
-void Executor::launchProfiled(Binding &Bound,
-                              const Binding::BoundLaunch &Launch) {
+Status Executor::launchProfiled(Binding &Bound,
+                                const Binding::BoundLaunch &Launch) {
   using Clock = std::chrono::steady_clock;
   Clock::time_point Began = Clock::now();
-  launch(Bound, Launch);
+  Status Done = launch(Bound, Launch);
   KernelProfile &Into = Profile[Launch.From->Kernel];
   Into.Seconds += std::chrono::duration<double>(Clock::now() - Began).count();
   ++Into.Launches;
+  return Done;
 }
 
 void Executor::startProfile() {
@@ -435,10 +354,15 @@ void Executor::startProfile() {
 Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
+  On->beginCall();
   for (const Binding::BoundLaunch &Launch : Bound.Launches) {
     if (Launch.Skipped)
       continue;
-    Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
+    Status Done =
+        Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
+    if (!Done)
+      return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                       "': ", Done.message());
     if (Observer)
       Observer({*Bound.Entry, size_t(&Launch - Bound.Launches.data()),
                 Bound.Pointers, Bound.Bytes});

@@ -18,10 +18,10 @@
 #ifndef TRANSXSSM_RUNTIME_EXECUTOR_H
 #define TRANSXSSM_RUNTIME_EXECUTOR_H
 
+#include "runtime/Device.h"
 #include "runtime/Memory.h"
 #include "runtime/Model.h"
 #include "runtime/Package.h"
-#include "runtime/cpu/ObjectLoader.h"
 #include "runtime/cpu/ThreadPool.h"
 
 #include <memory>
@@ -76,21 +76,21 @@ private:
   uint64_t LastUse = 0; ///< number of the call that used it last
 };
 
-/// The code of a package on this machine, and the memory of its calls.
+/// A package on a device, and the memory of its calls.
 class Executor {
 public:
-  /// Loads the last code object whose features this machine has.
-  static Result<std::unique_ptr<Executor>> create(const Package &From,
-                                                  ThreadPool &Pool);
+  static Result<std::unique_ptr<Executor>>
+  create(const Package &From, const std::string &DeviceName, ThreadPool &Pool);
 
   /// "x86-64-v3", ...: the code object in use.
-  const std::string &target() const { return Code->Target; }
+  const std::string &target() const { return On->target(); }
 
   /// The binding for these sizes: a kept one or a new one. It stays valid
   /// until the next bind().
   Result<Binding *> bind(const PackageEntry &Entry, const Symbols &Sizes);
 
-  /// Runs the launches in order. Nothing runs when it returns an error.
+  /// Runs the launches in order. An error comes before the first of them,
+  /// except where a device finds one in a kernel.
   Status run(Binding &Bound, const PersistentBuffers &Persistent);
 
   /// Called after every launch that ran, when set.
@@ -102,10 +102,9 @@ public:
   const std::vector<KernelProfile> &profile() const { return Profile; }
 
 private:
-  Executor(const Package &From, ThreadPool &Pool) : From(From), Pool(Pool) {}
+  Executor(const Package &From, std::unique_ptr<Device> On)
+      : From(From), On(std::move(On)) {}
 
-  Status chooseCode();
-  Status resolveKernels();
   Result<std::unique_ptr<Binding>> makeBinding(const PackageEntry &Entry,
                                                const Symbols &Sizes) const;
   Status placeBuffers(Binding &Bound) const;
@@ -113,23 +112,13 @@ private:
   Status evaluateLaunch(Binding &Bound, Binding::BoundLaunch &Launch) const;
   Status reserve(Binding &Bound);
   Status setPointers(Binding &Bound, const PersistentBuffers &Persistent) const;
-  void launch(Binding &Bound, const Binding::BoundLaunch &Launch);
-  void launchProfiled(Binding &Bound, const Binding::BoundLaunch &Launch);
-
-  struct LoadedKernel {
-    TransXSSMCpuKernel Function = nullptr;
-    uint64_t ScratchBytes = 0;
-  };
+  Status launch(Binding &Bound, const Binding::BoundLaunch &Launch);
+  Status launchProfiled(Binding &Bound, const Binding::BoundLaunch &Launch);
 
   Package From;
-  ThreadPool &Pool;
-  const PackageCode *Code = nullptr;
-  std::unique_ptr<LoadedObject> Object;
-  std::vector<LoadedKernel> Kernels;
+  std::unique_ptr<Device> On;
   MemoryBlock Arena;    ///< temporaries of the call on hand
   MemoryBlock Transfer; ///< inputs and outputs of the call on hand
-  MemoryBlock Scratch;  ///< one part for each thread
-  uint64_t ScratchStride = 0;
   std::vector<std::unique_ptr<Binding>> Bindings;
   uint64_t Calls = 0;
   std::vector<KernelProfile> Profile;

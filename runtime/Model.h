@@ -64,9 +64,9 @@ struct TensorView {
 };
 
 struct ModelOptions {
-  unsigned Threads = 0; ///< 0: TRANSXSSM_NUM_THREADS, else all processors
-  uint64_t Seed = 0;    ///< for the initial parameters and for dropout
-  std::string Device = "cpu";
+  unsigned Threads = 0;       ///< 0: TRANSXSSM_NUM_THREADS, else all processors
+  uint64_t Seed = 0;          ///< for the initial parameters and for dropout
+  std::string Device = "cpu"; ///< or "sim", "sim:sm_80"
   /// Called with a line for whatever works but deserves attention.
   std::function<void(const std::string &)> Warn;
 };

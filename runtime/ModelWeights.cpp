@@ -37,11 +37,9 @@ std::string shapeText(const std::vector<int64_t> &Shape) {
 Result<std::unique_ptr<ModelImpl>>
 ModelImpl::create(const Package &From, const std::string &Weights,
                   const ModelOptions &Options) {
-  if (Options.Device != "cpu")
-    return makeError("device '", Options.Device,
-                     "': expected cpu, the only device of this build");
   std::unique_ptr<ModelImpl> Made(new ModelImpl(From, Options));
-  Result<std::unique_ptr<Executor>> Code = Executor::create(From, Made->Pool);
+  Result<std::unique_ptr<Executor>> Code =
+      Executor::create(From, Options.Device, Made->Pool);
   if (!Code)
     return Code.error();
   Made->Code = std::move(*Code);

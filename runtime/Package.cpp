@@ -47,6 +47,9 @@ constexpr uint32_t MaxOperands = 4096;
 constexpr size_t MaxRank = 16;
 constexpr int64_t MaxElements = int64_t(1) << 48;
 constexpr uint64_t MaxScratchBytes = uint64_t(1) << 32;
+/// More than any GPU has.
+constexpr uint32_t MaxThreads = 1024;
+constexpr uint64_t MaxSharedBytes = uint64_t(1) << 20;
 constexpr int64_t MaxLimit = int64_t(1) << 31;
 
 /// Element of a vector of scalars or structs. The FlatBuffers verifier leaves
@@ -298,6 +301,12 @@ Status PackageReader::readCode() {
       if (Into.ScratchBytes > MaxScratchBytes)
         return fail(Kernel, ": expected at most ", MaxScratchBytes,
                     " bytes of scratch, got ", Into.ScratchBytes);
+      Into.Threads = Code.threads();
+      Into.SharedBytes = Code.shared_bytes();
+      if (Into.Threads > MaxThreads || Into.SharedBytes > MaxSharedBytes)
+        return fail(Kernel, ": expected at most ", MaxThreads, " threads and ",
+                    MaxSharedBytes, " bytes of shared memory, got ",
+                    Into.Threads, " and ", Into.SharedBytes);
       To.Kernels.push_back(std::move(Into));
     }
     CopiedBytes += sizeOrZero(From.object());

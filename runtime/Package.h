@@ -96,6 +96,8 @@ struct PackageKernel {
 struct PackageKernelCode {
   std::string Symbol;
   uint64_t ScratchBytes = 0;
+  uint32_t Threads = 0;     ///< of a block; 0 on a processor
+  uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
 };
 
 struct PackageCode {

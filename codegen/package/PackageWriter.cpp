@@ -235,7 +235,8 @@ LogicalResult PackageWriter::addCode(const CodeObject &From) {
     if (!Found)
       return Kernel.emitOpError("has no code for ") << From.Target;
     Code.push_back(fbs::CreateKernelCode(
-        Builder, Builder.CreateString(Found->Symbol), Found->ScratchBytes));
+        Builder, Builder.CreateString(Found->Symbol), Found->ScratchBytes,
+        Found->Threads, Found->SharedBytes));
   }
   auto Target = Builder.CreateString(From.Target);
   auto Features = Builder.CreateVectorOfStrings(From.Features);

@@ -24,14 +24,16 @@ struct KernelCode {
   std::string Kernel; ///< name of the tile.kernel
   std::string Symbol; ///< in the object
   uint64_t ScratchBytes = 0;
+  uint32_t Threads = 0;     ///< of a block; 0 on a processor
+  uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
 };
 
 /// All kernels compiled for one target.
 struct CodeObject {
-  std::string Target;                ///< "x86-64-v3"
+  std::string Target;                ///< "x86-64-v3", "sim-sm_80"
   std::vector<std::string> Features; ///< as in /proc/cpuinfo
   std::vector<KernelCode> Kernels;
-  std::string Object; ///< a relocatable ELF object
+  std::string Object; ///< see package.fbs
 };
 
 /// What a package says beside the plan.

@@ -83,7 +83,9 @@ void addPackage(CLI::App *Command, std::string &Package) {
 
 void addCommon(CLI::App *Command, CommonOptions &O) {
   addPackage(Command, O.Package);
-  Command->add_option("--device", O.Device, "where to run")
+  Command
+      ->add_option("--device", O.Device,
+                   "where to run: cpu, or sim for the simulator of a GPU")
       ->capture_default_str();
   Command
       ->add_option("--threads", O.Threads,

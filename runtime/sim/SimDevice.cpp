@@ -1,0 +1,128 @@
+//===- SimDevice.cpp - Kernels in the simulator ---------------------------
+//===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/sim/SimDevice.h"
+
+#include <cstdlib>
+#include <limits>
+
+using namespace transxssm;
+using namespace transxssm::sim;
+
+Result<std::unique_ptr<Device>>
+SimDevice::create(const Package &From, const std::string &Architecture) {
+  const PackageCode *Chosen = nullptr;
+  std::string Has;
+  for (const PackageCode &Candidate : From.code()) {
+    Has += (Has.empty() ? "" : ", ") + Candidate.Target;
+    if (Architecture.empty() ? Candidate.Target.rfind("sim-", 0) == 0
+                             : Candidate.Target == "sim-" + Architecture)
+      Chosen = &Candidate;
+  }
+  if (!Chosen)
+    return makeError(From.sourceName(), ": expected code for the simulator (",
+                     Architecture.empty() ? "sim-sm_80, …"
+                                          : "sim-" + Architecture,
+                     "), got ", Has);
+  std::unique_ptr<SimDevice> Made(new SimDevice(From, *Chosen));
+  if (Status Resolved = Made->resolveKernels(); !Resolved)
+    return Resolved.error();
+  if (Status Read = Made->readSchedule(); !Read)
+    return Read.error();
+  return std::unique_ptr<Device>(std::move(Made));
+}
+
+Status SimDevice::resolveKernels() {
+  std::string Where = From.sourceName() + ": " + Code->Target;
+  Result<std::unique_ptr<SimModule>> Loaded =
+      SimModule::load(Code->Object.data(), Code->Object.size(), Where);
+  if (!Loaded)
+    return Loaded.error();
+  Module = std::move(*Loaded);
+  for (size_t I = 0; I < Code->Kernels.size(); ++I) {
+    const std::string &Symbol = Code->Kernels[I].Symbol;
+    const TransXSSMSimKernelInfo *Found = Module->find(Symbol);
+    if (!Found)
+      return makeError(Where, ": expected kernel '", Symbol,
+                       "' in the object code, got none");
+    const PackageKernel &Kernel = From.kernels()[I];
+    uint64_t Expected = uint64_t(Kernel.MemrefCount) + Kernel.SizeCount;
+    if (Found->Parameters != Expected)
+      return makeError(Where, ": kernel '", Symbol, "': expected ", Expected,
+                       " parameters, got ", Found->Parameters);
+    Kernels.push_back(Found);
+  }
+  return {};
+}
+
+Status SimDevice::readSchedule() {
+  const char *Text = std::getenv("TRANSXSSM_SIM_SCHEDULE");
+  if (!Text || !*Text)
+    return {};
+  if (std::string(Text) == "reverse") {
+    Runner.Options.Order = Schedule::Reverse;
+    return {};
+  }
+  char *End = nullptr;
+  Runner.Options.Seed = std::strtoull(Text, &End, 10);
+  if (*End)
+    return makeError("TRANSXSSM_SIM_SCHEDULE: expected reverse or a number, "
+                     "got '",
+                     Text, "'");
+  Runner.Options.Order = Schedule::Random;
+  // Odd seeds also let asynchronous copies land early.
+  Runner.Options.EarlyCopies = Runner.Options.Seed % 2;
+  return {};
+}
+
+void SimDevice::beginCall() {
+  Runner.memory().clear();
+  Declared.clear();
+}
+
+/// Memory is declared when a call first uses it: temporaries share the arena
+/// over time, and hold nothing until a kernel has written them.
+void SimDevice::declare(const DeviceLaunch &Launch) {
+  const std::vector<PackageBuffer> &Buffers = Launch.Entry->Buffers;
+  Declared.resize(Buffers.size());
+  for (size_t I = 0; I < Launch.From->Operands.size(); ++I) {
+    uint32_t Index = Launch.From->Operands[I];
+    if (Declared[Index])
+      continue;
+    Declared[Index] = true;
+    BufferKind Kind = Buffers[Index].Kind;
+    bool Empty = Kind == BufferKind::Temporary || Kind == BufferKind::Output;
+    Runner.memory().declare(Launch.Operands[I], Launch.Bytes[Index],
+                            Buffers[Index].Name, !Empty);
+  }
+}
+
+Status SimDevice::launch(const DeviceLaunch &Launch) {
+  declare(Launch);
+  uint32_t Number = Launch.From->Kernel;
+  LaunchShape Shape;
+  for (size_t D = 0; D < 3; ++D) {
+    if (Launch.Grid[D] > std::numeric_limits<int32_t>::max())
+      return makeError("kernel '", From.kernels()[Number].Name,
+                       "': grid extent ", Launch.Grid[D], " is too large");
+    Shape.Grid[D] = uint32_t(Launch.Grid[D]);
+  }
+  Shape.Threads = Code->Kernels[Number].Threads;
+  Shape.DynamicSharedBytes = Code->Kernels[Number].SharedBytes;
+  std::vector<void *> Parameters;
+  for (size_t I = 0; I < Launch.From->Operands.size(); ++I)
+    Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
+  for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
+    Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  Runner.clearReports();
+  Status Done = Runner.launch(*Module, *Kernels[Number], Shape, Parameters);
+  if (!Done || Runner.reports().empty())
+    return Done;
+  return Error{Runner.reports().front().str()};
+}
