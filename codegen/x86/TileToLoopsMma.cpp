@@ -148,6 +148,12 @@ Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
                  prefetch(Lhs, add(P.Row, PrefetchRows), P.Col);
                  writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
                });
+  // Products with several weights read the same rows.
+  for (Operation *User : Lhs.getUsers())
+    if (auto Other = dyn_cast<tile::MmaOp>(User);
+        Other && Other != Mma && Other.getLhs() == Lhs &&
+        Other->getBlock() == Mma->getBlock() && Mma->isBeforeInBlock(Other))
+      Prepared[{Other, 0}] = Buffer;
   return Buffer;
 }
 

@@ -37,6 +37,20 @@ OpFoldResult AddOp::fold(FoldAdaptor) {
   return {};
 }
 
+/// A scaled value plus another is a residual: the gradient of one, too.
+LogicalResult AddOp::canonicalize(AddOp Op, PatternRewriter &Rewriter) {
+  for (unsigned I : {0u, 1u}) {
+    auto Scale = Op.getOperand(I).getDefiningOp<ScaleOp>();
+    if (!Scale || !Scale->hasOneUse())
+      continue;
+    Rewriter.replaceOpWithNewOp<ResidualOp>(Op, Op.getType(), Scale.getInput(),
+                                            Op.getOperand(1 - I),
+                                            Scale.getWeight());
+    return success();
+  }
+  return failure();
+}
+
 //===----------------------------------------------------------------------===//
 // Zeros where an optional operand may be absent
 //===----------------------------------------------------------------------===//

@@ -263,6 +263,7 @@ def Txs_AddOp : Txs_ForwardOp<"add", [Commutative, SameOperandsAndResultType]> {
   let results = (outs Txs_Float:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
   let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Txs_ScaleOp : Txs_ForwardOp<"scale", [AllTypesMatch<["input", "result"]>]> {

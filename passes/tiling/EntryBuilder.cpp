@@ -207,12 +207,10 @@ bool EntryBuilder::replacesState(Value V, StringRef Name) {
     StringAttr State = argumentName(Argument, txs::StateAttribute);
     if (!State || State != Name)
       continue;
-    for (Operation *User : Argument.getUsers()) {
-      Operation *Reader = Fusion ? Fusion->launchedAt(User) : User;
-      if (!Reader->isBeforeInBlock(V.getDefiningOp()) &&
-          Reader != V.getDefiningOp())
+    for (Operation *User : Argument.getUsers())
+      if (User != V.getDefiningOp() &&
+          !isLaunchedBefore(User, V.getDefiningOp()))
         return false;
-    }
   }
   return true;
 }
@@ -242,16 +240,18 @@ Buffer *EntryBuilder::write(Value V) {
   return Homes[V] = Home;
 }
 
+bool EntryBuilder::isLaunchedBefore(Operation *A, Operation *B) {
+  return Fusion ? Fusion->isLaunchedBefore(A, B) : A->isBeforeInBlock(B);
+}
+
 bool EntryBuilder::isLastUse(Value V, Operation *Op) {
   // Other names of the same memory count as well.
   Buffer *Home = read(V);
   for (auto [Other, OtherHome] : Homes)
     if (OtherHome == Home)
-      for (Operation *User : Other.getUsers()) {
-        Operation *Reader = Fusion ? Fusion->launchedAt(User) : User;
-        if (Reader != Op && !Reader->isBeforeInBlock(Op))
+      for (Operation *User : Other.getUsers())
+        if (User != Op && !isLaunchedBefore(User, Op))
           return false;
-      }
   return true;
 }
 

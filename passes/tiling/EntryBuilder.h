@@ -74,9 +74,9 @@ public:
 
   mlir::ModuleOp module() { return Module; }
   mlir::func::FuncOp function() { return Function; }
-  /// What a root's kernel applies to its result.
-  Chain chain(mlir::Operation *Root) {
-    return Fusion ? Fusion->chain(Root) : Chain{Root, {}};
+  /// What a root's kernel computes.
+  FusedGroup group(mlir::Operation *Root) {
+    return Fusion ? Fusion->group(Root) : FusedGroup(Root);
   }
 
   //===--------------------------------------------------------------------===//
@@ -164,6 +164,8 @@ private:
   bool isLastUse(mlir::Value V, mlir::Operation *Op);
   void noteHeldValues(Launch &L);
   std::string heldValue(const Buffer *Written);
+  /// Whether the kernel of A is launched before that of B.
+  bool isLaunchedBefore(mlir::Operation *A, mlir::Operation *B);
   void setLiveRanges();
 
   mlir::ModuleOp Module;

@@ -1,4 +1,4 @@
-//===- Fusion.cpp - Elementwise operations inside other kernels -----------===//
+//===- Fusion.cpp - Which operations share a kernel -----------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -7,39 +7,150 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/Fusion.h"
-#include "passes/tiling/EntryBuilder.h"
-#include "passes/tiling/kernels/GradientKernels.h"
-#include "passes/tiling/kernels/Kernels.h"
+#include "dialect/txs/TxsDialect.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
 //===----------------------------------------------------------------------===//
-// Chains
+// Groups
 //===----------------------------------------------------------------------===//
 
-Value Chain::value(size_t I) const {
-  return I == 0 ? Root->getResult(0) : Operations[I - 1]->getResult(0);
+bool FusedGroup::contains(Operation *Op) const {
+  return llvm::is_contained(Roots, Op) || llvm::is_contained(Steps, Op);
 }
 
-int64_t Chain::columnMultiple() const {
-  for (Operation *Op : Operations)
+SmallVector<Value> FusedGroup::values() const {
+  SmallVector<Value> Values;
+  for (Operation *Op : llvm::concat<Operation *const>(Roots, Steps)) {
+    if (auto Scan = dyn_cast<txs::SsmScanGradOp>(Op))
+      Values.append({Scan.getDc(), Scan.getDb()});
+    else if (auto Attention = dyn_cast<txs::AttentionGradOp>(Op))
+      Values.append({Attention.getDquery(), Attention.getDkey()});
+    else
+      Values.push_back(Op->getResult(0));
+  }
+  return Values;
+}
+
+int64_t FusedGroup::columnMultiple() const {
+  for (Operation *Op : Steps)
     if (auto Rope = dyn_cast<txs::RopeOp>(Op))
       return cast<RankedTensorType>(Rope.getType()).getShape().back();
   return 1;
 }
 
-bool tiling::appliesChain(const Chain &Candidate) {
-  auto Type = cast<RankedTensorType>(Candidate.value(0).getType());
-  // A row per token: norms over heads are not.
-  if (isa<txs::RmsNormOp>(Candidate.Root))
-    return Type.getRank() - Type.getNumDynamicDims() == 1 &&
-           Candidate.columnMultiple() == 1;
-  if (isa<txs::LinearGradInputOp>(Candidate.Root))
-    return Candidate.columnMultiple() == 1;
-  return isa<txs::LinearOp>(Candidate.Root);
+std::vector<FusedGroup> FusedGroup::parts() const {
+  llvm::EquivalenceClasses<Operation *> Joined;
+  for (Operation *Root : Roots)
+    Joined.insert(Root);
+  for (Operation *Step : Steps)
+    for (Value Operand : Step->getOperands())
+      if (Operation *Op = Operand.getDefiningOp(); Op && contains(Op))
+        Joined.unionSets(Op, Step);
+  std::vector<FusedGroup> Parts;
+  SmallVector<Operation *> Leaders;
+  auto PartOf = [&](Operation *Op) -> FusedGroup & {
+    Operation *Leader = Joined.getLeaderValue(Op);
+    size_t Number = llvm::find(Leaders, Leader) - Leaders.begin();
+    if (Number == Leaders.size()) {
+      Leaders.push_back(Leader);
+      Parts.emplace_back();
+    }
+    return Parts[Number];
+  };
+  for (Operation *Root : Roots)
+    PartOf(Root).Roots.push_back(Root);
+  for (Operation *Step : Steps)
+    PartOf(Step).Steps.push_back(Step);
+  return Parts;
 }
+
+FusedGroup FusedGroup::with(const FusedGroup &Other) const {
+  auto IsBefore = [](Operation *A, Operation *B) {
+    return A->isBeforeInBlock(B);
+  };
+  FusedGroup Both = *this;
+  Both.Roots.append(Other.Roots);
+  Both.Steps.append(Other.Steps);
+  llvm::sort(Both.Roots, IsBefore);
+  llvm::sort(Both.Steps, IsBefore);
+  return Both;
+}
+
+std::optional<GradientSum> GradientSum::of(const FusedGroup &Group) {
+  GradientSum Sum;
+  size_t Additions = Group.Roots.size() - 1;
+  if (Group.Steps.size() < Additions)
+    return std::nullopt;
+  auto IsTerm = [&](Value V) {
+    Operation *Op = V.getDefiningOp();
+    return Op && llvm::is_contained(Group.Roots, Op) &&
+           !llvm::is_contained(Sum.Terms, Op) && V.hasOneUse();
+  };
+  Sum.Terms = {Group.Roots.front()};
+  Sum.Result = Group.Roots.front()->getResult(0);
+  for (size_t I = 0; I < Additions; ++I) {
+    auto Add = dyn_cast<txs::AddOp>(Group.Steps[I]);
+    if (!Add || !Sum.Result.hasOneUse())
+      return std::nullopt;
+    // The sum so far on the left: so autodiff adds up.
+    if (Add.getLhs() != Sum.Result || !IsTerm(Add.getRhs()))
+      return std::nullopt;
+    Sum.Terms.push_back(Add.getRhs().getDefiningOp());
+    Sum.Result = Add.getResult();
+  }
+  Sum.Steps.append(Group.Steps.begin() + Additions, Group.Steps.end());
+  return Sum;
+}
+
+txs::RopeOp tiling::rotationOf(const FusedGroup &Group, Value Result) {
+  for (Operation *Step : Group.Steps)
+    if (auto Rope = dyn_cast<txs::RopeOp>(Step);
+        Rope && Rope.getInput() == Result)
+      return Rope;
+  return {};
+}
+
+/// Whether all that the steps do is to rotate results that nothing else uses,
+/// backwards by one pair of tables, in tiles as wide as a head.
+static bool onlyRotates(const FusedGroup &Group) {
+  return llvm::all_of(Group.Steps, [&](Operation *Step) {
+    auto Rope = dyn_cast<txs::RopeOp>(Step);
+    return Rope && Rope.getInverse() && Rope.getInput().hasOneUse() &&
+           Rope.getCos() == Group.Steps.front()->getOperand(1) &&
+           Rope.getSin() == Group.Steps.front()->getOperand(2) &&
+           Rope.getInput().getDefiningOp() == Group.Roots.front() &&
+           Group.columnMultiple() % 16 == 0;
+  });
+}
+
+bool tiling::hasKernel(const FusedGroup &Group) {
+  Operation *First = Group.Roots.front();
+  for (Operation *Root : Group.Roots)
+    if (Root->getName() != First->getName())
+      return false;
+  // A row per token: norms over heads are not.
+  if (isa<txs::RmsNormOp, txs::RmsNormGradOp>(First)) {
+    auto Type = cast<RankedTensorType>(First->getResult(0).getType());
+    return Type.getRank() - Type.getNumDynamicDims() == 1 &&
+           Group.columnMultiple() == 1;
+  }
+  if (isa<txs::LinearGradInputOp>(First))
+    return GradientSum::of(Group) && Group.columnMultiple() == 1;
+  if (isa<txs::LinearGradWeightOp>(First))
+    return Group.Steps.empty();
+  if (isa<txs::SsmScanGradOp, txs::AttentionGradOp>(First))
+    return onlyRotates(Group);
+  return isa<txs::LinearOp>(First);
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
 
 static int64_t widthOf(Value V) {
   int64_t Product = 1;
@@ -48,224 +159,165 @@ static int64_t widthOf(Value V) {
   return Product;
 }
 
-/// Whether an operation can be a step of a chain whose value before it is Main.
-static bool isStep(Operation *Op, Value Main) {
+/// Whether an operation maps values of the group, element by element, to one of
+/// their type.
+static bool isStep(Operation *Op, const FusedGroup &Group) {
   if (!isa<txs::ActivationOp, txs::ActivationGradOp, txs::MulOp, txs::AddOp,
            txs::ScaleOp, txs::ResidualOp, txs::MaskOp, txs::RopeOp,
            txs::DropoutOp>(Op))
     return false;
-  if (llvm::count(Op->getOperands(), Main) != 1 ||
-      Op->getResult(0).getType() != Main.getType())
-    return false;
-  // Main must be what the operation maps, not its weight, table or point.
-  if (isa<txs::ActivationGradOp, txs::ScaleOp, txs::MaskOp, txs::RopeOp,
-          txs::DropoutOp>(Op) &&
-      Op->getOperand(0) != Main)
-    return false;
+  // Elements of the first operand are mapped, and of the second one where the
+  // operation treats both alike; weights, tables and seeds come from memory.
+  unsigned Mapped =
+      isa<txs::MulOp, txs::AddOp, txs::ResidualOp, txs::ActivationGradOp>(Op)
+          ? 2
+          : 1;
+  bool Maps = false;
+  SmallVector<Value> Values = Group.values();
+  for (OpOperand &Operand : Op->getOpOperands()) {
+    if (!llvm::is_contained(Values, Operand.get()))
+      continue;
+    if (Operand.getOperandNumber() >= Mapped ||
+        Operand.get().getType() != Op->getResult(0).getType())
+      return false;
+    Maps = true;
+  }
+  // A weight for every column, not for every column of a head.
+  Value Weight;
   if (auto Residual = dyn_cast<txs::ResidualOp>(Op))
-    return Residual.getWeight() != Main &&
-           widthOf(Residual.getWeight()) == widthOf(Main);
-  if (auto Scale = dyn_cast<txs::ScaleOp>(Op))
-    return widthOf(Scale.getWeight()) == widthOf(Main);
-  return true;
+    Weight = Residual.getWeight();
+  else if (auto Scale = dyn_cast<txs::ScaleOp>(Op))
+    Weight = Scale.getWeight();
+  return Maps && (!Weight || widthOf(Weight) == widthOf(Op->getResult(0)));
 }
 
-/// Whether everything else that uses the chain's values comes after its end.
-static bool endsBeforeOtherUses(const Chain &C) {
-  Operation *End = C.Operations.back();
-  for (size_t I = 0; I < C.Operations.size(); ++I)
-    for (Operation *User : C.value(I).getUsers())
-      if (User != C.Operations[I] && !End->isBeforeInBlock(User))
+//===----------------------------------------------------------------------===//
+// The plan
+//===----------------------------------------------------------------------===//
+
+FusionPlan::FusionPlan(Block &Body, HasKernel Exists)
+    : Body(Body), Exists(std::move(Exists)) {
+  for (Operation &Op : Body)
+    Positions[&Op] = Positions.size();
+  for (Operation &Op : Body.without_terminator()) {
+    FusedGroup Group(&Op);
+    if (EntryOf.count(&Op) || Op.getNumResults() == 0 || !this->Exists(Group))
+      continue;
+    grow(Group);
+    record(Group);
+  }
+}
+
+FusionPlan::Time FusionPlan::timeOf(Operation *Op) const {
+  if (Entry *Found = EntryOf.lookup(Op))
+    return Found->Launch;
+  return {Positions.lookup(Op), 0};
+}
+
+/// When the first root is reached and all operands are there. What an operation
+/// needs is always launched at an earlier time, so that times are an order.
+FusionPlan::Time FusionPlan::launchTime(const FusedGroup &Group) const {
+  Time Launch = {Positions.lookup(Group.Roots.front()), 0};
+  for (Operation *Op : llvm::concat<Operation *const>(Group.Roots, Group.Steps))
+    for (Value Operand : Op->getOperands()) {
+      Operation *Source = Operand.getDefiningOp();
+      if (!Source || Group.contains(Source) || isa<txs::ReadOp>(Source))
+        continue; // Arguments and parameters are always there.
+      auto [Position, Sequence] = timeOf(Source);
+      Launch = std::max(Launch, Time{Position, Sequence + 1});
+    }
+  return Launch;
+}
+
+/// Whether everything that uses the group's results can come after its launch.
+bool FusionPlan::fits(const FusedGroup &Group) const {
+  Time Launch = launchTime(Group);
+  for (Operation *Op : llvm::concat<Operation *const>(Group.Roots, Group.Steps))
+    for (Operation *User : Op->getUsers())
+      if (!Group.contains(User) && timeOf(User) <= Launch)
         return false;
   return true;
 }
 
-FusionPlan::FusionPlan(Block &Body, function_ref<bool(const Chain &)> Roots) {
-  for (Operation &Op : Body.without_terminator())
-    if (Op.getNumResults() == 1 && Roots({&Op, {}}))
-      grow(&Op, Roots);
-}
-
-void FusionPlan::grow(Operation *Root,
-                      function_ref<bool(const Chain &)> Roots) {
-  Chain Best = {Root, {}};
-  for (bool Grew = true; Grew;) {
-    Grew = false;
-    Value Main = Best.value(Best.Operations.size());
-    // The first user in the block: the others must come after it.
-    Operation *Next = nullptr;
-    for (Operation *User : Main.getUsers())
-      if (!Next || User->isBeforeInBlock(Next))
-        Next = User;
-    if (!Next || RootOf.count(Next) || !isStep(Next, Main))
-      break;
-    Chain Longer = Best;
-    Longer.Operations.push_back(Next);
-    if (endsBeforeOtherUses(Longer) && Roots(Longer)) {
-      Best = Longer;
-      Grew = true;
+/// Adds steps as long as some operation can become one.
+bool FusionPlan::grow(FusedGroup &Group) const {
+  auto Candidates = [&]() {
+    SmallVector<Operation *> Users;
+    for (Value V : Group.values())
+      for (Operation *User : V.getUsers())
+        if (!Group.contains(User) && !EntryOf.count(User) &&
+            isStep(User, Group))
+          Users.push_back(User);
+    llvm::sort(Users, [](Operation *A, Operation *B) {
+      return A->isBeforeInBlock(B);
+    });
+    return Users;
+  };
+  auto Add = [&]() {
+    for (Operation *User : Candidates()) {
+      FusedGroup Step;
+      Step.Steps = {User};
+      FusedGroup Larger = Group.with(Step);
+      if (!Exists(Larger) || !fits(Larger))
+        continue;
+      Group = Larger;
+      return true;
     }
-  }
-  if (Best.Operations.empty())
-    return;
-  for (Operation *Op : Best.Operations)
-    RootOf[Op] = Root;
-  RootOf[Root] = Root;
-  Chains[Root] = Best;
-}
-
-Chain FusionPlan::chain(Operation *Root) const {
-  auto Found = Chains.find(Root);
-  return Found == Chains.end() ? Chain{Root, {}} : Found->second;
-}
-
-Operation *FusionPlan::launchedAt(Operation *Op) const {
-  auto Found = RootOf.find(Op);
-  return Found == RootOf.end()
-             ? Op
-             : Chains.find(Found->second)->second.Operations.back();
-}
-
-Operation *FusionPlan::rootAt(Operation *Op) const {
-  auto Found = RootOf.find(Op);
-  if (Found == RootOf.end())
-    return Op;
-  return launchedAt(Op) == Op ? Found->second : nullptr;
-}
-
-//===----------------------------------------------------------------------===//
-// Epilogues
-//===----------------------------------------------------------------------===//
-
-Epilogue::Epilogue(EntryBuilder &E, Chain C)
-    : E(E), Steps(std::move(C)), Width(E.width(Steps.value(0))) {
-  size_t Count = Steps.Operations.size();
-  for (size_t I = 0; I < Count; ++I)
-    addStep(Steps.Operations[I], Steps.value(I));
-  for (size_t I = 0; I <= Count; ++I) {
-    Value V = Steps.value(I);
-    bool Stored =
-        I == Count || llvm::any_of(V.getUsers(), [&](Operation *User) {
-          return User != Steps.Operations[I];
-        });
-    if (!Stored)
-      continue;
-    Memories.push_back(
-        {V, {Dynamic, Width}, getElementTypeOrSelf(V.getType()), true, Tile()});
-    if (I < Count)
-      Name += "_keep" + std::to_string(I);
-  }
-}
-
-void Epilogue::need(Value V, ArrayRef<int64_t> Shape) {
-  Memories.push_back({V, SmallVector<int64_t, 2>(Shape),
-                      getElementTypeOrSelf(V.getType()), false, Tile()});
-}
-
-void Epilogue::addStep(Operation *Op, Value Main) {
-  SmallVector<int64_t, 2> Matrix = {Dynamic, Width};
-  auto Other = [&]() { return Op->getOperand(Op->getOperand(0) == Main); };
-  if (auto Activation = dyn_cast<txs::ActivationOp>(Op)) {
-    Name += "_" + txs::stringifyActivationKind(Activation.getKind()).str();
-  } else if (auto Gradient = dyn_cast<txs::ActivationGradOp>(Op)) {
-    Name +=
-        "_" + txs::stringifyActivationKind(Gradient.getKind()).str() + "_grad";
-    need(Gradient.getInput(), Matrix);
-  } else if (isa<txs::MulOp, txs::AddOp>(Op)) {
-    Name += isa<txs::MulOp>(Op) ? "_mul" : "_add";
-    need(Other(), Matrix);
-  } else if (auto Scale = dyn_cast<txs::ScaleOp>(Op)) {
-    Name += "_scale";
-    need(Scale.getWeight(), {Width});
-  } else if (auto Residual = dyn_cast<txs::ResidualOp>(Op)) {
-    Name += Residual.getUpdate() == Main ? "_residual" : "_update";
-    need(Other(), Matrix);
-    need(Residual.getWeight(), {Width});
-  } else if (auto Mask = dyn_cast<txs::MaskOp>(Op)) {
-    Name += "_mask";
-    need(Mask.getMask(), {Dynamic});
-  } else if (auto Rope = dyn_cast<txs::RopeOp>(Op)) {
-    int64_t P = E.columns(Main);
-    Name += (Rope.getInverse() ? "_unrope" : "_rope") + std::to_string(P);
-    need(Rope.getCos(), {Dynamic, P / 2});
-    need(Rope.getSin(), {Dynamic, P / 2});
-  } else if (auto Dropout = dyn_cast<txs::DropoutOp>(Op)) {
-    Name += dropoutName(Dropout.getProbability().convertToDouble(),
-                        Dropout.getSite());
-    need(Dropout.getSeed(), {2});
-  }
-}
-
-void Epilogue::declare(TileBuilder &B) {
-  for (Memory &M : Memories)
-    M.Argument = B.memory(M.Shape, M.Element);
-}
-
-Tile Epilogue::memory(Value V) const {
-  for (const Memory &M : Memories)
-    if (M.Value == V)
-      return M.Argument;
-  llvm_unreachable("every operand of a chain is declared");
-}
-
-void Epilogue::store(TileBuilder &B, Tile Result, Tile Row, Tile Column) const {
-  for (size_t I = 0; I <= Steps.Operations.size(); ++I) {
-    if (I > 0)
-      Result = apply(B, Steps.Operations[I - 1], Steps.value(I - 1), Result,
-                     Row, Column);
-    for (const Memory &M : Memories)
-      if (M.Written && M.Value == Steps.value(I))
-        B.store(Result, M.Argument, {Row, Column});
-  }
-}
-
-Tile Epilogue::apply(TileBuilder &B, Operation *Op, Value Main, Tile V,
-                     Tile Row, Tile Column) const {
-  int64_t R = V.rows(), C = V.columns();
-  auto Matrix = [&](Value Other) {
-    return B.load(memory(Other), {Row, Column}, {R, C});
+    return false;
   };
-  auto Channels = [&](Value Weight) {
-    return B.asRow(B.load(memory(Weight), {Column}, {C}), R);
-  };
-  auto Other = [&]() { return Op->getOperand(Op->getOperand(0) == Main); };
-  if (auto Activation = dyn_cast<txs::ActivationOp>(Op))
-    return activation(Activation.getKind(), V);
-  if (auto Gradient = dyn_cast<txs::ActivationGradOp>(Op))
-    return V * activationDerivative(Gradient.getKind(),
-                                    Matrix(Gradient.getInput()));
-  if (isa<txs::MulOp>(Op))
-    return V * Matrix(Other());
-  if (isa<txs::AddOp>(Op))
-    return V + Matrix(Other());
-  if (auto Scale = dyn_cast<txs::ScaleOp>(Op))
-    return Channels(Scale.getWeight()) * V;
-  if (auto Residual = dyn_cast<txs::ResidualOp>(Op)) {
-    Tile Weight = Channels(Residual.getWeight());
-    return Residual.getUpdate() == Main ? Weight * Matrix(Other()) + V
-                                        : Weight * V + Matrix(Other());
-  }
-  if (auto Mask = dyn_cast<txs::MaskOp>(Op))
-    return B.asColumn(B.load(memory(Mask.getMask()), {Row}, {R}), C) * V;
-  if (auto Rope = dyn_cast<txs::RopeOp>(Op)) {
-    auto [Cos, Sin] =
-        loadRopeTables(B, memory(Rope.getCos()), memory(Rope.getSin()), Row, R);
-    return B.rope(V, Cos, Sin, Rope.getInverse());
-  }
-  auto Dropout = cast<txs::DropoutOp>(Op);
-  Tile Index = B.toI64(B.iota({R, C}, 0)) * Width + B.toI64(B.iota({R, C}, 1)) +
-               B.toI64(Row * Width + Column);
-  return V * dropoutFactor(B, linearWords(B, Index), memory(Dropout.getSeed()),
-                           Dropout.getProbability().convertToDouble(),
-                           Dropout.getSite());
+  bool Grew = false;
+  while (Add())
+    Grew = true;
+  return Grew;
 }
 
-void Epilogue::addArguments(SmallVectorImpl<LaunchArgument> &Arguments) const {
-  for (const Memory &M : Memories) {
-    Buffer *Home = M.Written ? E.write(M.Value) : E.read(M.Value);
-    SmallVector<AffineExpr> Sizes;
-    if (M.Shape[0] == Dynamic)
-      Sizes.push_back(E.tokens(M.Value));
-    Arguments.push_back({Home, Sizes});
-  }
+void FusionPlan::record(const FusedGroup &Group) {
+  Groups.push_back({Group, launchTime(Group)});
+  for (Operation *Op : llvm::concat<Operation *const>(Group.Roots, Group.Steps))
+    EntryOf[Op] = &Groups.back();
+}
+
+bool FusionPlan::merge(Operation *A, Operation *B) {
+  Entry *First = EntryOf.lookup(A), *Second = EntryOf.lookup(B);
+  if (!First || !Second || First == Second)
+    return false;
+  FusedGroup Both = First->Group.with(Second->Group);
+  if (!Exists(Both) || !fits(Both))
+    return false;
+  Groups.remove_if([&](const Entry &E) { return &E == First || &E == Second; });
+  for (Operation *Op : llvm::concat<Operation *const>(Both.Roots, Both.Steps))
+    EntryOf.erase(Op);
+  grow(Both);
+  record(Both);
+  return true;
+}
+
+FusedGroup FusionPlan::group(Operation *Root) const {
+  Entry *Found = EntryOf.lookup(Root);
+  return Found ? Found->Group : FusedGroup(Root);
+}
+
+SmallVector<Operation *> FusionPlan::leaders() const {
+  SmallVector<Operation *> Leaders;
+  for (Operation &Op : Body)
+    if (Entry *Found = EntryOf.lookup(&Op);
+        Found && Found->Group.Roots.front() == &Op)
+      Leaders.push_back(&Op);
+  return Leaders;
+}
+
+SmallVector<Operation *> FusionPlan::schedule() const {
+  SmallVector<Operation *> Order;
+  for (Operation &Op : Body.without_terminator())
+    if (group(&Op).Roots.front() == &Op)
+      Order.push_back(&Op);
+  llvm::sort(Order, [&](Operation *A, Operation *B) {
+    return std::make_pair(timeOf(A), Positions.lookup(A)) <
+           std::make_pair(timeOf(B), Positions.lookup(B));
+  });
+  return Order;
+}
+
+bool FusionPlan::isLaunchedBefore(Operation *A, Operation *B) const {
+  return timeOf(A) < timeOf(B);
 }

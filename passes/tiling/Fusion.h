@@ -1,4 +1,4 @@
-//===- Fusion.h - Elementwise operations inside other kernels -------------===//
+//===- Fusion.h - Which operations share a kernel -------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -6,111 +6,122 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A chain is a run of elementwise operations, each on the result of the one
-// before, that starts at the result of a product or a norm: its *root*. The
-// root's kernel applies the chain to a tile before it stores it, so that what
-// lies between is never written, unless something else needs it.
+// A group is what one kernel computes: its *roots*, products or a norm, and
+// *steps*, elementwise operations on the roots' results and on each other's.
+// The kernel applies the steps to a tile before it stores it, so that what lies
+// between is never written, unless something else needs it.
 //
-//   down projection -> dropout -> residual        one kernel, one store
-//   gate projection -> silu -> mul with up        one kernel; in training the
-//                                                 gate and silu are stored too
+//   down projection -> dropout -> residual        one root, two steps
+//   gate projection -> silu -> mul <- up projection
+//                                                 two roots, two steps; in
+//                                                 training all but the product
+//                                                 is stored on the way
+//   dm = dh W^T -> mul with silu, -> mul with up -> silu_grad
+//                                                 one root, three steps, two
+//                                                 results
+//   gradient of the scan -> inverse rope of dc, -> of db
+//                                                 one root, two steps
 //
-// The kernel is launched where the chain ends, when all its operands are there.
+// SharedInput.h says which roots come together. A group is launched as soon as
+// its first root is reached and its operands are there, which may be after the
+// place of a root and before that of a step; everything else that uses its
+// values must come after that.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef TRANSXSSM_PASSES_TILING_FUSION_H
 #define TRANSXSSM_PASSES_TILING_FUSION_H
 
-#include "passes/tiling/TileBuilder.h"
+#include "dialect/txs/TxsDialect.h"
+#include "mlir/IR/Block.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
-#include <memory>
-#include <string>
+#include <functional>
+#include <list>
+#include <optional>
+#include <vector>
 
 namespace transxssm {
 namespace tiling {
 
-class EntryBuilder;
-struct LaunchArgument;
+struct FusedGroup {
+  /// In the order of the block.
+  llvm::SmallVector<mlir::Operation *> Roots, Steps;
 
-struct Chain {
-  mlir::Operation *Root;
-  /// In order; empty for a kernel that only stores its result.
-  llvm::SmallVector<mlir::Operation *> Operations;
+  FusedGroup() = default;
+  explicit FusedGroup(mlir::Operation *Root) : Roots({Root}) {}
 
-  /// The value after step I; 0 is the root's own result.
-  mlir::Value value(size_t I) const;
-  /// The head size if the chain rotates heads, else 1: column tiles must be
+  bool contains(mlir::Operation *Op) const;
+  /// The roots' results that steps may map, then those of the steps.
+  llvm::SmallVector<mlir::Value> values() const;
+  /// The head size if a step rotates heads, else 1: column tiles must be
   /// multiples of it.
   int64_t columnMultiple() const;
+  /// The roots that steps join, directly or through each other, with those
+  /// steps. A cell computes all roots of a part for the same columns.
+  std::vector<FusedGroup> parts() const;
+  /// This group with everything of another one.
+  FusedGroup with(const FusedGroup &Other) const;
 };
 
-/// Whether the kernel of the candidate's root can apply the chain.
-bool appliesChain(const Chain &Candidate);
+/// Input gradients whose sum is all that anything uses.
+struct GradientSum {
+  llvm::SmallVector<mlir::Operation *> Terms; // in the order of the additions
+  mlir::Value Result;
+  llvm::SmallVector<mlir::Operation *> Steps; // of the group, after the sum
 
-/// The chains of a function.
+  /// Nothing where the group is not the sum of its roots.
+  static std::optional<GradientSum> of(const FusedGroup &Group);
+};
+
+/// The rotation that a group's kernel applies to this result of its root, or
+/// null; its result is what the kernel makes in its place.
+txs::RopeOp rotationOf(const FusedGroup &Group, mlir::Value Result);
+
+/// Whether there is a kernel for all of a group.
+bool hasKernel(const FusedGroup &Group);
+
+/// The groups of a function and the order in which to launch them.
 class FusionPlan {
 public:
-  /// `Roots` says whether a kernel can apply a chain; it sees the chain as it
-  /// would become.
-  FusionPlan(mlir::Block &Body,
-             llvm::function_ref<bool(const Chain &Candidate)> Roots);
+  /// Whether there is a kernel that computes a group.
+  using HasKernel = std::function<bool(const FusedGroup &)>;
 
-  /// The chain of a root; one without operations if there is none.
-  Chain chain(mlir::Operation *Root) const;
-  /// The root to lower at this operation: itself, the root whose chain it ends,
-  /// or nothing where the operation is lowered elsewhere.
-  mlir::Operation *rootAt(mlir::Operation *Op) const;
-  /// The operation at which this one's kernel is launched: itself or the end of
-  /// its chain.
-  mlir::Operation *launchedAt(mlir::Operation *Op) const;
+  /// Every operation by itself, then what `HasKernel` allows to come together.
+  FusionPlan(mlir::Block &Body, HasKernel Exists);
 
-private:
-  void grow(mlir::Operation *Root,
-            llvm::function_ref<bool(const Chain &Candidate)> Roots);
+  /// The group of a root; the operation alone if there is none.
+  FusedGroup group(mlir::Operation *Root) const;
+  /// The operations to lower, in order: the first root stands for its group.
+  llvm::SmallVector<mlir::Operation *> schedule() const;
+  /// Whether A's kernel is launched before B's.
+  bool isLaunchedBefore(mlir::Operation *A, mlir::Operation *B) const;
 
-  llvm::DenseMap<mlir::Operation *, Chain> Chains;
-  llvm::DenseMap<mlir::Operation *, mlir::Operation *> RootOf;
-};
-
-/// A chain at work: gives the kernel's name a suffix, declares what memory the
-/// chain needs after the kernel's own arguments, applies it to tiles, and
-/// passes the buffers when the kernel is launched. Tiles are of the [tokens,
-/// width] view of the root's result.
-class Epilogue {
-public:
-  Epilogue(EntryBuilder &E, Chain C);
-
-  /// "_rope16", "_silu_mul", ...
-  const std::string &name() const { return Name; }
-  /// Declares the memory arguments. Once for every kernel that is built.
-  void declare(TileBuilder &B);
-  /// Applies the chain and stores what is to be stored.
-  void store(TileBuilder &B, Tile Result, Tile Row, Tile Column) const;
-  /// The arguments that declare() asked for.
-  void addArguments(llvm::SmallVectorImpl<LaunchArgument> &Arguments) const;
+  /// The groups' first roots, in the order of the block.
+  llvm::SmallVector<mlir::Operation *> leaders() const;
+  /// Makes one group of two, given by roots, with what more steps fit then;
+  /// false where that has no kernel or no place in the order.
+  bool merge(mlir::Operation *A, mlir::Operation *B);
 
 private:
-  struct Memory {
-    mlir::Value Value; // what it holds
-    llvm::SmallVector<int64_t, 2> Shape;
-    mlir::Type Element;
-    bool Written;
-    Tile Argument; // of the kernel being built
+  /// Position in the block, and among what is launched there.
+  using Time = std::pair<int64_t, int64_t>;
+  struct Entry {
+    FusedGroup Group;
+    Time Launch;
   };
 
-  void need(mlir::Value V, llvm::ArrayRef<int64_t> Shape);
-  void addStep(mlir::Operation *Op, mlir::Value Main);
-  Tile memory(mlir::Value V) const;
-  Tile apply(TileBuilder &B, mlir::Operation *Op, mlir::Value Main, Tile V,
-             Tile Row, Tile Column) const;
+  Time timeOf(mlir::Operation *Op) const;
+  Time launchTime(const FusedGroup &Group) const;
+  bool fits(const FusedGroup &Group) const;
+  bool grow(FusedGroup &Group) const;
+  void record(const FusedGroup &Group);
 
-  EntryBuilder &E;
-  Chain Steps;
-  int64_t Width;
-  std::string Name;
-  llvm::SmallVector<Memory> Memories;
+  mlir::Block &Body;
+  HasKernel Exists;
+  llvm::DenseMap<mlir::Operation *, int64_t> Positions;
+  std::list<Entry> Groups; // stable addresses
+  llvm::DenseMap<mlir::Operation *, Entry *> EntryOf;
 };
 
 } // namespace tiling

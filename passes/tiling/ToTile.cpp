@@ -19,6 +19,7 @@
 #include "passes/InlineBlocks.h"
 #include "passes/Passes.h"
 #include "passes/tiling/EntryBuilder.h"
+#include "passes/tiling/SharedInput.h"
 #include "passes/tiling/kernels/GradientKernels.h"
 #include "passes/tiling/kernels/Kernels.h"
 #include "llvm/ADT/StringSet.h"
@@ -102,14 +103,13 @@ static LogicalResult lowerFunction(func::FuncOp Function,
     inlineBlock(Block);
   eraseDeadOperations(Function);
   mlir::Block &Body = Function.getBody().front();
-  FusionPlan Fusion(Body, [&](const Chain &Candidate) {
-    return Fuse && appliesChain(Candidate);
-  });
+  FusionPlan Fusion(
+      Body, [&](const FusedGroup &Group) { return Fuse && hasKernel(Group); });
+  shareInputs(Fusion);
   EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function, &Fusion);
-  for (Operation &Op : Body.without_terminator()) {
-    Operation *Root = Fusion.rootAt(&Op);
-    Entry.setOperation(Root);
-    if (Root && !isa<txs::ReadOp>(Root) && failed(Table.lower(Root, Entry)))
+  for (Operation *Op : Fusion.schedule()) {
+    Entry.setOperation(Op);
+    if (!isa<txs::ReadOp>(Op) && failed(Table.lower(Op, Entry)))
       return failure();
   }
   Entry.finish(Builder);

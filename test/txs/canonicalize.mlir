@@ -69,3 +69,25 @@ func.func @scan_grad_zero_state(%c: tensor<?x?x2x4xf32>, %d: tensor<?x?x2xf32>, 
     -> (tensor<?x?x2x4xf32>, tensor<?x?x2x4xf32>, tensor<?x?x2x4xf32>, tensor<?x?x2xf32>, tensor<2xf32>)
   return %da : tensor<2xf32>
 }
+
+// The gradient of a residual's input: what came through the scale and the rest.
+
+// CHECK-LABEL: @scaled_sum(
+// CHECK-NEXT:  %[[R:.*]] = txs.residual %arg0, %arg1, %arg2
+// CHECK-NEXT:  return %[[R]]
+func.func @scaled_sum(%x: tensor<?x?x8xf32>, %u: tensor<?x?x8xf32>, %w: tensor<8xf32>)
+    -> tensor<?x?x8xf32> {
+  %0 = txs.scale %x, %w : tensor<?x?x8xf32>, tensor<8xf32>
+  %1 = txs.add %0, %u : tensor<?x?x8xf32>
+  return %1 : tensor<?x?x8xf32>
+}
+
+// CHECK-LABEL: @scaled_sum_used_twice(
+// CHECK:       txs.scale
+// CHECK-NEXT:  txs.add
+func.func @scaled_sum_used_twice(%x: tensor<?x?x8xf32>, %u: tensor<?x?x8xf32>, %w: tensor<8xf32>)
+    -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>) {
+  %0 = txs.scale %x, %w : tensor<?x?x8xf32>, tensor<8xf32>
+  %1 = txs.add %u, %0 : tensor<?x?x8xf32>
+  return %1, %0 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
+}

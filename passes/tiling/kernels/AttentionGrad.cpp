@@ -65,6 +65,11 @@ struct AttentionGrad {
   }
   /// Which scores [query, key] count; with Transposed [key, query].
   Tile visible(Tile Batch, Tile QueryToken, Tile KeyToken, bool Transposed);
+  /// Stores rows of a gradient; Rotated back with tables declared after it.
+  void storeRows(Tile Value, Tile Memory, Tile Batch, Tile Token, Tile Head,
+                 std::pair<Tile, Tile> Tables);
+  /// Cos and sin.
+  std::pair<Tile, Tile> declareTables(bool Rotated);
   /// Value times keep[query, key], or keep[key, query] with Transposed.
   Tile dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
                Tile KeyToken, bool Transposed);
@@ -91,6 +96,23 @@ AttentionGrad::AttentionGrad(TileBuilder &B, const AttentionGradShape &S)
     Mask = B.memory({Dynamic, Dynamic});
   if (S.Dropout > 0)
     Seed = B.integerMemory({2});
+}
+
+std::pair<Tile, Tile> AttentionGrad::declareTables(bool Rotated) {
+  if (!Rotated)
+    return {};
+  Tile Cos = B.memory({Dynamic, S.HeadSize / 2});
+  return {Cos, B.memory({Dynamic, S.HeadSize / 2})};
+}
+
+void AttentionGrad::storeRows(Tile Value, Tile Memory, Tile Batch, Tile Token,
+                              Tile Head, std::pair<Tile, Tile> Tables) {
+  auto [Cos, Sin] = Tables;
+  SmallVector<int64_t> Shape = {AttentionTile, S.HeadSize / 2};
+  if (Cos)
+    Value = B.rope(Value, B.load(Cos, {Token, 0}, Shape),
+                   B.load(Sin, {Token, 0}, Shape), /*Inverse=*/true);
+  B.store(Value, Memory, {Batch, Token, Head, 0}, {1, 3});
 }
 
 Tile AttentionGrad::visible(Tile Batch, Tile QueryToken, Tile KeyToken,
@@ -140,9 +162,12 @@ static std::string shapeName(const AttentionGradShape &S) {
 tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
                                                const AttentionGradShape &S) {
   return defineKernel(
-      Module, "attention_grad_query" + shapeName(S), 3, [&](TileBuilder &B) {
+      Module,
+      "attention_grad_query" + shapeName(S) + (S.RotatedQuery ? "_unrope" : ""),
+      3, [&](TileBuilder &B) {
         AttentionGrad G(B, S);
         Tile DQuery = B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize});
+        auto Tables = G.declareTables(S.RotatedQuery);
         constexpr int64_t N = AttentionTile;
         Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * N;
         Tile KeyHead = Head / (S.Heads / S.KeyHeads);
@@ -164,7 +189,7 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
           return SmallVector<Tile>{B.mmaTransposedLeft(DScore, K, Carried[0])};
         };
         Tile Sum = B.forLoop(0, End, N, {B.zeros({N, G.Width})}, Step)[0];
-        B.store(Sum * G.Scale, DQuery, {Batch, First, Head, 0}, {1, 3});
+        G.storeRows(Sum * G.Scale, DQuery, Batch, First, Head, Tables);
       });
 }
 
@@ -172,11 +197,14 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
 tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                                   const AttentionGradShape &S) {
   return defineKernel(
-      Module, "attention_grad_key_value" + shapeName(S), 3,
-      [&](TileBuilder &B) {
+      Module,
+      "attention_grad_key_value" + shapeName(S) +
+          (S.RotatedKey ? "_unrope" : ""),
+      3, [&](TileBuilder &B) {
         AttentionGrad G(B, S);
         Tile DKey = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
         Tile DValue = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
+        auto Tables = G.declareTables(S.RotatedKey);
         constexpr int64_t N = AttentionTile;
         int64_t Group = S.Heads / S.KeyHeads;
         Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
@@ -228,8 +256,8 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                  return Step(Head, Token, Carried);
                                });
             });
-        B.store(Sums[0] * G.Scale, DKey, {Batch, First, KeyHead, 0}, {1, 3});
-        B.store(Sums[1], DValue, {Batch, First, KeyHead, 0}, {1, 3});
+        G.storeRows(Sums[0] * G.Scale, DKey, Batch, First, KeyHead, Tables);
+        G.storeRows(Sums[1], DValue, Batch, First, KeyHead, {});
       });
 }
 
@@ -247,6 +275,10 @@ static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
                           Op.getKeyMask() != nullptr,
                           Op.getDropout().convertToDouble(),
                           static_cast<int64_t>(Op.getSite())};
+  FusedGroup Group = E.group(Op);
+  txs::RopeOp RopeQuery = rotationOf(Group, Op.getDquery());
+  txs::RopeOp RopeKey = rotationOf(Group, Op.getDkey());
+  S.RotatedQuery = RopeQuery != nullptr, S.RotatedKey = RopeKey != nullptr;
   AffineExpr Batch = E.batch(), Seq = E.seq();
   AffineExpr Rows = Batch * Seq * S.Heads, Tiles = Seq.ceilDiv(AttentionTile);
   Buffer *Delta =
@@ -267,9 +299,22 @@ static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
   if (S.Dropout > 0)
     Operands.push_back({E.read(Op.getSeed())});
   SmallVector<LaunchArgument> ForQuery = Operands, ForKey = Operands;
-  ForQuery.push_back({E.write(Op.getDquery()), {Batch, Seq}});
-  ForKey.push_back({E.write(Op.getDkey()), {Batch, Seq}});
-  ForKey.push_back({E.write(Op.getDvalue()), {Batch, Seq}});
+  auto Write = [&](SmallVectorImpl<LaunchArgument> &Arguments, Value Result,
+                   txs::RopeOp Rope) {
+    Arguments.push_back(
+        {E.write(Rope ? Rope.getResult() : Result), {Batch, Seq}});
+  };
+  auto Tables = [&](SmallVectorImpl<LaunchArgument> &Arguments,
+                    txs::RopeOp Rope) {
+    if (Rope)
+      for (Value Table : {Rope.getCos(), Rope.getSin()})
+        Arguments.push_back({E.read(Table), {Seq}});
+  };
+  Write(ForQuery, Op.getDquery(), RopeQuery);
+  Tables(ForQuery, RopeQuery);
+  Write(ForKey, Op.getDkey(), RopeKey);
+  Write(ForKey, Op.getDvalue(), {});
+  Tables(ForKey, RopeKey);
   E.launch(buildAttentionGradQuery(E.module(), S),
            {Batch, E.constant(S.Heads), Tiles}, ForQuery);
   E.launch(buildAttentionGradKeyValue(E.module(), S),

@@ -55,10 +55,11 @@ void registerSumTokens(LoweringTable &Table);
 // Layers
 //===----------------------------------------------------------------------===//
 
-/// dy [R, Width], x [R, Width], weight [Width], dx [R, Width], partials
-/// [ceil(R / NormBlockRows), Width]; grid ceil(R / NormBlockRows).
+/// dy [R, Width], x [R, Width], weight [Width], dx [R, Width] or what the
+/// epilogue declares, partials [ceil(R / NormBlockRows), Width]; grid
+/// ceil(R / NormBlockRows).
 tile::KernelOp buildRmsNormGrad(mlir::ModuleOp Module, int64_t Width,
-                                double Epsilon);
+                                double Epsilon, Epilogue *Tail = nullptr);
 
 void registerRmsNormGrad(LoweringTable &Table);
 
@@ -66,14 +67,19 @@ void registerRmsNormGrad(LoweringTable &Table);
 constexpr int64_t ProductRows = 64;
 constexpr int64_t ProductColumns = 128;
 
-/// dy [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
-/// chain declares; grid ceil(R / ProductRows), ceil(Inputs / ProductColumns).
-tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module, int64_t Outputs,
+/// The sum over the products with these numbers of outputs: for each one dy
+/// [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
+/// epilogue declares; grid ceil(R / ProductRows), ceil(Inputs /
+/// ProductColumns).
+tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module,
+                                    llvm::ArrayRef<int64_t> Outputs,
                                     int64_t Inputs, Epilogue *Tail = nullptr);
 
-/// dy [R, Outputs], x [R, Inputs], dweight [Outputs, Inputs]; grid
-/// ceil(Outputs / ProductRows), ceil(Inputs / ProductColumns).
-tile::KernelOp buildLinearGradWeight(mlir::ModuleOp Module, int64_t Outputs,
+/// dy [R, Outputs] of every product, x [R, Inputs], dweight [Outputs, Inputs]
+/// of every product; grid ceil(most outputs / ProductRows), ceil(Inputs /
+/// ProductColumns), and the number of products if there are several.
+tile::KernelOp buildLinearGradWeight(mlir::ModuleOp Module,
+                                     llvm::ArrayRef<int64_t> Outputs,
                                      int64_t Inputs);
 
 void registerLinearGrad(LoweringTable &Table);
@@ -112,6 +118,7 @@ struct ScanGradShape {
   int64_t Chunk; ///< tokens of a chunk; see scanTile
   bool Initial;  ///< is there an initial state?
   bool Final;    ///< is there a gradient of the final state?
+  bool RotatedC = false, RotatedB = false; ///< are dc, db rotated backwards?
 };
 
 /// The state before each chunk.
@@ -121,7 +128,8 @@ tile::KernelOp buildScanStates(mlir::ModuleOp Module,
                                const ScanGradShape &Shape);
 
 /// dy [B, T, H, P], c, b [B, T, H, N], x [B, T, H, P], dt [B, T, H], a [H],
-/// states as above, with Final dfinal [B, H, P, N], then the results dc, db,
+/// states as above, with Final dfinal [B, H, P, N], with RotatedC or RotatedB
+/// cos, sin [T, N / 2], then the results dc, db,
 /// dx, ddt of the shapes of their operands, da [B, H] (one sum for each
 /// sequence), with Initial dinitial [B, H, P, N]; grid B, H.
 tile::KernelOp buildScanGrad(mlir::ModuleOp Module, const ScanGradShape &Shape);
@@ -137,6 +145,7 @@ struct AttentionGradShape {
   bool Mask;
   double Dropout = 0;
   int64_t Site = 0;
+  bool RotatedQuery = false, RotatedKey = false; ///< backwards, dquery, dkey
 };
 
 /// result, dresult [n, HeadSize], delta [n] with n = B T H; grid
@@ -145,12 +154,13 @@ tile::KernelOp buildAttentionDelta(mlir::ModuleOp Module, int64_t HeadSize);
 
 /// dresult, query [B, T, H, P], key, value [B, T, G, P], log_sum_exp, delta
 /// [B, T, H], with Mask mask [B, T], with Dropout seed [2] i32, dquery
-/// [B, T, H, P]; grid B, H, ceil(T / AttentionTile).
+/// [B, T, H, P], with RotatedQuery cos, sin [T, P / 2]; grid B, H, ceil(T /
+/// AttentionTile).
 tile::KernelOp buildAttentionGradQuery(mlir::ModuleOp Module,
                                        const AttentionGradShape &Shape);
 
-/// The same operands, then dkey, dvalue [B, T, G, P]; grid B, G, ceil(T /
-/// AttentionTile).
+/// The same operands, then dkey, dvalue [B, T, G, P], with RotatedKey cos, sin
+/// [T, P / 2]; grid B, G, ceil(T / AttentionTile).
 tile::KernelOp buildAttentionGradKeyValue(mlir::ModuleOp Module,
                                           const AttentionGradShape &Shape);
 

@@ -15,6 +15,7 @@
 #define TRANSXSSM_PASSES_TILING_KERNELS_KERNELS_H
 
 #include "passes/tiling/EntryBuilder.h"
+#include "passes/tiling/Epilogue.h"
 #include "passes/tiling/TileBuilder.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <array>
@@ -112,7 +113,14 @@ constexpr int64_t FewRows = 8;
 /// Whether calls with few rows are to be fast for this product's input.
 bool servesFewRows(EntryBuilder &E, mlir::Value Input);
 
-/// Zero + the sum of Step over the inner extent.
+/// Zeros + the sums of Step over the inner extent.
+llvm::SmallVector<Tile>
+productsOverInner(TileBuilder &B, int64_t Extent, int64_t InnerTile,
+                  llvm::ArrayRef<Tile> Zeros,
+                  llvm::function_ref<llvm::SmallVector<Tile>(
+                      Tile Inner, llvm::ArrayRef<Tile> Accumulators)>
+                      Step);
+/// The same for one sum.
 Tile productOverInner(
     TileBuilder &B, int64_t Extent, int64_t InnerTile, Tile Zero,
     llvm::function_ref<Tile(Tile Inner, Tile Accumulator)> Step);

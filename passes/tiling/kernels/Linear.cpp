@@ -12,6 +12,10 @@
 // few rows (decoding) time is that of reading the weights: a cell takes a strip
 // of outputs, and its weights from memory once for all rows.
 //
+// Products of one input (SharedInput.h) share a launch. A last grid coordinate
+// chooses among its parts; the products of one part, gate and up projection for
+// one, are made by the same cell, and the operations behind them see both.
+//
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/kernels/Kernels.h"
@@ -37,95 +41,227 @@ int64_t tiling::productTile(int64_t Extent, int64_t High) {
   return Extent <= High ? (Extent + 15) / 16 * 16 : 64;
 }
 
+SmallVector<Tile> tiling::productsOverInner(
+    TileBuilder &B, int64_t Extent, int64_t InnerTile, ArrayRef<Tile> Zeros,
+    function_ref<SmallVector<Tile>(Tile Inner, ArrayRef<Tile> Accumulators)>
+        Step) {
+  if (Extent <= InnerTile)
+    return Step(B.index(0), Zeros);
+  return B.forLoop(0, Extent, InnerTile, Zeros, Step);
+}
+
 Tile tiling::productOverInner(
     TileBuilder &B, int64_t Extent, int64_t InnerTile, Tile Zero,
     function_ref<Tile(Tile Inner, Tile Accumulator)> Step) {
-  if (Extent <= InnerTile)
-    return Step(B.index(0), Zero);
-  return B.forLoop(0, Extent, InnerTile, {Zero},
-                   [&](Tile Inner, ArrayRef<Tile> Carried) {
-                     return SmallVector<Tile>{Step(Inner, Carried[0])};
-                   })[0];
+  return productsOverInner(B, Extent, InnerTile, {Zero},
+                           [&](Tile Inner, ArrayRef<Tile> Carried) {
+                             return SmallVector<Tile>{Step(Inner, Carried[0])};
+                           })[0];
 }
 
 namespace {
-struct LinearShape {
-  int64_t Inputs, Outputs;
-  bool Bias;
+/// The products that a cell makes for the same columns, and what becomes of
+/// them: a part of a group (Fusion.h).
+class LinearPart {
+public:
+  LinearPart(EntryBuilder &E, const FusedGroup &Part);
 
-  std::string name(StringRef Kind) const {
-    return llvm::formatv("{0}_k{1}_n{2}{3}", Kind, Inputs, Outputs,
-                         Bias ? "_bias" : "");
-  }
+  /// "_n1024_rope128", "_n2048_n2048_silu_v2_mul_..."
+  std::string name() const;
+  void addArguments(EntryBuilder &E,
+                    SmallVectorImpl<LaunchArgument> &Arguments) const;
+  void declare(TileBuilder &B, int64_t Inputs);
+  /// Makes M x N of every result from M rows of X, K columns at a time.
+  void store(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
+             int64_t N, int64_t K) const;
+
+  int64_t Outputs, Multiple;
+
+private:
+  struct Product {
+    Value WeightValue, BiasValue; // the bias may be missing
+    Tile Weight, Bias;            // of the kernel being built
+  };
+  SmallVector<Product> Products;
+  Epilogue Tail;
 };
 
-struct LinearArguments {
-  LinearArguments(TileBuilder &B, const LinearShape &Shape, Epilogue &Tail)
-      : X(B.memory({Dynamic, Shape.Inputs})),
-        Weight(B.memory({Shape.Outputs, Shape.Inputs})),
-        Bias(Shape.Bias ? B.memory({Shape.Outputs}) : Tile()), Tail(Tail) {
-    Tail.declare(B);
-  }
+/// The products of one input.
+struct LinearGroup {
+  LinearGroup(EntryBuilder &E, const FusedGroup &Group);
 
-  Tile X, Weight, Bias;
-  Epilogue &Tail;
+  std::string name(StringRef Kind) const;
+  /// Declares the input, then what the parts need.
+  Tile declare(TileBuilder &B);
+  /// Calls Body for the part that a grid coordinate names, where the column is
+  /// one of its own.
+  void forPart(TileBuilder &B, unsigned Dimension,
+               function_ref<Tile(const LinearPart &)> Column,
+               function_ref<void(const LinearPart &, Tile Column)> Body) const;
+  /// The cells in the direction of columns, and one for each part if several.
+  void addCells(EntryBuilder &E, SmallVectorImpl<AffineExpr> &Grid,
+                function_ref<int64_t(const LinearPart &)> ColumnTile) const;
+
+  int64_t Inputs;
+  std::vector<LinearPart> Parts;
 };
 } // namespace
 
-/// Rows x Columns of the result.
-static void storeProduct(TileBuilder &B, const LinearArguments &A, Tile Product,
-                         Tile Row, Tile Column) {
-  if (A.Bias)
-    Product = Product + B.asRow(B.load(A.Bias, {Column}, {Product.columns()}),
-                                Product.rows());
-  A.Tail.store(B, Product, Row, Column);
+static SmallVector<Value> resultsOf(ArrayRef<Operation *> Roots) {
+  return llvm::map_to_vector(
+      Roots, [](Operation *Root) { return Value(Root->getResult(0)); });
 }
 
-static tile::KernelOp buildLinear(ModuleOp Module, const LinearShape &Shape,
-                                  const LinearTiles &Tiles, Epilogue &Tail) {
-  int64_t M = Tiles.RowTile, N = Tiles.ColumnTile, K = Tiles.InnerTile;
-  std::string Name = Shape.name("linear") + Tail.name();
-  return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
-    LinearArguments A(B, Shape, Tail);
-    Tile Row = B.grid(0) * M, Column = B.grid(1) * N;
-    Tile Product = productOverInner(
-        B, Shape.Inputs, K, B.zeros({M, N}), [&](Tile Inner, Tile Sum) {
-          return B.mmaTransposedRight(B.load(A.X, {Row, Inner}, {M, K}),
-                                      B.load(A.Weight, {Column, Inner}, {N, K}),
-                                      Sum);
+LinearPart::LinearPart(EntryBuilder &E, const FusedGroup &Part)
+    : Outputs(E.width(Part.Roots.front()->getResult(0))),
+      Multiple(Part.columnMultiple()),
+      Tail(E, resultsOf(Part.Roots), Part.Steps) {
+  for (Operation *Root : Part.Roots) {
+    auto Op = cast<txs::LinearOp>(Root);
+    Products.push_back({Op.getWeight(), Op.getBias(), Tile(), Tile()});
+  }
+}
+
+std::string LinearPart::name() const {
+  std::string Name;
+  for (const Product &P : Products)
+    Name += "_n" + std::to_string(Outputs) + (P.BiasValue ? "_bias" : "");
+  return Name + Tail.name();
+}
+
+void LinearPart::addArguments(
+    EntryBuilder &E, SmallVectorImpl<LaunchArgument> &Arguments) const {
+  for (const Product &P : Products) {
+    Arguments.push_back({E.read(P.WeightValue)});
+    if (P.BiasValue)
+      Arguments.push_back({E.read(P.BiasValue)});
+  }
+  Tail.addArguments(Arguments);
+}
+
+void LinearPart::declare(TileBuilder &B, int64_t Inputs) {
+  for (Product &P : Products) {
+    P.Weight = B.memory({Outputs, Inputs});
+    P.Bias = P.BiasValue ? B.memory({Outputs}) : Tile();
+  }
+  Tail.declare(B);
+}
+
+void LinearPart::store(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
+                       int64_t N, int64_t K) const {
+  SmallVector<Tile> Zeros(Products.size(), B.zeros({M, N}));
+  SmallVector<Tile> Results = productsOverInner(
+      B, X.columns(), K, Zeros, [&](Tile Inner, ArrayRef<Tile> Sums) {
+        Tile Part = B.load(X, {Row, Inner}, {M, K});
+        SmallVector<Tile> Next;
+        for (auto [P, Sum] : llvm::zip_equal(Products, Sums))
+          Next.push_back(B.mmaTransposedRight(
+              Part, B.load(P.Weight, {Column, Inner}, {N, K}), Sum));
+        return Next;
+      });
+  for (auto [P, Result] : llvm::zip_equal(Products, Results))
+    if (P.Bias)
+      Result = Result + B.asRow(B.load(P.Bias, {Column}, {N}), M);
+  Tail.store(B, Results, Row, Column);
+}
+
+LinearGroup::LinearGroup(EntryBuilder &E, const FusedGroup &Group)
+    : Inputs(E.width(Group.Roots.front()->getOperand(0))) {
+  for (const FusedGroup &Part : Group.parts())
+    Parts.emplace_back(E, Part);
+}
+
+std::string LinearGroup::name(StringRef Kind) const {
+  std::string Name = Kind.str() + "_k" + std::to_string(Inputs);
+  for (const LinearPart &Part : Parts)
+    Name += (&Part == &Parts.front() ? "" : "_and") + Part.name();
+  return Name;
+}
+
+Tile LinearGroup::declare(TileBuilder &B) {
+  Tile X = B.memory({Dynamic, Inputs});
+  for (LinearPart &Part : Parts)
+    Part.declare(B, Inputs);
+  return X;
+}
+
+void LinearGroup::forPart(
+    TileBuilder &B, unsigned Dimension,
+    function_ref<Tile(const LinearPart &)> Column,
+    function_ref<void(const LinearPart &, Tile Column)> Body) const {
+  if (Parts.size() == 1)
+    return Body(Parts.front(), Column(Parts.front()));
+  for (auto [I, Part] : llvm::enumerate(Parts)) {
+    Tile First = Column(Part);
+    // The widest part decides how many cells all of them have.
+    B.ifThen(equal(B.grid(Dimension), static_cast<int64_t>(I)) &
+                 (First < Part.Outputs),
+             [&, &Part = Part] { Body(Part, First); });
+  }
+}
+
+void LinearGroup::addCells(
+    EntryBuilder &E, SmallVectorImpl<AffineExpr> &Grid,
+    function_ref<int64_t(const LinearPart &)> ColumnTile) const {
+  int64_t Most = 0;
+  for (const LinearPart &Part : Parts)
+    Most = std::max<int64_t>(Most,
+                             llvm::divideCeil(Part.Outputs, ColumnTile(Part)));
+  Grid.push_back(E.constant(Most));
+  if (Parts.size() > 1)
+    Grid.push_back(E.constant(Parts.size()));
+}
+
+static LinearTiles tilesOf(const LinearGroup &Group, const LinearPart &Part) {
+  return LinearTiles(Group.Inputs, Part.Outputs, Part.Multiple);
+}
+
+static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group) {
+  unsigned Rank = Group.Parts.size() == 1 ? 2 : 3;
+  return defineKernel(Module, Group.name("linear"), Rank, [&](TileBuilder &B) {
+    Tile X = Group.declare(B);
+    Group.forPart(
+        B, 2,
+        [&](const LinearPart &Part) {
+          return B.grid(1) * tilesOf(Group, Part).ColumnTile;
+        },
+        [&](const LinearPart &Part, Tile Column) {
+          LinearTiles Tiles = tilesOf(Group, Part);
+          Part.store(B, X, B.grid(0) * Tiles.RowTile, Column, Tiles.RowTile,
+                     Tiles.ColumnTile, Tiles.InnerTile);
         });
-    storeProduct(B, A, Product, Row, Column);
   });
 }
 
 /// The outputs of one cell of the kernel for few rows.
-static int64_t stripWidth(int64_t Multiple) {
-  return std::max<int64_t>(32 / Multiple, 1) * Multiple;
+static int64_t stripWidth(const LinearPart &Part) {
+  return std::max<int64_t>(32 / Part.Multiple, 1) * Part.Multiple;
 }
 
 /// For few rows, M of them at a time.
-static tile::KernelOp buildLinearRows(ModuleOp Module, const LinearShape &Shape,
-                                      int64_t M, int64_t N, Epilogue &Tail) {
-  int64_t K = tileFor(Shape.Inputs, 256, 8192);
-  std::string Name =
-      Shape.name("linear_rows" + std::to_string(M)) + Tail.name();
-  return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    LinearArguments A(B, Shape, Tail);
-    Tile Column = B.grid(0) * N;
-    auto Strip = [&](Tile Row) {
-      Tile Product = productOverInner(
-          B, Shape.Inputs, K, B.zeros({M, N}), [&](Tile Inner, Tile Sum) {
-            return B.mmaTransposedRight(
-                B.load(A.X, {Row, Inner}, {M, K}),
-                B.load(A.Weight, {Column, Inner}, {N, K}), Sum);
-          });
-      storeProduct(B, A, Product, Row, Column);
-    };
-    if (M == 1)
-      Strip(B.index(0));
-    else
-      B.forLoop(0, B.extent(A.X, 0), M, Strip);
-  });
+static tile::KernelOp buildLinearRows(ModuleOp Module, LinearGroup &Group,
+                                      int64_t M) {
+  int64_t K = tileFor(Group.Inputs, 256, 8192);
+  unsigned Rank = Group.Parts.size() == 1 ? 1 : 2;
+  return defineKernel(Module, Group.name("linear_rows" + std::to_string(M)),
+                      Rank, [&](TileBuilder &B) {
+                        Tile X = Group.declare(B);
+                        Group.forPart(
+                            B, 1,
+                            [&](const LinearPart &Part) {
+                              return B.grid(0) * stripWidth(Part);
+                            },
+                            [&](const LinearPart &Part, Tile Column) {
+                              auto Strip = [&](Tile Row) {
+                                Part.store(B, X, Row, Column, M,
+                                           stripWidth(Part), K);
+                              };
+                              if (M == 1)
+                                Strip(B.index(0));
+                              else
+                                B.forLoop(0, B.extent(X, 0), M, Strip);
+                            });
+                      });
 }
 
 bool tiling::servesFewRows(EntryBuilder &E, Value Input) {
@@ -141,33 +277,28 @@ bool tiling::servesFewRows(EntryBuilder &E, Value Input) {
 }
 
 static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
-  auto Weight = cast<RankedTensorType>(Op.getWeight().getType());
-  LinearShape Shape = {Weight.getDimSize(1), Weight.getDimSize(0),
-                       static_cast<bool>(Op.getBias())};
+  LinearGroup Group(E, E.group(Op));
   AffineExpr Rows = E.tokens(Op.getInput());
-  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}},
-                                           {E.read(Op.getWeight())}};
-  if (Shape.Bias)
-    Arguments.push_back({E.read(Op.getBias())});
-  Epilogue Tail(E, E.chain(Op));
-  Tail.addArguments(Arguments);
+  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}}};
+  for (const LinearPart &Part : Group.Parts)
+    Part.addArguments(E, Arguments);
 
-  int64_t Multiple = E.chain(Op).columnMultiple();
   SmallVector<AffineExpr> Many;
   if (servesFewRows(E, Op.getInput())) {
-    int64_t N = stripWidth(Multiple);
-    AffineExpr Strips = E.constant(Shape.Outputs).ceilDiv(N);
-    E.launch(buildLinearRows(E.module(), Shape, 1, N, Tail), {Strips},
-             Arguments, {1 - Rows});
-    E.launch(buildLinearRows(E.module(), Shape, 4, N, Tail), {Strips},
-             Arguments, {Rows - 2, FewRows - Rows});
+    SmallVector<AffineExpr> Grid;
+    Group.addCells(E, Grid, stripWidth);
+    E.launch(buildLinearRows(E.module(), Group, 1), Grid, Arguments,
+             {1 - Rows});
+    E.launch(buildLinearRows(E.module(), Group, 4), Grid, Arguments,
+             {Rows - 2, FewRows - Rows});
     Many = {Rows - (FewRows + 1)};
   }
-  LinearTiles Tiles(Shape.Inputs, Shape.Outputs, Multiple);
-  E.launch(buildLinear(E.module(), Shape, Tiles, Tail),
-           {Rows.ceilDiv(Tiles.RowTile),
-            E.constant(Shape.Outputs).ceilDiv(Tiles.ColumnTile)},
-           Arguments, Many);
+  SmallVector<AffineExpr> Grid = {
+      Rows.ceilDiv(tilesOf(Group, Group.Parts.front()).RowTile)};
+  Group.addCells(E, Grid, [&](const LinearPart &Part) {
+    return tilesOf(Group, Part).ColumnTile;
+  });
+  E.launch(buildLinear(E.module(), Group), Grid, Arguments, Many);
   return success();
 }
 

@@ -10,7 +10,9 @@
 //   dweight[o, i] = sum over rows r of dresult[r, o] input[r, i]
 //
 // One cell makes one tile of the result and adds over the whole of the inner
-// dimension in order, so the result does not depend on how cells are run.
+// dimension in order, so the result does not depend on how cells are run. Sums
+// of dinput over the projections of one input, and the dweight of them all, are
+// one launch each (SharedInput.h).
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,66 +22,108 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module, int64_t Outputs,
+/// "_o1024_o8": the outputs of every product.
+static std::string outputNames(ArrayRef<int64_t> Outputs) {
+  std::string Name;
+  for (int64_t Count : Outputs)
+    Name += "_o" + std::to_string(Count);
+  return Name;
+}
+
+tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
+                                            ArrayRef<int64_t> Outputs,
                                             int64_t Inputs, Epilogue *Tail) {
-  return defineKernel(
-      Module,
-      "linear_grad_input_o" + Twine(Outputs) + "_i" + Twine(Inputs) +
-          (Tail ? Tail->name() : ""),
-      2, [&](TileBuilder &B) {
-        Tile DResult = B.memory({Dynamic, Outputs});
-        Tile Weight = B.memory({Outputs, Inputs});
-        Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs});
-        if (Tail)
-          Tail->declare(B);
-        int64_t Columns = tileExtent(Inputs, ProductColumns);
-        int64_t Inner = tileExtent(Outputs, 128);
-        Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
-        Tile Sum =
-            B.forLoop(0, Outputs, Inner, {B.zeros({ProductRows, Columns})},
-                      [&](Tile K, ArrayRef<Tile> Carried) {
+  std::string Name = "linear_grad_input" + outputNames(Outputs) + "_i" +
+                     std::to_string(Inputs) + (Tail ? Tail->name() : "");
+  return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
+    SmallVector<Tile> DResults, Weights;
+    for (int64_t Count : Outputs) {
+      DResults.push_back(B.memory({Dynamic, Count}));
+      Weights.push_back(B.memory({Count, Inputs}));
+    }
+    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs});
+    if (Tail)
+      Tail->declare(B);
+    int64_t Columns = tileExtent(Inputs, ProductColumns);
+    Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+    Tile Sum = B.zeros({ProductRows, Columns});
+    for (auto [Count, DResult, Weight] :
+         llvm::zip_equal(Outputs, DResults, Weights)) {
+      int64_t Inner = tileExtent(Count, 128);
+      Sum = B.forLoop(0, Count, Inner, {Sum},
+                      [&, &DResult = DResult,
+                       &Weight = Weight](Tile K, ArrayRef<Tile> Carried) {
                         Tile L =
                             B.load(DResult, {Row, K}, {ProductRows, Inner});
                         Tile R = B.load(Weight, {K, Column}, {Inner, Columns});
                         return SmallVector<Tile>{B.mma(L, R, Carried[0])};
                       })[0];
-        if (Tail)
-          Tail->store(B, Sum, Row, Column);
-        else
-          B.store(Sum, DInput, {Row, Column});
-      });
+    }
+    if (Tail)
+      Tail->store(B, {Sum}, Row, Column);
+    else
+      B.store(Sum, DInput, {Row, Column});
+  });
 }
 
-tile::KernelOp tiling::buildLinearGradWeight(ModuleOp Module, int64_t Outputs,
+/// One tile of dweight.
+static void storeWeightGrad(TileBuilder &B, Tile Input, Tile DResult,
+                            Tile DWeight, Tile Row, Tile Column) {
+  int64_t Rows = tileExtent(DWeight.rows(), ProductRows);
+  int64_t Columns = tileExtent(DWeight.columns(), ProductColumns);
+  int64_t Inner = 64;
+  Tile Sum = B.forLoop(
+      0, B.extent(Input, 0), Inner, {B.zeros({Rows, Columns})},
+      [&](Tile Token, ArrayRef<Tile> Carried) {
+        Tile L = B.load(DResult, {Token, Row}, {Inner, Rows});
+        Tile R = B.load(Input, {Token, Column}, {Inner, Columns});
+        return SmallVector<Tile>{B.mmaTransposedLeft(L, R, Carried[0])};
+      })[0];
+  B.store(Sum, DWeight, {Row, Column});
+}
+
+tile::KernelOp tiling::buildLinearGradWeight(ModuleOp Module,
+                                             ArrayRef<int64_t> Outputs,
                                              int64_t Inputs) {
-  return defineKernel(
-      Module, "linear_grad_weight_o" + Twine(Outputs) + "_i" + Twine(Inputs), 2,
-      [&](TileBuilder &B) {
-        Tile DResult = B.memory({Dynamic, Outputs});
-        Tile Input = B.memory({Dynamic, Inputs});
-        Tile DWeight = B.memory({Outputs, Inputs});
-        int64_t Rows = tileExtent(Outputs, ProductRows);
-        int64_t Columns = tileExtent(Inputs, ProductColumns);
-        int64_t Inner = 64;
-        Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
-        Tile Sum = B.forLoop(
-            0, B.extent(Input, 0), Inner, {B.zeros({Rows, Columns})},
-            [&](Tile Token, ArrayRef<Tile> Carried) {
-              Tile L = B.load(DResult, {Token, Row}, {Inner, Rows});
-              Tile R = B.load(Input, {Token, Column}, {Inner, Columns});
-              return SmallVector<Tile>{B.mmaTransposedLeft(L, R, Carried[0])};
-            })[0];
-        B.store(Sum, DWeight, {Row, Column});
-      });
+  bool Several = Outputs.size() > 1;
+  std::string Name = "linear_grad_weight" + outputNames(Outputs) + "_i" +
+                     std::to_string(Inputs);
+  return defineKernel(Module, Name, Several ? 3 : 2, [&](TileBuilder &B) {
+    SmallVector<Tile> DResults, DWeights;
+    for (int64_t Count : Outputs)
+      DResults.push_back(B.memory({Dynamic, Count}));
+    Tile Input = B.memory({Dynamic, Inputs});
+    for (int64_t Count : Outputs)
+      DWeights.push_back(B.memory({Count, Inputs}));
+    Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+    for (auto [I, DResult, DWeight] : llvm::enumerate(DResults, DWeights)) {
+      auto Store = [&, DResult = DResult, DWeight = DWeight] {
+        storeWeightGrad(B, Input, DResult, DWeight, Row, Column);
+      };
+      if (!Several)
+        Store();
+      else // The one with most outputs decides how many cells all have.
+        B.ifThen(equal(B.grid(2), static_cast<int64_t>(I)) &
+                     (Row < DWeight.rows()),
+                 Store);
+    }
+  });
 }
 
 static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
                                           EntryBuilder &E) {
-  int64_t Outputs = E.width(Op.getDresult()), Inputs = E.width(Op.getDinput());
   AffineExpr Rows = E.tokens(Op.getDresult());
-  Epilogue Tail(E, E.chain(Op));
-  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getDresult()), {Rows}},
-                                           {E.read(Op.getWeight())}};
+  int64_t Inputs = E.width(Op.getDinput());
+  GradientSum Sum = *GradientSum::of(E.group(Op));
+  SmallVector<LaunchArgument> Arguments;
+  SmallVector<int64_t> Outputs;
+  for (Operation *Term : Sum.Terms) {
+    auto Product = cast<txs::LinearGradInputOp>(Term);
+    Outputs.push_back(E.width(Product.getDresult()));
+    Arguments.push_back({E.read(Product.getDresult()), {Rows}});
+    Arguments.push_back({E.read(Product.getWeight())});
+  }
+  Epilogue Tail(E, {Sum.Result}, Sum.Steps);
   Tail.addArguments(Arguments);
   E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail),
            {Rows.ceilDiv(ProductRows),
@@ -90,14 +134,25 @@ static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
 
 static LogicalResult lowerLinearGradWeight(txs::LinearGradWeightOp Op,
                                            EntryBuilder &E) {
-  int64_t Outputs = E.width(Op.getDresult()), Inputs = E.width(Op.getInput());
   AffineExpr Rows = E.tokens(Op.getDresult());
-  E.launch(buildLinearGradWeight(E.module(), Outputs, Inputs),
-           {E.constant(llvm::divideCeil(Outputs, ProductRows)),
-            E.constant(llvm::divideCeil(Inputs, ProductColumns))},
-           {{E.read(Op.getDresult()), {Rows}},
-            {E.read(Op.getInput()), {Rows}},
-            {E.write(Op.getDweight())}});
+  int64_t Inputs = E.width(Op.getInput());
+  SmallVector<LaunchArgument> Arguments, Results;
+  SmallVector<int64_t> Outputs;
+  for (Operation *Root : E.group(Op).Roots) {
+    auto Product = cast<txs::LinearGradWeightOp>(Root);
+    Outputs.push_back(E.width(Product.getDresult()));
+    Arguments.push_back({E.read(Product.getDresult()), {Rows}});
+    Results.push_back({E.write(Product.getDweight())});
+  }
+  Arguments.push_back({E.read(Op.getInput()), {Rows}});
+  Arguments.append(Results);
+  int64_t Most = *llvm::max_element(Outputs);
+  SmallVector<AffineExpr> Grid = {
+      E.constant(llvm::divideCeil(Most, ProductRows)),
+      E.constant(llvm::divideCeil(Inputs, ProductColumns))};
+  if (Outputs.size() > 1)
+    Grid.push_back(E.constant(Outputs.size()));
+  E.launch(buildLinearGradWeight(E.module(), Outputs, Inputs), Grid, Arguments);
   return success();
 }
 

@@ -46,7 +46,7 @@ static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape,
     auto Scale = [&](Tile Column, Tile Inverse) {
       Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
       Tile Part = B.load(X, {Row, Column}, {R, C});
-      Tail.store(B, Weight * (Part * B.asColumn(Inverse, C)), Row, Column);
+      Tail.store(B, {Weight * (Part * B.asColumn(Inverse, C))}, Row, Column);
     };
     Tile Sum = B.sumOverColumns(N, C, Squares);
     Tile Inverse = 1.0 / sqrt(Sum / static_cast<double>(N) + Shape.Eps);
@@ -58,7 +58,7 @@ static LogicalResult lowerRmsNorm(txs::RmsNormOp Op, EntryBuilder &E) {
   RmsNormShape Shape = {E.columns(Op.getInput()),
                         Op.getEps().convertToDouble()};
   AffineExpr Rows = E.rows(Op.getInput());
-  Epilogue Tail(E, E.chain(Op));
+  Epilogue Tail(E, {Op.getResult()}, E.group(Op).Steps);
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}},
                                            {E.read(Op.getWeight())}};
   Tail.addArguments(Arguments);

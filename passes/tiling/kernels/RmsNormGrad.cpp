@@ -23,13 +23,16 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 tile::KernelOp tiling::buildRmsNormGrad(ModuleOp Module, int64_t Width,
-                                        double Epsilon) {
-  std::string Name =
-      "rms_norm_grad_n" + std::to_string(Width) + "_e" + numberName(Epsilon);
+                                        double Epsilon, Epilogue *Tail) {
+  std::string Name = "rms_norm_grad_n" + std::to_string(Width) + "_e" +
+                     numberName(Epsilon) + (Tail ? Tail->name() : "");
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
     Tile DResult = B.memory({Dynamic, Width}),
          Input = B.memory({Dynamic, Width});
-    Tile Weight = B.memory({Width}), DInput = B.memory({Dynamic, Width});
+    Tile Weight = B.memory({Width});
+    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Width});
+    if (Tail)
+      Tail->declare(B);
     Tile Partials = B.memory({Dynamic, Width});
     int64_t Rows = NormBlockRows, Columns = tileExtent(Width, 128);
     Tile Row = B.grid(0) * Rows;
@@ -55,8 +58,11 @@ tile::KernelOp tiling::buildRmsNormGrad(ModuleOp Module, int64_t Width,
 
     B.forLoop(0, Width, Columns, [&](Tile Column) {
       Tile X = Load(Input, Column), Dy = Load(DResult, Column);
-      B.store(Scaled(Dy, Column) * ScaleColumn - X * MeanColumn, DInput,
-              {Row, Column});
+      Tile Dx = Scaled(Dy, Column) * ScaleColumn - X * MeanColumn;
+      if (Tail)
+        Tail->store(B, {Dx}, Row, Column);
+      else
+        B.store(Dx, DInput, {Row, Column});
       B.store(B.sum(Dy * X * ScaleColumn, 0), Partials, {B.grid(0), Column});
     });
   });
@@ -68,13 +74,15 @@ static LogicalResult lowerRmsNormGrad(txs::RmsNormGradOp Op, EntryBuilder &E) {
   AffineExpr Blocks = Rows.ceilDiv(NormBlockRows);
   Buffer *Partials =
       E.temporary("rms_norm_grad.partials", {Blocks, E.constant(Width)});
-  E.launch(buildRmsNormGrad(E.module(), Width, Op.getEps().convertToDouble()),
-           {Blocks},
-           {{E.read(Op.getDresult()), {Rows}},
-            {E.read(Op.getInput()), {Rows}},
-            {E.read(Op.getWeight())},
-            {E.write(Op.getDinput()), {Rows}},
-            {Partials, {Blocks}}});
+  Epilogue Tail(E, {Op.getDinput()}, E.group(Op).Steps);
+  SmallVector<LaunchArgument> Arguments = {{E.read(Op.getDresult()), {Rows}},
+                                           {E.read(Op.getInput()), {Rows}},
+                                           {E.read(Op.getWeight())}};
+  Tail.addArguments(Arguments);
+  Arguments.push_back({Partials, {Blocks}});
+  E.launch(
+      buildRmsNormGrad(E.module(), Width, Op.getEps().convertToDouble(), &Tail),
+      {Blocks}, Arguments);
   launchSumRows(E, Partials, Blocks, Width, E.write(Op.getDweight()));
   return success();
 }

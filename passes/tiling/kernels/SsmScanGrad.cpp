@@ -114,12 +114,14 @@ private:
   void storeChunk(Tile Value, Tile Memory, Tile Token) {
     B.store(Value, Memory, {Batch, Token, Head, 0}, {1, 3});
   }
+  /// A gradient of what the rotary embedding made: rotated back where asked.
+  Tile unrotated(Tile Value, Tile Token, bool Rotated);
   SmallVector<Tile> chunk(Tile Token, Tile E, Tile DA);
 
   TileBuilder &B;
   const ScanGradShape &S;
   int64_t TileP, TileN;
-  Tile Dy, C, Key, X, Dt, AMemory, States, DFinal;
+  Tile Dy, C, Key, X, Dt, AMemory, States, DFinal, Cos, Sin;
   Tile DC, DKey, DX, DDt, DAMemory, DInitial;
   Tile Batch, Head, A;
 };
@@ -137,11 +139,21 @@ ScanGrad::ScanGrad(TileBuilder &B, const ScanGradShape &S)
   States = B.memory({Dynamic, H, Dynamic, P, N});
   if (S.Final)
     DFinal = B.memory({Dynamic, H, P, N});
+  if (S.RotatedC || S.RotatedB)
+    Cos = B.memory({Dynamic, N / 2}), Sin = B.memory({Dynamic, N / 2});
   DC = Tokens(N), DKey = Tokens(N), DX = Tokens(P);
   DDt = B.memory({Dynamic, Dynamic, H}), DAMemory = B.memory({Dynamic, H});
   if (S.Initial)
     DInitial = B.memory({Dynamic, H, P, N});
   Batch = B.grid(0), Head = B.grid(1);
+}
+
+Tile ScanGrad::unrotated(Tile Value, Tile Token, bool Rotated) {
+  if (!Rotated)
+    return Value;
+  int64_t Half = S.StateSize / 2;
+  return B.rope(Value, B.load(Cos, {Token, 0}, {S.Chunk, Half}),
+                B.load(Sin, {Token, 0}, {S.Chunk, Half}), /*Inverse=*/true);
 }
 
 /// Everything about the chunk that starts at `Token`; returns the E and dA for
@@ -165,10 +177,12 @@ SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
       B.mma(DyT, State, B.zeros({Q, TileN})) * B.asColumn(FromStart, TileN);
   Tile DXState = B.mmaTransposedRight(KeyT, E, B.zeros({Q, TileP})) *
                  B.asColumn(D.ToEnd, TileP);
-  storeChunk(B.mma(M, KeyT, DCState), DC, Token);
+  storeChunk(unrotated(B.mma(M, KeyT, DCState), Token, S.RotatedC), DC, Token);
   Tile DKeyState =
       B.mma(Scaled, E, B.zeros({Q, TileN})) * B.asColumn(D.ToEnd, TileN);
-  storeChunk(B.mmaTransposedLeft(M, CT, DKeyState), DKey, Token);
+  storeChunk(
+      unrotated(B.mmaTransposedLeft(M, CT, DKeyState), Token, S.RotatedB), DKey,
+      Token);
   Tile DScaled = B.mmaTransposedLeft(K, DyT, DXState);
   storeChunk(DScaled * B.asColumn(D.Steps, TileP), DX, Token);
 
@@ -200,8 +214,10 @@ void ScanGrad::build() {
 
 tile::KernelOp tiling::buildScanGrad(ModuleOp Module, const ScanGradShape &S) {
   return defineKernel(
-      Module, "ssm_scan_grad" + shapeName(S) + (S.Final ? "_final" : ""), 2,
-      [&](TileBuilder &B) { ScanGrad(B, S).build(); });
+      Module,
+      "ssm_scan_grad" + shapeName(S) + (S.Final ? "_final" : "") +
+          (S.RotatedC ? "_unrope_c" : "") + (S.RotatedB ? "_unrope_b" : ""),
+      2, [&](TileBuilder &B) { ScanGrad(B, S).build(); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,13 +255,22 @@ static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
   Forward.push_back({States, {Batch, Slots}});
   E.launch(buildScanStates(E.module(), S), {Batch, Heads}, Forward);
 
+  FusedGroup Group = E.group(Op);
+  txs::RopeOp C = rotationOf(Group, Op.getDc());
+  txs::RopeOp B = rotationOf(Group, Op.getDb());
+  S.RotatedC = C != nullptr, S.RotatedB = B != nullptr;
   SmallVector<LaunchArgument> Backward = {
       Read(Op.getDy()),        Read(Op.getC()),  Read(Op.getB()),
       Read(Op.getX()),         Read(Op.getDt()), E.read(Op.getA()),
       {States, {Batch, Slots}}};
   if (S.Final)
     Backward.push_back({E.read(Op.getDfinal()), {Batch}});
-  for (Value Result : {Op.getDc(), Op.getDb(), Op.getDx(), Op.getDdt()})
+  if (txs::RopeOp Rope = C ? C : B)
+    for (Value Table : {Rope.getCos(), Rope.getSin()})
+      Backward.push_back({E.read(Table), {Seq}});
+  Value DC = C ? C.getResult() : Op.getDc(),
+        DB = B ? B.getResult() : Op.getDb();
+  for (Value Result : {DC, DB, Value(Op.getDx()), Value(Op.getDdt())})
     Backward.push_back(Write(Result));
   Backward.push_back({DA, {Batch}});
   if (S.Initial)

@@ -4,13 +4,12 @@
 txs.parameter @gate : tensor<128x64xf32> initializer "normal"
 txs.parameter @up : tensor<128x64xf32> initializer "normal"
 
-// The chain silu, mul is part of the gate's kernel, launched where it ends; what
-// lies between is not stored.
+// Gate and up projection are one kernel with what follows; what lies between is
+// not stored.
 
 // CHECK-LABEL: plan.entry @inference
 // CHECK-NOT: activation
-// CHECK: plan.launch @linear_k64_n128 grid
-// CHECK-NEXT: plan.launch @linear_k64_n128_silu_mul grid
+// CHECK: plan.launch @linear_k64_n128_n128_silu_v0_mul_v2_v1 grid
 // CHECK-NEXT: }
 // APART-LABEL: plan.entry @inference
 // APART: plan.launch @linear_k64_n128 grid
@@ -29,12 +28,13 @@ func.func @inference(%x: tensor<?x?x64xf32> {txs.input = "x"})
   return %m : tensor<?x?x128xf32>
 }
 
-// What something else needs later is stored on the way.
+// A product of one input has two results; what something else needs is stored
+// on the way.
 
 // CHECK-LABEL: plan.entry @training
-// CHECK: plan.launch @linear_k64_n128 grid
-// CHECK-NEXT: plan.launch @linear_k64_n128_silu_mul_keep0 grid
-// CHECK-NEXT: plan.launch @relu
+// CHECK-NOT: plan.launch
+// CHECK: plan.launch @linear_k64_n128_n128_silu_v0_mul_v2_v1_relu_v0_keep3 grid
+// CHECK-NEXT: }
 func.func @training(%x: tensor<?x?x64xf32> {txs.input = "x"},
                     %d: tensor<?x?x128xf32> {txs.input = "d"})
     -> (tensor<?x?x128xf32> {txs.output = "y"}, tensor<?x?x128xf32> {txs.output = "z"}) {
@@ -48,12 +48,12 @@ func.func @training(%x: tensor<?x?x64xf32> {txs.input = "x"},
   return %m, %z : tensor<?x?x128xf32>, tensor<?x?x128xf32>
 }
 
-// A use before the end of a chain keeps the chain from growing.
+// Steps need not follow each other.
 
 // CHECK-LABEL: plan.entry @early
-// CHECK: plan.launch @linear_k64_n128 grid
-// CHECK-NEXT: plan.launch @mul
-// CHECK-NEXT: plan.launch @silu
+// CHECK-NOT: plan.launch
+// CHECK: plan.launch @linear_k64_n128_mul_v0_v0_silu_v0_keep1 grid
+// CHECK-NEXT: }
 func.func @early(%x: tensor<?x?x64xf32> {txs.input = "x"},
                  %d: tensor<?x?x128xf32> {txs.input = "d"})
     -> (tensor<?x?x128xf32> {txs.output = "y"}, tensor<?x?x128xf32> {txs.output = "z"}) {
@@ -62,4 +62,24 @@ func.func @early(%x: tensor<?x?x64xf32> {txs.input = "x"},
   %m = txs.mul %g, %g : tensor<?x?x128xf32>
   %a = txs.activation silu %g : tensor<?x?x128xf32>
   return %m, %a : tensor<?x?x128xf32>, tensor<?x?x128xf32>
+}
+
+// An operation that needs what is made from the kernel's result cannot be part
+// of the kernel; what is part of it is stored for the others.
+
+// CHECK-LABEL: plan.entry @cycle
+// CHECK: plan.launch @linear_k64_n128_silu_keep0 grid
+// CHECK-NEXT: plan.launch @scale_n64
+// CHECK-NEXT: plan.launch @mul grid
+// CHECK-NEXT: }
+txs.parameter @factors : tensor<64xf32> initializer "ones" no_decay
+func.func @cycle(%x: tensor<?x?x64xf32> {txs.input = "x"})
+    -> (tensor<?x?x2x64xf32> {txs.output = "y"}, tensor<?x?x2x64xf32> {txs.output = "z"}) {
+  %wg = txs.read @gate : tensor<128x64xf32>
+  %f = txs.read @factors : tensor<64xf32>
+  %g = txs.linear %x, %wg : tensor<?x?x64xf32>, tensor<128x64xf32> -> tensor<?x?x2x64xf32>
+  %a = txs.activation silu %g : tensor<?x?x2x64xf32>
+  %s = txs.scale %a, %f : tensor<?x?x2x64xf32>, tensor<64xf32>
+  %m = txs.mul %g, %s : tensor<?x?x2x64xf32>
+  return %m, %a : tensor<?x?x2x64xf32>, tensor<?x?x2x64xf32>
 }
