@@ -14,6 +14,7 @@
 #include "Options.h"
 #include "Reports.h"
 #include "codegen/Pipeline.h"
+#include "codegen/nvptx/GpuCode.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -77,6 +78,7 @@ private:
   int buildStages();
   int emitText(const std::string &Text);
   int generate(CodeText *Text);
+  int generateForGpu();
   int emitPackage();
 
   const Options &O;
@@ -94,16 +96,22 @@ private:
 
 /// What this build cannot do yet, said before any work.
 static int checkSupported(const Options &O) {
-  if (O.Target != "cpu")
-    return fail("--target: expected cpu, the only target of this build, got " +
-                O.Target);
+  if (O.Target == "sim")
+    return fail("--target: expected cpu or nvptx, the targets of this build, "
+                "got sim");
   if (O.DType != "f32")
     return fail("--dtype: expected f32, the only type of this build, got " +
                 O.DType);
-  if (O.Emit == "ptx")
-    return fail("--emit=ptx: expected --target=nvptx, which this build lacks, "
-                "got --target=" +
+  if (O.Emit == "ptx" && O.Target != "nvptx")
+    return fail("--emit=ptx: expected --target=nvptx, got --target=" +
                 O.Target);
+  if (O.Emit == "asm" && O.Target == "nvptx")
+    return fail("--emit=asm: expected --target=cpu, got --target=nvptx; its "
+                "code is --emit=ptx");
+  if (O.Emit == "package" && O.Target == "nvptx" && !O.Output.empty())
+    return fail("--emit=package: expected --target=cpu, the only target that "
+                "this build can run, got --target=nvptx; --emit=ptx and "
+                "--print-kernels show its code");
   return 0;
 }
 
@@ -214,6 +222,50 @@ int Compiler::generate(CodeText *Text) {
   return 0;
 }
 
+/// The architectures of --gpu-arch.
+static Result<std::vector<nvptx::GpuTarget>>
+wantedTargets(const std::string &List) {
+  std::vector<nvptx::GpuTarget> Known = nvptx::gpuTargets(), Wanted;
+  if (List.empty())
+    return Known;
+  llvm::SmallVector<llvm::StringRef> Names;
+  llvm::StringRef(List).split(Names, ',');
+  for (llvm::StringRef Name : Names) {
+    auto Found = llvm::find_if(
+        Known, [&](const nvptx::GpuTarget &T) { return T.Name == Name; });
+    if (Found == Known.end())
+      return makeError("--gpu-arch: expected some of sm_80, sm_90a, got '",
+                       Name.str(), "'");
+    Wanted.push_back(*Found);
+  }
+  return Wanted;
+}
+
+/// Code of every architecture as text, or the table of its kernels.
+int Compiler::generateForGpu() {
+  Result<std::vector<nvptx::GpuTarget>> Targets = wantedTargets(O.GpuArch);
+  if (!Targets)
+    return fail(Targets.message());
+  nvptx::GpuOptions Wanted;
+  Wanted.WantsLlvmText = O.Emit == "llvm";
+  Wanted.Assembles = O.PrintKernels;
+  std::string Text;
+  for (const nvptx::GpuTarget &Target : *Targets) {
+    FailureOr<nvptx::GpuCode> Made =
+        nvptx::compileForGpu(*Module, Target, Wanted);
+    if (failed(Made))
+      return 1;
+    Report.done(Target.Name, llvm::Twine(Made->Device.Kernels.size()) +
+                                 " kernels, " + formatSize(Made->Ptx.size()) +
+                                 " of PTX");
+    if (O.PrintKernels)
+      Text += Target.Name + "\n" + nvptx::describe(*Made);
+    else
+      Text += O.Emit == "llvm" ? Made->LlvmText : Made->Ptx;
+  }
+  return emitText(Text);
+}
+
 int Compiler::emitPackage() {
   // Memory needs no code: without an output the answer is there at once.
   bool NeedsCode = !O.Output.empty() || O.PrintKernels;
@@ -248,6 +300,9 @@ int Compiler::run() {
     return Code;
   if (int Code = buildStages())
     return Code;
+  if (O.Target == "nvptx" &&
+      (O.Emit == "package" || O.Emit == "llvm" || O.Emit == "ptx"))
+    return generateForGpu();
   if (O.Emit == "package")
     return emitPackage();
   if (O.Emit == "llvm" || O.Emit == "asm") {

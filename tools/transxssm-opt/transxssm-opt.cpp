@@ -19,10 +19,12 @@
 #include "ProbeCommand.h"
 
 #include "codegen/Pipeline.h"
+#include "codegen/nvptx/Passes.h"
 #include "codegen/x86/Passes.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -97,13 +99,14 @@ int runOnConfig(StringRef OutputName, DialectRegistry &Registry) {
 
 int main(int Argc, char **Argv) {
   DialectRegistry Registry;
-  Registry
-      .insert<txs::TxsDialect, tile::TileDialect, plan::PlanDialect,
-              arith::ArithDialect, func::FuncDialect, math::MathDialect,
-              memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  Registry.insert<txs::TxsDialect, tile::TileDialect, plan::PlanDialect,
+                  arith::ArithDialect, func::FuncDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect,
+                  LLVM::LLVMDialect>();
   registerTransformsPasses();
   registerTransXSSMPasses();
   x86::registerX86Passes();
+  nvptx::registerNvptxPasses();
   registerCompilerPipelines();
   auto [InputName, OutputName] = registerAndParseCLIOptions(
       Argc, Argv, "TransXSSM's optimizer driver\n", Registry);

@@ -1,0 +1,182 @@
+//===- AssignSharedMemory.cpp - Places for tiles in shared memory ---------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// A buffer lives from its allocation to the last operation, within the block of
+// its allocation, that accesses it or contains an access. Buffers are placed in
+// the order of their size at the lowest offset where they meet no other that
+// lives at the same time.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/DeviceOps.h"
+#include "codegen/nvptx/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+namespace {
+
+/// Alignment of every buffer: that of the widest access, and of swizzles.
+constexpr int64_t BufferAlignment = 128;
+
+struct Buffer {
+  memref::AllocOp Alloc;
+  int64_t First, Last, Bytes, Offset = 0;
+
+  bool livesWith(const Buffer &Other) const {
+    return First <= Other.Last && Other.First <= Last;
+  }
+};
+
+int64_t elementBytes(Value Memory) {
+  return cast<MemRefType>(Memory.getType()).getElementTypeBitWidth() / 8;
+}
+
+struct AssignSharedMemoryPass
+    : PassWrapper<AssignSharedMemoryPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(AssignSharedMemoryPass)
+
+  StringRef getArgument() const override { return "assign-shared-memory"; }
+  StringRef getDescription() const override {
+    return "give every buffer in shared memory its bytes";
+  }
+  void getDependentDialects(DialectRegistry &Registry) const override {
+    Registry.insert<arith::ArithDialect, LLVM::LLVMDialect>();
+  }
+
+  static SmallVector<Buffer> findBuffers(func::FuncOp Function);
+  static int64_t place(MutableArrayRef<Buffer> Buffers);
+  LogicalResult rewrite(const Buffer &B);
+  void runOnOperation() override;
+};
+
+SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
+  // Numbers in the order of the text; an operation's region comes before its
+  // end.
+  DenseMap<Operation *, int64_t> Begin, End;
+  int64_t Next = 0;
+  std::function<void(Operation *)> Count = [&](Operation *Op) {
+    Begin[Op] = Next++;
+    for (Region &Region : Op->getRegions())
+      for (Block &Block : Region)
+        for (Operation &Inner : Block)
+          Count(&Inner);
+    End[Op] = Next++;
+  };
+  Count(Function);
+  SmallVector<Buffer> Buffers;
+  Function.walk([&](memref::AllocOp Alloc) {
+    Buffer Made{Alloc, Begin[Alloc], End[Alloc], 0};
+    Made.Bytes =
+        llvm::alignTo(Alloc.getType().getNumElements() * elementBytes(Alloc),
+                      BufferAlignment);
+    for (Operation *User : Alloc->getUsers())
+      Made.Last = std::max(
+          Made.Last, End[Alloc->getBlock()->findAncestorOpInBlock(*User)]);
+    Buffers.push_back(Made);
+  });
+  return Buffers;
+}
+
+/// Sets the offsets; returns the bytes in all.
+int64_t AssignSharedMemoryPass::place(MutableArrayRef<Buffer> Buffers) {
+  llvm::stable_sort(Buffers, [](const Buffer &A, const Buffer &B) {
+    return A.Bytes > B.Bytes;
+  });
+  int64_t Total = 0;
+  for (size_t I = 0; I < Buffers.size(); ++I) {
+    SmallVector<std::pair<int64_t, int64_t>> Taken;
+    for (const Buffer &Other : Buffers.take_front(I))
+      if (Buffers[I].livesWith(Other))
+        Taken.push_back({Other.Offset, Other.Offset + Other.Bytes});
+    llvm::sort(Taken);
+    int64_t Offset = 0;
+    for (auto [From, To] : Taken) {
+      if (Offset + Buffers[I].Bytes <= From)
+        break;
+      Offset = std::max(Offset, To);
+    }
+    Buffers[I].Offset = Offset;
+    Total = std::max(Total, Offset + Buffers[I].Bytes);
+  }
+  return Total;
+}
+
+/// The accesses of a buffer become loads and stores of LLVM.
+LogicalResult AssignSharedMemoryPass::rewrite(const Buffer &Placed) {
+  memref::AllocOp Alloc = Placed.Alloc;
+  for (Operation *User : llvm::make_early_inc_range(Alloc->getUsers())) {
+    auto Load = dyn_cast<vector::LoadOp>(User);
+    auto Store = dyn_cast<vector::StoreOp>(User);
+    if (!Load && !Store)
+      return User->emitError("operation '")
+             << User->getName() << "' cannot access shared memory";
+    ImplicitLocOpBuilder B(User->getLoc(), User);
+    auto Pointer = LLVM::LLVMPointerType::get(B.getContext(), SharedSpace);
+    Value Base = LLVM::AddressOfOp::create(B, Pointer, SharedMemorySymbol);
+    Value Index = Load ? Load.getIndices()[0] : Store.getIndices()[0];
+    Value Offset = arith::IndexCastOp::create(B, B.getI64Type(), Index);
+    Value Start = LLVM::GEPOp::create(
+        B, Pointer, B.getI8Type(), Base,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(Placed.Offset)});
+    Value Address =
+        LLVM::GEPOp::create(B, Pointer, Alloc.getType().getElementType(), Start,
+                            ArrayRef<LLVM::GEPArg>{Offset});
+    VectorType Type = Load ? Load.getVectorType() : Store.getVectorType();
+    int64_t Bytes = Type.getNumElements() * elementBytes(Alloc);
+    Operation *New;
+    if (Load) {
+      New = LLVM::LoadOp::create(B, Type, Address, Bytes);
+      Load.replaceAllUsesWith(New->getResult(0));
+    } else {
+      New = LLVM::StoreOp::create(B, Store.getValueToStore(), Address, Bytes);
+    }
+    if (Attribute Group = User->getAttr(GroupAttr))
+      New->setAttr(GroupAttr, Group);
+    New->setAttr(BytesAttr, B.getDenseI64ArrayAttr(
+                                {Placed.Offset, Placed.Offset + Placed.Bytes}));
+    User->erase();
+  }
+  Alloc.erase();
+  return success();
+}
+
+/// The array of all of a block's shared memory; its size is given at launch.
+static void declareSharedMemory(ModuleOp Module) {
+  if (Module.lookupSymbol(SharedMemorySymbol))
+    return;
+  OpBuilder B(Module.getBodyRegion());
+  LLVM::GlobalOp::create(
+      B, Module.getLoc(), LLVM::LLVMArrayType::get(B.getI8Type(), 0),
+      /*isConstant=*/false, LLVM::Linkage::External, SharedMemorySymbol,
+      Attribute(), /*alignment=*/1024, SharedSpace);
+}
+
+void AssignSharedMemoryPass::runOnOperation() {
+  Builder B(&getContext());
+  declareSharedMemory(getOperation());
+  for (auto Function : getOperation().getOps<func::FuncOp>()) {
+    SmallVector<Buffer> Buffers = findBuffers(Function);
+    int64_t Total = place(Buffers);
+    for (const Buffer &Placed : Buffers)
+      if (failed(rewrite(Placed)))
+        return signalPassFailure();
+    Function->setAttr(SharedBytesAttr, B.getI64IntegerAttr(Total));
+  }
+}
+} // namespace
+
+std::unique_ptr<Pass> createAssignSharedMemoryPass() {
+  return std::make_unique<AssignSharedMemoryPass>();
+}
+
+} // namespace transxssm::nvptx

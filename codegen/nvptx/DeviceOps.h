@@ -1,0 +1,55 @@
+//===- DeviceOps.h - What only a GPU has, as operations -------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_NVPTX_DEVICEOPS_H
+#define TRANSXSSM_CODEGEN_NVPTX_DEVICEOPS_H
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace transxssm::nvptx {
+
+/// The address space of global memory, of shared memory.
+constexpr unsigned GlobalSpace = 1, SharedSpace = 3;
+
+/// The number of the thread in its block, the block's coordinate: `index`.
+mlir::Value threadNumber(mlir::ImplicitLocOpBuilder &B);
+mlir::Value blockCoordinate(mlir::ImplicitLocOpBuilder &B, unsigned Dimension);
+
+/// Waits for all threads of the block.
+mlir::Operation *barrier(mlir::ImplicitLocOpBuilder &B);
+bool isBarrier(mlir::Operation *Op);
+
+/// The value that the lane whose number differs in the bits of `Mask` has.
+/// Float32 or i32.
+mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &B, mlir::Value V,
+                       int64_t Mask);
+
+/// `Count` elements of global memory from `Address` (index, in elements beyond
+/// the pointer) on; zeros where the predicate does not hold. Without a
+/// predicate they are there. `Made` is the operation that reads.
+llvm::SmallVector<mlir::Value>
+loadGlobal(mlir::ImplicitLocOpBuilder &B, mlir::Type Element, int64_t Count,
+           mlir::Value Pointer, mlir::Value Address, mlir::Value Predicate,
+           mlir::Operation **Made = nullptr);
+mlir::Operation *storeGlobal(mlir::ImplicitLocOpBuilder &B,
+                             llvm::ArrayRef<mlir::Value> Elements,
+                             mlir::Value Pointer, mlir::Value Address,
+                             mlir::Value Predicate);
+
+/// Vectors of one element and more, in registers.
+mlir::Value packVector(mlir::ImplicitLocOpBuilder &B,
+                       llvm::ArrayRef<mlir::Value> Elements);
+llvm::SmallVector<mlir::Value> unpackVector(mlir::ImplicitLocOpBuilder &B,
+                                            mlir::Value Vector);
+
+} // namespace transxssm::nvptx
+
+#endif // TRANSXSSM_CODEGEN_NVPTX_DEVICEOPS_H

@@ -1,0 +1,161 @@
+//===- InsertBarriers.cpp - Where threads wait for each other -------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Walks the function with the accesses that no barrier separates from here. An
+// access that meets one of them in the same bytes, with a write among the two,
+// gets a barrier before it. The end of a loop's body leads to its start, so
+// bodies are walked twice, the second time with what the first left over.
+//
+// Accesses of one group touch different elements (or, reads, are harmless), and
+// need no barrier between them; an access in a branch that not all threads take
+// gets its barrier before the branch.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/DeviceOps.h"
+#include "codegen/nvptx/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+namespace {
+
+/// Bytes of shared memory, or (Hazard >= 0) somewhere in a global memory.
+struct MemoryAccess {
+  int64_t Hazard, First, End, Group;
+  bool Writes;
+
+  bool conflictsWith(const MemoryAccess &Other) const {
+    if (!Writes && !Other.Writes)
+      return false;
+    if (Writes && Other.Writes && Group == Other.Group)
+      return false;
+    return Hazard == Other.Hazard && First < Other.End && Other.First < End;
+  }
+  bool operator==(const MemoryAccess &Other) const {
+    return Hazard == Other.Hazard && First == Other.First && End == Other.End &&
+           Group == Other.Group && Writes == Other.Writes;
+  }
+};
+
+using Accesses = SmallVector<MemoryAccess>;
+
+void insert(Accesses &To, const MemoryAccess &A) {
+  if (!llvm::is_contained(To, A))
+    To.push_back(A);
+}
+
+std::optional<MemoryAccess> accessOf(Operation *Op) {
+  auto Bytes = Op->getAttrOfType<DenseI64ArrayAttr>(BytesAttr);
+  auto Hazard = Op->getAttrOfType<IntegerAttr>(HazardAttr);
+  if (!Bytes && !Hazard)
+    return std::nullopt;
+  auto Group = Op->getAttrOfType<IntegerAttr>(GroupAttr);
+  MemoryAccess Made{Hazard ? Hazard.getInt() : -1, Bytes ? Bytes[0] : 0,
+                    Bytes ? Bytes[1] : 1, Group ? Group.getInt() : -1,
+                    Op->getNumResults() == 0};
+  return Made;
+}
+
+class BarrierInserter {
+public:
+  void walk(Block &Block) {
+    for (Operation &Op : llvm::make_early_inc_range(Block))
+      visit(&Op);
+  }
+
+private:
+  void visit(Operation *Op) {
+    if (isBarrier(Op)) {
+      Pending.clear();
+      return;
+    }
+    if (auto For = dyn_cast<scf::ForOp>(Op)) {
+      Accesses Before = Pending;
+      walk(*For.getBody());
+      merge(Before);
+      walk(*For.getBody());
+      // The loop may not run at all.
+      merge(Before);
+      return;
+    }
+    auto If = dyn_cast<scf::IfOp>(Op);
+    if (If && !If->hasAttr(DivergentAttr)) {
+      Accesses Before = Pending, After;
+      bool HasElse = !If.getElseRegion().empty();
+      for (Region &Region : If->getRegions()) {
+        if (Region.empty())
+          continue;
+        Pending = Before;
+        walk(Region.front());
+        for (const MemoryAccess &A : Pending)
+          insert(After, A);
+      }
+      Pending = std::move(After);
+      if (!HasElse)
+        merge(Before);
+      return;
+    }
+    Accesses Own;
+    Op->walk([&](Operation *Inner) {
+      if (std::optional<MemoryAccess> A = accessOf(Inner))
+        insert(Own, *A);
+    });
+    bool Conflict = llvm::any_of(Own, [&](const MemoryAccess &A) {
+      return llvm::any_of(Pending, [&](const MemoryAccess &Earlier) {
+        return A.conflictsWith(Earlier);
+      });
+    });
+    if (Conflict) {
+      ImplicitLocOpBuilder B(Op->getLoc(), Op);
+      barrier(B);
+      Pending.clear();
+    }
+    merge(Own);
+  }
+
+  void merge(const Accesses &Others) {
+    for (const MemoryAccess &A : Others)
+      insert(Pending, A);
+  }
+
+  Accesses Pending;
+};
+
+struct InsertBarriersPass
+    : PassWrapper<InsertBarriersPass, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(InsertBarriersPass)
+
+  StringRef getArgument() const override { return "insert-barriers"; }
+  StringRef getDescription() const override {
+    return "make threads of a block wait where they share memory";
+  }
+  void getDependentDialects(DialectRegistry &Registry) const override {
+    Registry.insert<LLVM::LLVMDialect>();
+  }
+  void runOnOperation() override {
+    if (!getOperation().isExternal())
+      BarrierInserter().walk(getOperation().getBody().front());
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> createInsertBarriersPass() {
+  return std::make_unique<InsertBarriersPass>();
+}
+
+void registerNvptxPasses() {
+  registerPass(createSplitProductsPass);
+  registerPass(createTileToThreadsPass);
+  registerPass(createAssignSharedMemoryPass);
+  registerPass(createInsertBarriersPass);
+}
+
+} // namespace transxssm::nvptx

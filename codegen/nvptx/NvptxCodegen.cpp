@@ -1,0 +1,204 @@
+//===- NvptxCodegen.cpp - Tile kernels to PTX -----------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/NvptxCodegen.h"
+#include "codegen/nvptx/Passes.h"
+#include "codegen/x86/Passes.h"
+#include "dialect/tile/TileDialect.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Target/TargetOptions.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+
+std::vector<GpuTarget> gpuTargets() { return {{"sm_80"}, {"sm_90a"}}; }
+
+//===----------------------------------------------------------------------===//
+// MLIR
+//===----------------------------------------------------------------------===//
+
+static void addLowering(PassManager &Passes) {
+  Passes.addPass(createCanonicalizerPass());
+  Passes.addPass(createSplitProductsPass());
+  Passes.addPass(createCanonicalizerPass());
+  Passes.addPass(createCSEPass());
+  Passes.addPass(createLoopInvariantCodeMotionPass());
+  Passes.addPass(createTileToThreadsPass());
+  Passes.addPass(createCSEPass());
+  Passes.addPass(createAssignSharedMemoryPass());
+  OpPassManager &Functions = Passes.nest<func::FuncOp>();
+  Functions.addPass(createInsertBarriersPass());
+  Functions.addPass(x86::createExpandMathPass());
+}
+
+static void addConversion(PassManager &Passes) {
+  Passes.addPass(createSCFToControlFlowPass());
+  Passes.addPass(createConvertVectorToLLVMPass());
+  Passes.addPass(createConvertMathToLLVMPass());
+  Passes.addPass(createArithToLLVMConversionPass());
+  Passes.addPass(createConvertFuncToLLVMPass());
+  Passes.addPass(createConvertControlFlowToLLVMPass());
+  Passes.addPass(createUBToLLVMConversionPass());
+  Passes.addPass(createReconcileUnrealizedCastsPass());
+}
+
+/// Runs the passes over the module; a failure without a message gets one.
+static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
+                           std::vector<DeviceKernel> &Kernels) {
+  PassManager Tiles(Module.getContext());
+  addLowering(Tiles);
+  if (failed(Tiles.run(Module)))
+    return Module.emitError("cannot lower the kernels to threads for ")
+           << Target.Name;
+  for (auto Function : Module.getOps<func::FuncOp>()) {
+    auto Number = [&](StringRef Attribute) {
+      return Function->getAttrOfType<IntegerAttr>(Attribute).getInt();
+    };
+    Kernels.push_back({Function.getSymName().str(), Function.getSymName().str(),
+                       Number(ThreadsAttr), Number(SharedBytesAttr)});
+    Function->removeAttr(ThreadsAttr);
+    Function->removeAttr(SharedBytesAttr);
+  }
+  PassManager Conversion(Module.getContext());
+  addConversion(Conversion);
+  if (failed(Conversion.run(Module)))
+    return Module.emitError("cannot convert the kernels to LLVM for ")
+           << Target.Name;
+  // They have served their purpose.
+  Module.walk([](Operation *Op) {
+    for (const char *Name : {GroupAttr, HazardAttr, BytesAttr, DivergentAttr})
+      Op->removeDiscardableAttr(Name);
+  });
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// LLVM
+//===----------------------------------------------------------------------===//
+
+static std::unique_ptr<llvm::TargetMachine>
+createMachine(const GpuTarget &Target) {
+  static std::once_flag Once;
+  std::call_once(Once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+  llvm::Triple Triple("nvptx64-nvidia-cuda");
+  std::string Error;
+  const auto *Backend = llvm::TargetRegistry::lookupTarget(Triple, Error);
+  if (!Backend)
+    return nullptr;
+  llvm::TargetOptions Options;
+  // a * b + c may become one instruction; nothing else may be reordered.
+  Options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  // 8.0 is the first version with sm_90a.
+  return std::unique_ptr<llvm::TargetMachine>(Backend->createTargetMachine(
+      Triple, Target.Name, "+ptx80", Options, std::nullopt, std::nullopt,
+      llvm::CodeGenOptLevel::Aggressive));
+}
+
+/// What makes functions kernels. ptxas needs the block's size to know how many
+/// registers a thread may have.
+static void prepareKernels(llvm::Module &Module,
+                           const std::vector<DeviceKernel> &Kernels) {
+  for (const DeviceKernel &Kernel : Kernels) {
+    llvm::Function *Function = Module.getFunction(Kernel.Symbol);
+    Function->setCallingConv(llvm::CallingConv::PTX_Kernel);
+    Function->addFnAttr("nvvm.maxntid", std::to_string(Kernel.Threads));
+    Function->addFnAttr("nvvm.minctasm", "1");
+    Function->addFnAttr(llvm::Attribute::NoUnwind);
+  }
+}
+
+static void optimise(llvm::Module &Module, llvm::TargetMachine &Machine) {
+  llvm::PipelineTuningOptions Tuning;
+  // Vectors are there already, and loops are as long as they should be.
+  Tuning.LoopVectorization = false;
+  Tuning.SLPVectorization = false;
+  Tuning.LoopUnrolling = false;
+  llvm::PassBuilder Builder(&Machine, Tuning);
+  llvm::LoopAnalysisManager Loops;
+  llvm::FunctionAnalysisManager Functions;
+  llvm::CGSCCAnalysisManager Graph;
+  llvm::ModuleAnalysisManager Modules;
+  Builder.registerModuleAnalyses(Modules);
+  Builder.registerCGSCCAnalyses(Graph);
+  Builder.registerFunctionAnalyses(Functions);
+  Builder.registerLoopAnalyses(Loops);
+  Builder.crossRegisterProxies(Loops, Functions, Graph, Modules);
+  Builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(Module, Modules);
+}
+
+FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
+  MLIRContext *Context = Kernels.getContext();
+  DialectRegistry Registry;
+  registerBuiltinDialectTranslation(Registry);
+  registerLLVMDialectTranslation(Registry);
+  Context->appendDialectRegistry(Registry);
+
+  // The kernels alone: what launches them has no place here.
+  OwningOpRef<ModuleOp> Module = ModuleOp::create(Kernels.getLoc());
+  for (auto Kernel : Kernels.getOps<tile::KernelOp>())
+    Module->push_back(Kernel.clone());
+  DeviceModule Result;
+  if (failed(lower(*Module, Target, Result.Kernels)))
+    return failure();
+  auto Machine = createMachine(Target);
+  if (!Machine)
+    return Kernels.emitError("LLVM lacks the NVPTX target"), failure();
+  Result.Context = std::make_unique<llvm::LLVMContext>();
+  Result.Module = translateModuleToLLVMIR(*Module, *Result.Context, "kernels");
+  if (!Result.Module)
+    return Kernels.emitError("cannot translate the kernels to LLVM IR"),
+           failure();
+  Result.Module->setTargetTriple(Machine->getTargetTriple());
+  Result.Module->setDataLayout(Machine->createDataLayout());
+  prepareKernels(*Result.Module, Result.Kernels);
+  optimise(*Result.Module, *Machine);
+  return Result;
+}
+
+FailureOr<std::string> emitPtx(const DeviceModule &Module,
+                               const GpuTarget &Target) {
+  auto Machine = createMachine(Target);
+  if (!Machine)
+    return failure();
+  llvm::SmallVector<char, 0> Bytes;
+  llvm::raw_svector_ostream Stream(Bytes);
+  llvm::legacy::PassManager Passes;
+  if (Machine->addPassesToEmitFile(Passes, Stream, nullptr,
+                                   llvm::CodeGenFileType::AssemblyFile))
+    return failure();
+  // Code generation changes the module.
+  auto Copy = llvm::CloneModule(*Module.Module);
+  Passes.run(*Copy);
+  return std::string(Bytes.begin(), Bytes.end());
+}
+
+} // namespace transxssm::nvptx

@@ -1,0 +1,57 @@
+//===- Passes.h - Passes from tiles to GPU threads ------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_NVPTX_PASSES_H
+#define TRANSXSSM_CODEGEN_NVPTX_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace transxssm::nvptx {
+
+/// `tile-split-products`: products over long inner extents become loops over
+/// slices of their operands, which fit in shared memory.
+std::unique_ptr<mlir::Pass> createSplitProductsPass();
+
+/// `tile-to-threads`: tile.kernel to func.func, what one thread of a block
+/// does.
+std::unique_ptr<mlir::Pass> createTileToThreadsPass();
+
+/// `assign-shared-memory`: every memref.alloc in shared memory becomes a part
+/// of one array; tiles that are never live together share bytes.
+std::unique_ptr<mlir::Pass> createAssignSharedMemoryPass();
+
+/// `insert-barriers`: threads wait for each other where one reads what another
+/// wrote, or writes over what another reads.
+std::unique_ptr<mlir::Pass> createInsertBarriersPass();
+
+/// Makes all of them known to command-line tools.
+void registerNvptxPasses();
+
+/// On a function: threads of a block, bytes of shared memory.
+constexpr char ThreadsAttr[] = "tile.threads";
+constexpr char SharedBytesAttr[] = "tile.shared_bytes";
+/// On an access: accesses of one group touch different elements.
+constexpr char GroupAttr[] = "tile.group";
+/// On an access of global memory that the kernel both reads and writes: which.
+constexpr char HazardAttr[] = "tile.hazard";
+/// On scf.if: not all threads of a block take the same branch.
+constexpr char DivergentAttr[] = "tile.divergent";
+/// On an access of shared memory after `assign-shared-memory`: the bytes of its
+/// buffer, as [first, end).
+constexpr char BytesAttr[] = "tile.bytes";
+
+/// The dynamic shared memory of every kernel.
+constexpr char SharedMemorySymbol[] = "shared_memory";
+
+} // namespace transxssm::nvptx
+
+#endif // TRANSXSSM_CODEGEN_NVPTX_PASSES_H

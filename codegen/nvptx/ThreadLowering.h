@@ -1,0 +1,190 @@
+//===- ThreadLowering.h - One kernel from tiles to threads ----------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Shared by the files TileToThreads*.cpp. A tile becomes one scalar per
+// register of its layout; operations on tiles become operations on those.
+//
+// Shared memory is a memref.alloc per tile that needs it, accessed by
+// vector.load and vector.store. Which bytes it gets, and where threads must
+// wait for each other, is the matter of later passes: to them, accesses of one
+// step (one attribute GroupAttr) touch different elements.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_NVPTX_THREADLOWERING_H
+#define TRANSXSSM_CODEGEN_NVPTX_THREADLOWERING_H
+
+#include "codegen/nvptx/DeviceOps.h"
+#include "codegen/nvptx/TileLayouts.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+
+#include <map>
+
+namespace transxssm::nvptx {
+
+using Registers = llvm::SmallVector<mlir::Value>;
+
+/// A memref argument of the kernel.
+struct GlobalMemory {
+  mlir::Value Pointer;
+  mlir::MemRefType Type;
+  llvm::SmallVector<mlir::Value> Sizes, Strides;
+  /// Its number if the kernel both reads and writes it, else -1.
+  int64_t Hazard = -1;
+};
+
+/// A tile in shared memory: rows of `Columns` elements, with `Pad` elements
+/// after every four rows. So threads that read the same column of rows four
+/// apart, or of four neighbouring rows, meet different banks, and addresses
+/// stay sums of a thread's part and a constant.
+struct SharedTile {
+  mlir::Value Buffer;
+  int64_t Rows = 1, Columns = 1, Pad = 0;
+
+  int64_t offset(int64_t Row, int64_t Column) const {
+    return Row * Columns + Row / 4 * Pad + Column;
+  }
+};
+
+class ThreadLowering {
+public:
+  explicit ThreadLowering(tile::KernelOp Kernel);
+
+  /// Builds the function after the kernel; false after an error.
+  bool run();
+
+private:
+  /// How a tile lies in global memory.
+  struct Access {
+    GlobalMemory *Memory;
+    LinearLayout Layout;
+    mlir::Value Base, RowStride, ColumnStride; ///< of this thread
+    /// The first row (column) of this thread and the bound it must be below;
+    /// null where no check is needed.
+    mlir::Value Row, RowBound, Column, ColumnBound;
+    /// The same for the tile's own extent, where the layout is larger.
+    mlir::Value TileRow, TileRows, TileColumn, TileColumns;
+    int64_t Width = 1;
+    /// The whole tile is inside: with this, Width is 1 otherwise.
+    mlir::Value Inside;
+    int64_t InsideWidth = 1;
+  };
+
+  // Control (TileToThreads.cpp).
+  void bindArguments(mlir::Block &Entry);
+  void lowerBlock(mlir::Block &Block);
+  void lowerOperation(mlir::Operation *Op);
+  void lowerFor(mlir::scf::ForOp For);
+  void lowerIf(mlir::scf::IfOp If);
+  void lowerYield(mlir::Operation *Terminator);
+  void lowerElementwise(mlir::Operation *Op);
+  void error(mlir::Operation *Op, const llvm::Twine &Message);
+
+  // Values.
+  void define(mlir::Value Tile, Registers Values);
+  Registers registersOf(mlir::Value Tile, const LinearLayout &Layout);
+  Registers registersOf(mlir::Value Tile) {
+    return registersOf(Tile, Layouts.of(Tile));
+  }
+  mlir::Value uniformValue(mlir::Value Tile);
+  mlir::Value scalar(mlir::Value V) { return Scalars.lookupOrDefault(V); }
+
+  // Indices.
+  mlir::Value index(int64_t Number);
+  mlir::Value add(mlir::Value L, mlir::Value R);
+  mlir::Value add(mlir::Value L, int64_t R) { return R ? add(L, index(R)) : L; }
+  mlir::Value multiply(mlir::Value L, mlir::Value R);
+  mlir::Value multiply(mlir::Value L, int64_t R) {
+    return multiply(L, index(R));
+  }
+  mlir::Value isBelow(mlir::Value L, mlir::Value R);
+  mlir::Value both(mlir::Value L, mlir::Value R);
+  mlir::Value zero(mlir::Type Type);
+
+  // This thread's part of coordinates, made at the start of the function.
+  mlir::Value threadPart(llvm::ArrayRef<int64_t> Bases);
+  mlir::Value threadRow(const LinearLayout &Layout);
+  mlir::Value threadColumn(const LinearLayout &Layout);
+  /// Whether those bits of the thread's number are 0; null for no bits.
+  mlir::Value isFirst(int64_t ThreadMask);
+
+  // Global memory (TileToThreadsMemory.cpp).
+  void lowerLoad(tile::LoadOp Load);
+  void lowerStore(tile::StoreOp Store);
+  void lowerScalarLoad(tile::LoadOp Load);
+  void lowerScalarStore(tile::StoreOp Store);
+  void lowerGather(tile::GatherOp Gather);
+  Access accessOf(mlir::Value Memory, mlir::ValueRange Indices,
+                  llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
+  void setWidth(Access &A, mlir::ValueRange Indices,
+                llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
+  mlir::Value predicateOf(const Access &A, Coordinates Place, bool Inside);
+  mlir::Value addressOf(const Access &A, Coordinates Place);
+  Registers emitLoads(const Access &A, mlir::Type Element, bool Inside);
+  void emitStores(const Access &A, llvm::ArrayRef<mlir::Value> Values,
+                  bool Inside);
+  void markGlobal(mlir::Operation *Op, const GlobalMemory &Memory);
+
+  // Shared memory (TileToThreadsShared.cpp).
+  SharedTile allocate(int64_t Rows, int64_t Columns, mlir::Type Element);
+  SharedTile sharedOf(mlir::Value Tile);
+  void write(const SharedTile &To, const LinearLayout &Layout,
+             llvm::ArrayRef<mlir::Value> Values, int64_t CopyMask,
+             mlir::Value Shift = {});
+  Registers read(const SharedTile &From, const LinearLayout &Layout,
+                 mlir::Type Element, bool Transposed = false);
+  mlir::Value rowOffset(const SharedTile &Tile, mlir::Value Row);
+  Registers loadVector(const SharedTile &From, mlir::Value Offset,
+                       int64_t Count);
+  void storeVector(const SharedTile &To, mlir::Value Offset,
+                   llvm::ArrayRef<mlir::Value> Values);
+  Registers convert(llvm::ArrayRef<mlir::Value> Values,
+                    const LinearLayout &From, const LinearLayout &To);
+  Registers masked(mlir::Value Tile, const LinearLayout &Layout,
+                   Registers Values, mlir::Value Outside);
+
+  // Shapes (TileToThreadsShapes.cpp).
+  void lowerBroadcast(tile::BroadcastOp Broadcast);
+  void lowerIota(tile::IotaOp Iota);
+  void lowerTranspose(tile::TransposeOp Transpose);
+  void lowerExtract(tile::ExtractOp Extract);
+  void lowerRope(tile::RopeOp Rope);
+  void lowerReduce(tile::ReduceOp Reduce);
+  void lowerCumulativeSum(tile::CumulativeSumOp Sum);
+  Registers reduceAcrossWarps(tile::Reduction Kind, Registers Values,
+                              const LinearLayout &Natural, int64_t WarpMask);
+  mlir::Value combine(tile::Reduction Kind, mlir::Value A, mlir::Value C);
+
+  // Products (TileToThreadsMma.cpp).
+  void lowerMma(tile::MmaOp Mma);
+  struct Fragments;
+  void multiply(const Fragments &F, mlir::Value K, int64_t Step,
+                Registers &Sums);
+
+  tile::KernelOp Kernel;
+  TileLayouts Layouts;
+  mlir::ImplicitLocOpBuilder B;
+  mlir::Operation *EntryEnd = nullptr; ///< entry values are made before it
+  mlir::Value Thread;
+  mlir::IRMapping Scalars;
+  llvm::DenseMap<mlir::Value, GlobalMemory> Memories;
+  llvm::DenseMap<mlir::Value, Registers> Tiles;
+  llvm::DenseMap<mlir::Value, SharedTile> SharedTiles;
+  std::map<std::vector<int64_t>, mlir::Value> ThreadParts;
+  std::map<int64_t, mlir::Value> Firsts;
+  int64_t Group = 0;
+  bool Failed = false;
+};
+
+} // namespace transxssm::nvptx
+
+#endif // TRANSXSSM_CODEGEN_NVPTX_THREADLOWERING_H

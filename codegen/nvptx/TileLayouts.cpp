@@ -1,0 +1,224 @@
+//===- TileLayouts.cpp - The layout of every tile of a kernel -------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/TileLayouts.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+
+bool isTile(Value V) { return isa<RankedTensorType>(V.getType()); }
+
+RankedTensorType tileType(Value V) {
+  return cast<RankedTensorType>(V.getType());
+}
+
+static bool isVector(Value V) {
+  return isTile(V) && tileType(V).getRank() == 1;
+}
+
+bool isUniform(Value V) {
+  Operation *Op = V.getDefiningOp();
+  if (!Op)
+    return false;
+  if (auto Broadcast = dyn_cast<tile::BroadcastOp>(Op))
+    return !isTile(Broadcast.getValue());
+  auto Constant = dyn_cast<arith::ConstantOp>(Op);
+  auto Elements =
+      Constant ? dyn_cast<DenseElementsAttr>(Constant.getValue()) : nullptr;
+  return Elements && Elements.isSplat();
+}
+
+bool isElementwise(Operation *Op) {
+  return Op->getNumResults() == 1 && Op->getNumRegions() == 0 &&
+         isTile(Op->getResult(0)) && !isa<arith::ConstantOp>(Op) &&
+         isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
+             Op->getDialect());
+}
+
+bool readsSharedCopy(OpOperand &Operand) {
+  Operation *Op = Operand.getOwner();
+  unsigned Number = Operand.getOperandNumber();
+  if (isa<tile::MmaOp>(Op))
+    return Number < 2;
+  return isa<tile::TransposeOp, tile::CumulativeSumOp, tile::ExtractOp,
+             tile::RopeOp>(Op);
+}
+
+//===----------------------------------------------------------------------===//
+// Threads
+//===----------------------------------------------------------------------===//
+
+TileLayouts::TileLayouts(tile::KernelOp Kernel) {
+  chooseThreads(Kernel);
+  connectVectors(Kernel);
+  chooseVectorLayouts(Kernel);
+  findShared(Kernel);
+}
+
+/// Calls the function for every tile of the kernel.
+static void forEachTile(tile::KernelOp Kernel, function_ref<void(Value)> Do) {
+  Kernel.walk([&](Operation *Op) {
+    for (Value Result : Op->getResults())
+      if (isTile(Result))
+        Do(Result);
+    for (Region &Region : Op->getRegions())
+      for (Block &Block : Region)
+        for (Value Argument : Block.getArguments())
+          if (isTile(Argument))
+            Do(Argument);
+  });
+}
+
+/// About sixteen elements of the largest tile to a thread, one to eight warps:
+/// few enough for registers, enough to reuse what a product reads.
+void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
+  int64_t Largest = 0;
+  forEachTile(Kernel, [&](Value V) {
+    int64_t Elements = 1;
+    for (int64_t Extent : tileType(V).getShape())
+      Elements *= paddedExtent(Extent);
+    Largest = std::max(Largest, Elements);
+  });
+  int64_t Threads = std::clamp<int64_t>(paddedExtent(Largest) / 16, 32, 256);
+  ThreadBits = llvm::Log2_64(Threads);
+}
+
+LinearLayout TileLayouts::ofMatrix(int64_t Rows, int64_t Columns) const {
+  return LinearLayout::blocked(paddedExtent(Rows), paddedExtent(Columns),
+                               ThreadBits);
+}
+
+//===----------------------------------------------------------------------===//
+// Vectors
+//===----------------------------------------------------------------------===//
+
+void TileLayouts::connect(Value A, Value B) {
+  if (isVector(A) && isVector(B) && !isUniform(A) && !isUniform(B))
+    Vectors.unionSets(A.getAsOpaquePointer(), B.getAsOpaquePointer());
+}
+
+void TileLayouts::connectVectors(tile::KernelOp Kernel) {
+  forEachTile(Kernel, [&](Value V) { Vectors.insert(V.getAsOpaquePointer()); });
+  Kernel.walk([&](Operation *Op) {
+    if (isElementwise(Op))
+      for (Value Operand : Op->getOperands())
+        connect(Operand, Op->getResult(0));
+    if (auto For = dyn_cast<scf::ForOp>(Op))
+      for (auto [Init, Argument, Yielded, Result] :
+           llvm::zip_equal(For.getInitArgs(), For.getRegionIterArgs(),
+                           For.getYieldedValues(), For.getResults())) {
+        connect(Init, Result);
+        connect(Yielded, Result);
+        connect(Argument, Result);
+      }
+    if (auto If = dyn_cast<scf::IfOp>(Op); If && If.getNumResults() != 0)
+      for (auto [Then, Else, Result] :
+           llvm::zip_equal(If.thenYield().getOperands(),
+                           If.elseYield().getOperands(), If.getResults())) {
+        connect(Then, Result);
+        connect(Else, Result);
+      }
+  });
+}
+
+/// Gives the class of a vector its layout, unless it has one.
+void TileLayouts::assign(Value Vector, const LinearLayout &Layout) {
+  void *Leader = Vectors.getLeaderValue(Vector.getAsOpaquePointer());
+  ClassLayouts.try_emplace(Leader, Layout);
+}
+
+void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
+  // Results of reductions are where their operands are; that comes first, since
+  // reductions sit in the innermost loops.
+  Kernel.walk([&](tile::ReduceOp Reduce) {
+    if (!isTile(Reduce.getResult()) || isUniform(Reduce.getValue()))
+      return;
+    ArrayRef<int64_t> Shape = tileType(Reduce.getValue()).getShape();
+    LinearLayout Matrix = ofMatrix(Shape[0], Shape[1]);
+    assign(Reduce.getResult(), Reduce.getDimension() == 1
+                                   ? Matrix.rowSlice()
+                                   : Matrix.columnSlice());
+  });
+  Kernel.walk([&](tile::BroadcastOp Broadcast) {
+    Value V = Broadcast.getValue();
+    if (!isTile(V) || isUniform(V))
+      return;
+    assign(V, *wanted(Broadcast.getValueMutable()));
+  });
+  forEachTile(Kernel, [&](Value V) {
+    ArrayRef<int64_t> Shape = tileType(V).getShape();
+    if (Shape.size() == 2) {
+      Layouts.try_emplace(V, ofMatrix(Shape[0], Shape[1]));
+      return;
+    }
+    void *Leader = Vectors.getLeaderValue(V.getAsOpaquePointer());
+    auto Chosen = ClassLayouts.find(Leader);
+    Layouts.try_emplace(V, Chosen != ClassLayouts.end()
+                               ? Chosen->second
+                               : ofMatrix(1, Shape[0]));
+  });
+}
+
+const LinearLayout &TileLayouts::of(Value Tile) const {
+  auto Found = Layouts.find(Tile);
+  assert(Found != Layouts.end() && "a tile of another kernel");
+  return Found->second;
+}
+
+//===----------------------------------------------------------------------===//
+// What users want
+//===----------------------------------------------------------------------===//
+
+std::optional<LinearLayout> TileLayouts::wanted(OpOperand &Operand) const {
+  Operation *Op = Operand.getOwner();
+  if (auto Broadcast = dyn_cast<tile::BroadcastOp>(Op)) {
+    ArrayRef<int64_t> Shape = tileType(Broadcast.getResult()).getShape();
+    if (Shape.size() == 1)
+      return of(Broadcast.getResult());
+    LinearLayout Matrix = ofMatrix(Shape[0], Shape[1]);
+    return Broadcast.getDimensions().front() == 0 ? Matrix.rowSlice()
+                                                  : Matrix.columnSlice();
+  }
+  if (auto Gather = dyn_cast<tile::GatherOp>(Op))
+    return of(Gather.getResult()).rowSlice();
+  if (isElementwise(Op))
+    return of(Op->getResult(0));
+  if (auto Mma = dyn_cast<tile::MmaOp>(Op)) {
+    if (Operand.getOperandNumber() == 2)
+      return of(Mma.getResult());
+    return std::nullopt;
+  }
+  if (auto For = dyn_cast<scf::ForOp>(Op))
+    return of(For.getTiedLoopResult(&Operand));
+  if (isa<scf::YieldOp>(Op))
+    return of(Op->getParentOp()->getResult(Operand.getOperandNumber()));
+  return std::nullopt;
+}
+
+void TileLayouts::findShared(tile::KernelOp Kernel) {
+  forEachTile(Kernel, [&](Value V) {
+    if (isUniform(V))
+      return;
+    for (OpOperand &Use : V.getUses()) {
+      std::optional<LinearLayout> Layout = wanted(Use);
+      bool Converts =
+          Layout && conversionBetween(of(V), *Layout) != Conversion::None &&
+          conversionBetween(of(V), *Layout) != Conversion::Registers;
+      if (readsSharedCopy(Use) || Converts)
+        Shared.insert(V);
+    }
+  });
+}
+
+} // namespace transxssm::nvptx

@@ -1,0 +1,79 @@
+//===- TileLayouts.h - The layout of every tile of a kernel ---------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Every tile of rank 2 has the layout of its shape, so that elementwise work
+// needs no conversions. Vector tiles that elementwise operations and loops
+// connect share one layout: the rows or columns of the matrix that they are
+// reduced from or repeated into, where there is one.
+//
+// What needs an element that another thread holds (a product, a transposition,
+// a vector in the layout of another matrix) reads it from a copy of the tile in
+// shared memory, made where the tile is.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_CODEGEN_NVPTX_TILELAYOUTS_H
+#define TRANSXSSM_CODEGEN_NVPTX_TILELAYOUTS_H
+
+#include "codegen/nvptx/LinearLayout.h"
+#include "dialect/tile/TileDialect.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+namespace transxssm::nvptx {
+
+bool isTile(mlir::Value V);
+mlir::RankedTensorType tileType(mlir::Value V);
+
+/// The one value that all elements of a tile have: a scalar that is repeated,
+/// or a constant. Such a tile needs no layout.
+bool isUniform(mlir::Value V);
+
+/// Whether the operation treats corresponding elements alike.
+bool isElementwise(mlir::Operation *Op);
+
+class TileLayouts {
+public:
+  explicit TileLayouts(tile::KernelOp Kernel);
+
+  /// Threads of a block.
+  int64_t threads() const { return int64_t(1) << ThreadBits; }
+  unsigned threadBits() const { return ThreadBits; }
+
+  const LinearLayout &of(mlir::Value Tile) const;
+  /// The layout of the matrices of a shape.
+  LinearLayout ofMatrix(int64_t Rows, int64_t Columns) const;
+
+  /// Whether a user needs the tile in shared memory.
+  bool isShared(mlir::Value Tile) const { return Shared.contains(Tile); }
+
+  /// The layout in which an operation wants an operand; nothing where it reads
+  /// the copy in shared memory or takes any layout.
+  std::optional<LinearLayout> wanted(mlir::OpOperand &Operand) const;
+
+private:
+  void chooseThreads(tile::KernelOp Kernel);
+  void connectVectors(tile::KernelOp Kernel);
+  void chooseVectorLayouts(tile::KernelOp Kernel);
+  void findShared(tile::KernelOp Kernel);
+  void connect(mlir::Value A, mlir::Value B);
+  void assign(mlir::Value Vector, const LinearLayout &Layout);
+
+  unsigned ThreadBits = 0;
+  llvm::EquivalenceClasses<void *> Vectors;
+  llvm::DenseMap<mlir::Value, LinearLayout> Layouts;
+  llvm::DenseMap<void *, LinearLayout> ClassLayouts;
+  llvm::DenseSet<mlir::Value> Shared;
+};
+
+/// Whether the operation reads this operand from shared memory, whatever its
+/// layout.
+bool readsSharedCopy(mlir::OpOperand &Operand);
+
+} // namespace transxssm::nvptx
+
+#endif // TRANSXSSM_CODEGEN_NVPTX_TILELAYOUTS_H

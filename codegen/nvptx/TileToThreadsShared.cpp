@@ -1,0 +1,179 @@
+//===- TileToThreadsShared.cpp - Tile kernels to threads: shared memory ---===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/Passes.h"
+#include "codegen/nvptx/ThreadLowering.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+
+/// Elements of so many bytes are moved at once at most.
+constexpr int64_t VectorBytes = 16;
+
+static int64_t bytesOf(Type Element) {
+  return llvm::divideCeil(Element.getIntOrFloatBitWidth(), 8);
+}
+
+SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
+                                    Type Element) {
+  // One bit has no address.
+  if (Element.isInteger(1))
+    Element = B.getI8Type();
+  int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
+  SharedTile Tile{{}, Rows, Columns, Pad};
+  int64_t Elements = Rows * Columns + llvm::divideCeil(Rows, 4) * Pad;
+  Tile.Buffer = memref::AllocOp::create(
+      B, MemRefType::get({Elements}, Element, MemRefLayoutAttrInterface(),
+                         B.getI64IntegerAttr(SharedSpace)));
+  return Tile;
+}
+
+/// The copy of a tile; a uniform tile gets one where it is used.
+SharedTile ThreadLowering::sharedOf(Value Tile) {
+  auto Known = SharedTiles.find(Tile);
+  if (Known != SharedTiles.end())
+    return Known->second;
+  assert(isUniform(Tile) && "a tile without its copy in shared memory");
+  const LinearLayout &Layout = Layouts.of(Tile);
+  Type Element = tileType(Tile).getElementType();
+  SharedTile Copy = allocate(Layout.rows(), Layout.columns(), Element);
+  write(Copy, Layout,
+        masked(Tile, Layout, registersOf(Tile, Layout), zero(Element)),
+        Layout.copyMask());
+  // Not remembered: another use may be in another block.
+  return Copy;
+}
+
+//===----------------------------------------------------------------------===//
+// Accesses
+//===----------------------------------------------------------------------===//
+
+Registers ThreadLowering::loadVector(const SharedTile &From, Value Offset,
+                                     int64_t Count) {
+  auto Memory = cast<MemRefType>(From.Buffer.getType());
+  auto Type = VectorType::get({Count}, Memory.getElementType());
+  auto Load = vector::LoadOp::create(B, Type, From.Buffer, Offset);
+  Load->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  return unpackVector(B, Load);
+}
+
+void ThreadLowering::storeVector(const SharedTile &To, Value Offset,
+                                 ArrayRef<Value> Values) {
+  auto Store =
+      vector::StoreOp::create(B, packVector(B, Values), To.Buffer, Offset);
+  Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+}
+
+/// Where a row whose number threads compute begins.
+Value ThreadLowering::rowOffset(const SharedTile &Tile, Value Row) {
+  Value Offset = multiply(Row, Tile.Columns);
+  if (Tile.Pad == 0)
+    return Offset;
+  Value Blocks = B.createOrFold<arith::ShRUIOp>(Row, index(2));
+  return add(Offset, multiply(Blocks, Tile.Pad));
+}
+
+/// Writes the registers of a layout, each element by one of the threads that
+/// hold it: one for which the bits of CopyMask are 0. `Shift` moves the whole.
+void ThreadLowering::write(const SharedTile &To, const LinearLayout &Layout,
+                           ArrayRef<Value> Values, int64_t CopyMask,
+                           Value Shift) {
+  Type Element = Values.front().getType();
+  int64_t Width =
+      std::min(Layout.vectorWidth(), VectorBytes / bytesOf(Element));
+  Value Base = add(rowOffset(To, threadRow(Layout)), threadColumn(Layout));
+  if (Shift)
+    Base = add(Base, Shift);
+  OpBuilder::InsertionGuard Guard(B);
+  if (Value Owner = isFirst(CopyMask)) {
+    auto If = scf::IfOp::create(B, Owner, /*withElseRegion=*/false);
+    If->setAttr(DivergentAttr, B.getUnitAttr());
+    B.setInsertionPointToStart(If.thenBlock());
+  }
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
+    Coordinates Place = Layout.ofRegister(R);
+    Registers Elements(Values.slice(R, Width));
+    if (Element.isInteger(1))
+      for (Value &V : Elements)
+        V = arith::ExtUIOp::create(B, B.getI8Type(), V);
+    storeVector(To, add(Base, To.offset(Place.Row, Place.Column)), Elements);
+  }
+}
+
+/// Reads a tile in a layout; with Transposed, element (i, j) of the layout is
+/// (j, i) of memory.
+Registers ThreadLowering::read(const SharedTile &From,
+                               const LinearLayout &Layout, Type Element,
+                               bool Transposed) {
+  Value Row = threadRow(Layout), Column = threadColumn(Layout);
+  if (Transposed)
+    std::swap(Row, Column);
+  Value Base = add(rowOffset(From, Row), Column);
+  int64_t Width = Transposed ? 1
+                             : std::min(Layout.vectorWidth(),
+                                        VectorBytes / bytesOf(Element));
+  Registers Values;
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
+    Coordinates Place = Layout.ofRegister(R);
+    int64_t Offset = Transposed ? From.offset(Place.Column, Place.Row)
+                                : From.offset(Place.Row, Place.Column);
+    for (Value V : loadVector(From, add(Base, Offset), Width))
+      Values.push_back(Element.isInteger(1)
+                           ? arith::TruncIOp::create(B, Element, V).getResult()
+                           : V);
+  }
+  return Values;
+}
+
+/// Brings registers from one layout to another.
+Registers ThreadLowering::convert(ArrayRef<Value> Values,
+                                  const LinearLayout &From,
+                                  const LinearLayout &To) {
+  Conversion Kind = conversionBetween(From, To);
+  if (Kind == Conversion::None)
+    return Registers(Values);
+  if (Kind == Conversion::Registers) {
+    Registers Moved;
+    for (int64_t Source : registerPermutation(From, To))
+      Moved.push_back(Values[Source]);
+    return Moved;
+  }
+  Type Element = Values.front().getType();
+  SharedTile Copy = allocate(From.rows(), From.columns(), Element);
+  write(Copy, From, Values, From.copyMask());
+  ++Group;
+  return read(Copy, To, Element);
+}
+
+/// The registers with `Outside` in place of elements beyond the tile's extents.
+Registers ThreadLowering::masked(Value Tile, const LinearLayout &Layout,
+                                 Registers Values, Value Outside) {
+  RankedTensorType Type = tileType(Tile);
+  int64_t Columns = Type.getShape().back();
+  int64_t Rows = Type.getRank() == 2 ? Type.getDimSize(0) : 1;
+  if (Rows == Layout.rows() && Columns == Layout.columns())
+    return Values;
+  for (auto [Number, V] : llvm::enumerate(Values)) {
+    Coordinates Place = Layout.ofRegister(Number);
+    Value Inside;
+    if (Rows != Layout.rows())
+      Inside =
+          both(Inside, isBelow(add(threadRow(Layout), Place.Row), index(Rows)));
+    if (Columns != Layout.columns())
+      Inside = both(Inside, isBelow(add(threadColumn(Layout), Place.Column),
+                                    index(Columns)));
+    V = arith::SelectOp::create(B, Inside, V, Outside);
+  }
+  return Values;
+}
+
+} // namespace transxssm::nvptx
