@@ -8,6 +8,7 @@
 #   %s %t      as everywhere: the test file, a temporary file
 
 import os
+import shutil
 
 import lit.formats
 
@@ -22,6 +23,10 @@ config.substitutions.append(("%configs", os.path.join(config.transxssm_source, "
 config.substitutions.append(("%goldens", os.path.join(config.test_source_root, "goldens", "data")))
 
 config.substitutions.append(("%tiled", os.path.join(config.test_source_root, "tiled")))
+# NVIDIA's assembler, of the CUDA toolkit or the package nvidia-cuda-nvcc.
+if shutil.which("ptxas") or os.environ.get("TRANSXSSM_PTXAS"):
+    config.available_features.add("ptxas")
+
 config.substitutions.append(("%status", os.path.join(config.test_source_root, "exits-with")))
 
 # Tools of this build first, then FileCheck and not of LLVM.

@@ -65,7 +65,7 @@ static void setOffsets(Side &S, const LinearLayout &Layout,
 
 void ThreadLowering::lowerMma(tile::MmaOp Mma) {
   const LinearLayout &Layout = Layouts.of(Mma.getResult());
-  if (!Layout.isProduct() && Layout.copyMask() == 0)
+  if (!Layout.isProduct())
     return error(Mma, "the accumulator's layout is no product");
   Fragments F{{}, {}, Layout, {}};
   F.Left.Tile = sharedOf(Mma.getLhs());

@@ -67,6 +67,8 @@ public:
     Context.getDiagEngine().registerHandler([this](Diagnostic &D) {
       if (D.getSeverity() == DiagnosticSeverity::Error)
         fail(this->O.Config + ": " + D.str());
+      if (D.getSeverity() == DiagnosticSeverity::Warning && !this->O.Quiet)
+        llvm::errs() << "transxssm-compile: warning: " << D.str() << "\n";
       return success();
     });
   }
@@ -249,6 +251,9 @@ int Compiler::generateForGpu() {
   nvptx::GpuOptions Wanted;
   Wanted.WantsLlvmText = O.Emit == "llvm";
   Wanted.Assembles = O.PrintKernels;
+#ifdef TRANSXSSM_STRICT_PTXAS
+  Wanted.Strict = true;
+#endif
   std::string Text;
   for (const nvptx::GpuTarget &Target : *Targets) {
     FailureOr<nvptx::GpuCode> Made =

@@ -1,0 +1,82 @@
+// RUN: transxssm-opt %s --pass-pipeline='builtin.module(func.func(insert-barriers))' | FileCheck %s
+
+// Accesses as assign-shared-memory leaves them. One barrier before the reads,
+// and, as the loop comes back to the writes, one before those; accesses of one
+// group need none between them.
+// CHECK-LABEL: func.func @loop
+// CHECK:       scf.for
+// CHECK:         llvm.nvvm.barrier.cta.sync.aligned.all
+// CHECK-NEXT:    llvm.store
+// CHECK-NEXT:    llvm.store
+// CHECK:         llvm.nvvm.barrier.cta.sync.aligned.all
+// CHECK-NEXT:    llvm.load
+// CHECK-NEXT:    llvm.load
+// CHECK-NOT:   llvm.nvvm.barrier
+func.func @loop(%a: !llvm.ptr<3>, %b: !llvm.ptr<3>, %v: f32, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+    llvm.store %v, %b {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+    %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 2} : !llvm.ptr<3> -> f32
+    %y = llvm.load %b {tile.bytes = array<i64: 0, 128>, tile.group = 2} : !llvm.ptr<3> -> f32
+  }
+  return
+}
+
+// Other bytes, no barrier.
+// CHECK-LABEL: func.func @apart
+// CHECK-NOT:   llvm.nvvm.barrier
+func.func @apart(%a: !llvm.ptr<3>, %b: !llvm.ptr<3>, %v: f32) {
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+  %x = llvm.load %b {tile.bytes = array<i64: 128, 256>, tile.group = 2} : !llvm.ptr<3> -> f32
+  return
+}
+
+// Where only some threads write, all of them wait before the branch, and after
+// it before they read.
+// CHECK-LABEL: func.func @divergent
+// CHECK:       llvm.load
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  scf.if
+// CHECK-NEXT:    llvm.store
+// CHECK:       } {tile.divergent}
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.load
+func.func @divergent(%a: !llvm.ptr<3>, %v: f32, %mine: i1) {
+  %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : !llvm.ptr<3> -> f32
+  scf.if %mine {
+    llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 2} : f32, !llvm.ptr<3>
+  } {tile.divergent}
+  %y = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 3} : !llvm.ptr<3> -> f32
+  return
+}
+
+// A branch that all threads take together may hold a barrier; after it, both of
+// its ends count.
+// CHECK-LABEL: func.func @uniform
+// CHECK:       scf.if
+// CHECK:         llvm.nvvm.barrier
+// CHECK-NEXT:    llvm.load
+// CHECK:       }
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.store
+func.func @uniform(%a: !llvm.ptr<3>, %v: f32, %condition: i1) {
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+  scf.if %condition {
+    %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 2} : !llvm.ptr<3> -> f32
+  }
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 3} : f32, !llvm.ptr<3>
+  return
+}
+
+// Global memory that a kernel both writes and reads.
+// CHECK-LABEL: func.func @global
+// CHECK:       llvm.store
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.load
+func.func @global(%a: !llvm.ptr<1>, %v: f32) {
+  llvm.store %v, %a {tile.hazard = 0 : i64, tile.group = 1} : f32, !llvm.ptr<1>
+  %x = llvm.load %a {tile.hazard = 0 : i64, tile.group = 2} : !llvm.ptr<1> -> f32
+  return
+}

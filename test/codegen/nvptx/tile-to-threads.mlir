@@ -1,0 +1,64 @@
+// RUN: transxssm-opt %s --tile-to-threads --cse --canonicalize --split-input-file | FileCheck %s
+
+// Four rows of 64 in one warp: eight threads a row, four columns each, and 32
+// columns on the next four. The maximum needs no shared memory.
+// CHECK-LABEL: func.func @normalise(%arg0: !llvm.ptr<1>, %arg1: !llvm.ptr<1>, %arg2: i64, %arg3: i64)
+// CHECK-SAME:  tile.threads = 32
+// CHECK-NOT:   memref.alloc
+// CHECK-COUNT-2: "mov.b32 $0, 0; mov.b32 $1, 0; mov.b32 $2, 0; mov.b32 $3, 0; @$5 ld.global.v4.b32 {$0, $1, $2, $3}, [$4];"
+// CHECK-COUNT-7: arith.maximumf
+// CHECK:       %[[OTHER:.*]] = llvm.call_intrinsic "llvm.nvvm.shfl.sync.bfly.f32"(%{{.*}}, %[[OWN:.*]], %c1_i32
+// CHECK:       arith.maximumf %[[OWN]], %[[OTHER]]
+// CHECK:       llvm.nvvm.shfl.sync.bfly.f32"(%{{.*}}, %{{.*}}, %c2_i32
+// CHECK:       llvm.nvvm.shfl.sync.bfly.f32"(%{{.*}}, %{{.*}}, %c4_i32
+// CHECK-NOT:   llvm.nvvm.shfl
+// CHECK-COUNT-8: arith.subf
+// CHECK-COUNT-2: "@$1 st.global.v4.b32 [$0], {$2, $3, $4, $5};"
+tile.kernel @normalise(%x: memref<?x64xf32>, %y: memref<?x64xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %four = arith.constant 4 : index
+  %row = arith.muli %i, %four : index
+  %t = tile.load %x[%row, %zero] over [0, 1] : memref<?x64xf32> -> tensor<4x64xf32>
+  %s = tile.reduce max %t along 1 : tensor<4x64xf32> -> tensor<4xf32>
+  %m = tile.broadcast %s along [0] : tensor<4xf32> -> tensor<4x64xf32>
+  %d = arith.subf %t, %m : tensor<4x64xf32>
+  tile.store %d, %y[%row, %zero] over [0, 1] : tensor<4x64xf32>, memref<?x64xf32>
+}
+
+// -----
+
+// Memory whose length is not known: wide accesses where the block is inside,
+// else one element at a time.
+// CHECK-LABEL: func.func @flat
+// CHECK:       %[[INSIDE:.*]] = arith.cmpi sle
+// CHECK:       scf.if %[[INSIDE]]
+// CHECK:         llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
+// CHECK:       } else {
+// CHECK-COUNT-4: @$2 ld.global.b32 $0, [$1];
+// CHECK:       scf.if
+// CHECK:         llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<1>
+tile.kernel @flat(%x: memref<?xf32>, %y: memref<?xf32>) grid(%i) {
+  %size = arith.constant 128 : index
+  %first = arith.muli %i, %size : index
+  %t = tile.load %x[%first] over [0] : memref<?xf32> -> tensor<128xf32>
+  %n = arith.negf %t : tensor<128xf32>
+  tile.store %n, %y[%first] over [0] : tensor<128xf32>, memref<?xf32>
+}
+
+// -----
+
+// Operands of a product pass through shared memory, four k at a time; rows have
+// a pad of 16 bytes after every four.
+// CHECK-LABEL: func.func @product
+// CHECK-COUNT-2: memref.alloc() : memref<272xf32, 3>
+// CHECK:       scf.for %{{.*}} = %c0 to %c16 step %c4 iter_args
+// CHECK:         vector.load %{{.*}} : memref<272xf32, 3>, vector<4xf32>
+// CHECK:         math.fma
+tile.kernel @product(%a: memref<16x16xf32>, %b: memref<16x16xf32>, %c: memref<16x16xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %start = arith.constant dense<0.0> : tensor<16x16xf32>
+  %l = tile.load %a[%zero, %zero] over [0, 1] : memref<16x16xf32> -> tensor<16x16xf32>
+  %r = tile.load %b[%zero, %zero] over [0, 1] : memref<16x16xf32> -> tensor<16x16xf32>
+  %p = tile.mma %l, %r, %start {transpose_rhs} : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
+  tile.store %p, %c[%zero, %zero] over [0, 1] : tensor<16x16xf32>, memref<16x16xf32>
+}
