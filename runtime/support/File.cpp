@@ -50,14 +50,17 @@ bool writeAll(int File, const void *Data, size_t Bytes) {
   return true;
 }
 
+std::string parentOf(const std::string &Path) {
+  size_t Slash = Path.rfind('/');
+  return Slash == std::string::npos ? "."
+         : Slash == 0               ? "/"
+                                    : Path.substr(0, Slash);
+}
+
 /// Makes the rename itself durable; not every file system offers it, so its
 /// failure is not an error.
 void syncParent(const std::string &Path) {
-  size_t Slash = Path.rfind('/');
-  std::string Parent = Slash == std::string::npos ? "."
-                       : Slash == 0               ? "/"
-                                                  : Path.substr(0, Slash);
-  Descriptor Directory(::open(Parent.c_str(), O_RDONLY | O_DIRECTORY));
+  Descriptor Directory(::open(parentOf(Path).c_str(), O_RDONLY | O_DIRECTORY));
   if (Directory.Number >= 0)
     (void)::fsync(Directory.Number);
 }
@@ -97,6 +100,8 @@ Result<std::string> transxssm::readFile(const std::string &Path) {
 }
 
 Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &Path) {
+  if (Path.empty())
+    return makeError("expected the name of a file, got an empty one");
   Descriptor File(::open(Path.c_str(), O_RDONLY | O_CLOEXEC));
   if (File.Number < 0)
     return systemError(Path, "open");
@@ -122,19 +127,34 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<uint8_t *>(Data), Bytes);
 }
 
+Status transxssm::checkOutputPath(const std::string &Path) {
+  struct stat Info;
+  if (::stat(Path.c_str(), &Info) == 0 && !S_ISREG(Info.st_mode))
+    return makeError(Path, ": expected a regular file, or a name for a new one",
+                     S_ISDIR(Info.st_mode) ? ", got a directory" : "");
+  std::string Parent = parentOf(Path);
+  if (!isDirectory(Parent))
+    return makeError(Path, ": cannot create: there is no directory ", Parent);
+  if (::access(Parent.c_str(), W_OK) != 0)
+    return systemError(Path, "create");
+  return {};
+}
+
 Status transxssm::writeFileAtomically(const std::string &Path,
                                       const std::vector<FilePiece> &Pieces) {
+  if (Status Checked = checkOutputPath(Path); !Checked)
+    return Checked;
   std::string Temporary = Path + ".tmp." + std::to_string(::getpid());
   {
     Descriptor File(::open(Temporary.c_str(),
                            O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (File.Number < 0)
-      return systemError(Temporary, "create");
+      return systemError(Path, "create");
     bool Written = true;
     for (const FilePiece &Piece : Pieces)
       Written = Written && writeAll(File.Number, Piece.Data, Piece.Bytes);
     if (!Written || ::fsync(File.Number) != 0) {
-      Error Why = systemError(Temporary, "write");
+      Error Why = systemError(Path, "write");
       ::unlink(Temporary.c_str());
       return Why;
     }

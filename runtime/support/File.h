@@ -51,6 +51,10 @@ struct FilePiece {
   size_t Bytes;
 };
 
+/// Whether a file can be made or replaced at `Path`, as far as can be told
+/// before the work that makes its content. Devices are not replaced.
+Status checkOutputPath(const std::string &Path);
+
 /// Replaces `Path` in one step: writes a temporary file beside it, syncs it
 /// and renames it. Whoever opens the path sees the old or the new content.
 Status writeFileAtomically(const std::string &Path,

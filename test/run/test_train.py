@@ -277,10 +277,10 @@ def test_refuses_what_is_finished(package, trained):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "key 'format': "),
-        ("{}", "key 'format': "),
+        ("{", "expected a JSON object"),
+        ("{}", "key 'format': expected an integer of at least 0, got nothing"),
         ('{"format": 2}', "key 'format': expected 1, got 2"),
-        ('{"format": 1, "data": 5}', "key 'data': "),
+        ('{"format": 1, "data": 5}', "key 'data': expected a list of strings, got 5"),
     ],
 )
 def test_bad_trainer_file(package, tmp_path, content, message):

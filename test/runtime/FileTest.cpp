@@ -40,8 +40,18 @@ TEST(File, NamesWhatFails) {
   Result<std::string> Directory = readFile(Folder.root());
   ASSERT_FALSE(bool(Directory));
   EXPECT_EQ(Directory.message(), Folder.root() + ": expected a regular file");
-  EXPECT_FALSE(
-      bool(writeFileAtomically(Folder.path("no/such/folder/x"), {{"a", 1}})));
+  auto Write = [](const std::string &Path) {
+    return writeFileAtomically(Path, {{"a", 1}}).message();
+  };
+  EXPECT_EQ(Write(Folder.path("no/such/x")),
+            Folder.path("no/such/x") +
+                ": cannot create: there is no directory " +
+                Folder.path("no/such"));
+  EXPECT_EQ(Write(Folder.root()),
+            Folder.root() + ": expected a regular file, or a name for a new "
+                            "one, got a directory");
+  EXPECT_EQ(Write("/dev/null"),
+            "/dev/null: expected a regular file, or a name for a new one");
 }
 
 TEST(File, MakesNestedDirectories) {

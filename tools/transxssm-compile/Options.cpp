@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Options.h"
+#include "runtime/support/Printable.h"
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -76,7 +77,7 @@ std::string transxssm::formatSize(uint64_t Bytes) {
 
 static int usageError(const std::string &Message) {
   std::cerr << "transxssm-compile: error: "
-            << Message.substr(0, Message.find('\n')) << "\n";
+            << printable(Message.substr(0, Message.find('\n'))) << "\n";
   return 2;
 }
 

@@ -22,6 +22,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/PackageFile.h"
 #include "runtime/support/File.h"
+#include "runtime/support/Printable.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -31,7 +32,8 @@ using namespace mlir;
 using namespace transxssm;
 
 static int fail(const llvm::Twine &Message) {
-  llvm::errs() << "transxssm-compile: error: " << Message << "\n";
+  llvm::errs() << "transxssm-compile: error: " << printable(Message.str())
+               << "\n";
   return 1;
 }
 
@@ -301,6 +303,9 @@ int Compiler::emitPackage() {
 int Compiler::run() {
   if (int Code = checkSupported(O))
     return Code;
+  if (!O.Output.empty() && O.Output != "-")
+    if (Status Checked = checkOutputPath(O.Output); !Checked)
+      return fail(Checked.message());
   if (int Code = loadConfig())
     return Code;
   if (int Code = buildStages())

@@ -13,8 +13,10 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <type_traits>
 
@@ -54,6 +56,62 @@ void visitSettings(Options &O, Visitor Visit) {
   Visit("--eval-tokens", "eval_tokens", O.EvalTokens);
   Visit("--keep", "keep", O.Keep);
 }
+
+/// What is wrong with a value for this field, or nothing. Numbers of settings
+/// are never negative.
+const char *expected(const Json &Value, int64_t) {
+  bool Fits = Value.is_number_unsigned() &&
+              Value.get<uint64_t>() <= uint64_t(INT64_MAX);
+  return Fits ? nullptr : "an integer of at least 0";
+}
+const char *expected(const Json &Value, uint64_t) {
+  return Value.is_number_unsigned() ? nullptr : "an integer of at least 0";
+}
+const char *expected(const Json &Value, double) {
+  bool Fits = Value.is_number() && std::isfinite(Value.get<double>()) &&
+              Value.get<double>() >= 0;
+  return Fits ? nullptr : "a number of at least 0";
+}
+const char *expected(const Json &Value, bool) {
+  return Value.is_boolean() ? nullptr : "true or false";
+}
+const char *expected(const Json &Value, const std::string &) {
+  return Value.is_string() ? nullptr : "a string";
+}
+const char *expected(const Json &Value, const std::vector<std::string> &) {
+  bool Fits = Value.is_array();
+  for (const Json &Element : Value)
+    Fits = Fits && Element.is_string();
+  return Fits ? nullptr : "a list of strings";
+}
+
+/// Reads the keys of trainer.json; remembers the first error.
+class TrainerReader {
+public:
+  TrainerReader(std::string Path, const Json &Root)
+      : Path(std::move(Path)), Root(Root) {}
+
+  template <typename T> void read(const char *Key, T &Into) {
+    if (Failure)
+      return;
+    auto Found = Root.find(Key);
+    const Json Value = Found == Root.end() ? Json() : *Found;
+    if (const char *Expected = expected(Value, Into))
+      Failure =
+          makeError(Path, ": key '", Key, "': expected ", Expected, ", got ",
+                    Found == Root.end()     ? "nothing"
+                    : Value.is_structured() ? Value.type_name()
+                                            : Value.dump());
+    else
+      Value.get_to(Into);
+  }
+
+  std::optional<Error> Failure;
+
+private:
+  std::string Path;
+  const Json &Root;
+};
 
 void syncPath(const std::string &Path) {
   int File = ::open(Path.c_str(), O_RDONLY);
@@ -160,28 +218,27 @@ Result<TrainerState> run::readTrainer(const std::string &Checkpoint,
   Result<std::string> Text = readFile(Path);
   if (!Text)
     return Text.error();
-  const char *Now = "format";
-  try {
-    Json Root = Json::parse(*Text);
-    if (Root.at(Now) != 1)
-      return makeError(Path, ": key 'format': expected 1, got ",
-                       Root.at(Now).dump());
-    visitSettings(Options, [&](const char *Option, const char *Key,
-                               auto &Field) {
-      Now = Key;
-      // A checkpoint older than a flag does not have it.
-      bool Optional = std::is_same_v<std::decay_t<decltype(Field)>, bool>;
-      if (!Options.Given.count(Option) && !(Optional && !Root.contains(Key)))
-        Root.at(Key).get_to(Field);
-    });
-    TrainerState State;
-    Root.at(Now = "step").get_to(State.Step);
-    Root.at(Now = "seconds").get_to(State.Seconds);
-    Root.at(Now = "data_fingerprint").get_to(State.DataFingerprint);
-    return State;
-  } catch (const nlohmann::json::exception &Why) {
-    return makeError(Path, ": key '", Now, "': ", Why.what());
-  }
+  Json Root = Json::parse(*Text, nullptr, /*allow_exceptions=*/false);
+  if (!Root.is_object())
+    return makeError(Path, ": expected a JSON object");
+  TrainerReader Reader(Path, Root);
+  int64_t Format = 0;
+  Reader.read("format", Format);
+  if (!Reader.Failure && Format != 1)
+    return makeError(Path, ": key 'format': expected 1, got ", Format);
+  visitSettings(Options, [&](const char *Option, const char *Key, auto &Field) {
+    // A checkpoint older than a flag does not have it.
+    bool Optional = std::is_same_v<std::decay_t<decltype(Field)>, bool>;
+    if (!Options.Given.count(Option) && !(Optional && !Root.contains(Key)))
+      Reader.read(Key, Field);
+  });
+  TrainerState State;
+  Reader.read("step", State.Step);
+  Reader.read("seconds", State.Seconds);
+  Reader.read("data_fingerprint", State.DataFingerprint);
+  if (Reader.Failure)
+    return *Reader.Failure;
+  return State;
 }
 
 std::vector<int64_t> run::listCheckpoints(const std::string &Out) {

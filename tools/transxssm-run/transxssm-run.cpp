@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Commands.h"
+#include "Numbers.h"
+#include "runtime/support/Printable.h"
 
 #include <CLI/CLI.hpp>
 
@@ -91,7 +93,7 @@ void addCommon(CLI::App *Command, CommonOptions &O) {
       ->add_option("--threads", O.Threads,
                    "number of threads; 0 takes TRANSXSSM_NUM_THREADS, or all "
                    "processors")
-      ->check(CLI::Range(0u, 4096u))
+      ->check(wholeNumber(0, 4096))
       ->capture_default_str();
 }
 
@@ -108,8 +110,15 @@ void addData(CLI::App *Command, DataOptions &O, bool Required) {
       ->capture_default_str();
 }
 
-const CLI::Validator NotNegative = CLI::Range(int64_t(0), INT64_MAX);
-const CLI::Validator NotNegativeReal = CLI::Range(0.0, 1e300);
+/// An empty name, as of a variable that is not set, would ask for random
+/// weights.
+const CLI::Validator NotEmpty(
+    [](std::string &Given) {
+      return Given.empty() ? "expected a name, got an empty one" : "";
+    },
+    "");
+const CLI::Validator NotNegative = wholeNumber(0);
+const CLI::Validator NotNegativeReal = notNegativeNumber();
 
 void addTrain(CLI::App &App, TrainOptions &O,
               std::function<Result<int>()> &Do) {
@@ -120,14 +129,15 @@ void addTrain(CLI::App &App, TrainOptions &O,
   C->add_option("--val-fraction", O.ValidationFraction,
                 "without --val-data: share of the tokens, at the end, that is "
                 "held out")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(shareUpTo(0.9, "0.9"))
       ->capture_default_str();
   C->add_option("--out", O.Out, "directory for checkpoints, losses, picture");
   C->add_option("--resume", O.Resume,
                 "go on from this run's directory or checkpoint; settings come "
                 "from it unless given here");
   C->add_option("--weights", O.Weights,
-                "start from these weights; without, random ones");
+                "start from these weights; without, random ones")
+      ->check(NotEmpty);
   C->add_option("--steps", O.Steps, "steps in all")->check(NotNegative);
   C->add_option("--batch", O.Batch, "sequences a step; 0: package's maximum")
       ->check(NotNegative);
@@ -147,19 +157,19 @@ void addTrain(CLI::App &App, TrainOptions &O,
       ->check(NotNegativeReal)
       ->capture_default_str();
   C->add_option("--max-grad-norm", O.MaxGradNorm, "clip to this global norm")
-      ->check(CLI::PositiveNumber)
+      ->check(positiveNumber())
       ->capture_default_str();
   C->add_flag("--keep-decay-negative", O.KeepDecayNegative,
               "after each step, set decays A of the SSD layers that are above "
               "-1e-4 to it: states then never grow with the sequence");
   C->add_option("--beta1", O.Beta1, "AdamW: decay of the first moment")
-      ->check(CLI::Range(0.0, 0.999999))
+      ->check(shareUpTo(0.999999, "0.999999"))
       ->capture_default_str();
   C->add_option("--beta2", O.Beta2, "AdamW: decay of the second moment")
-      ->check(CLI::Range(0.0, 0.999999))
+      ->check(shareUpTo(0.999999, "0.999999"))
       ->capture_default_str();
   C->add_option("--eps", O.Eps, "AdamW: added to the denominator")
-      ->check(CLI::PositiveNumber)
+      ->check(positiveNumber())
       ->capture_default_str();
   C->add_option("--seed", O.Seed, "for weights, windows and dropout")
       ->check(NotNegative)
@@ -172,7 +182,7 @@ void addTrain(CLI::App &App, TrainOptions &O,
                 "steps between validations; 0: only at the end [steps / 10]")
       ->check(NotNegative);
   C->add_option("--eval-tokens", O.EvalTokens, "tokens to validate on")
-      ->check(CLI::Range(int64_t(2), INT64_MAX))
+      ->check(wholeNumber(2))
       ->capture_default_str();
   C->add_option("--keep", O.Keep, "newest checkpoints to keep; 0: all")
       ->check(NotNegative)
@@ -194,7 +204,8 @@ void addGenerate(CLI::App &App, GenerateOptions &O,
   CLI::App *C = App.add_subcommand("generate", GenerateText);
   addCommon(C, O.Common);
   C->add_option("--weights", O.Weights, "directory or .safetensors file")
-      ->required();
+      ->required()
+      ->check(NotEmpty);
   CLI::Option_group *Prompt = C->add_option_group("prompt", "one of these");
   Prompt->add_option("--prompt", O.Prompt, "text, taken as bytes");
   Prompt->add_option("--prompt-file", O.PromptFile,
@@ -207,7 +218,7 @@ void addGenerate(CLI::App &App, GenerateOptions &O,
   C->add_option(
        "-n,--num-tokens", O.NumTokens,
        "how many tokens to make [128, or what the package has room for]")
-      ->check(CLI::Range(int64_t(1), INT64_MAX / 4));
+      ->check(wholeNumber(1, INT64_MAX / 4));
   C->add_option("--temperature", O.Sampling.Temperature,
                 "0 takes the most likely token")
       ->check(NotNegativeReal)
@@ -218,9 +229,10 @@ void addGenerate(CLI::App &App, GenerateOptions &O,
       ->capture_default_str();
   C->add_option("--top-p", O.Sampling.TopP,
                 "draw from the fewest tokens with this probability in sum")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(shareUpTo(1, "1"))
       ->capture_default_str();
   C->add_option("--seed", O.Sampling.Seed, "same seed, same text")
+      ->check(NotNegative)
       ->capture_default_str();
   C->callback([Ids, &O, &Do] {
     O.UseIds = Ids->count() > 0;
@@ -233,7 +245,8 @@ void addEval(CLI::App &App, EvalOptions &O, std::function<Result<int>()> &Do) {
   addCommon(C, O.Common);
   addData(C, O.Data, true);
   C->add_option("--weights", O.Weights, "directory or .safetensors file")
-      ->required();
+      ->required()
+      ->check(NotEmpty);
   C->add_option("--batch", O.Batch, "windows a call; 0: package's maximum")
       ->check(NotNegative);
   C->add_option("--seq-len", O.SeqLen, "tokens a window; 0: package's maximum")
@@ -249,7 +262,7 @@ void addInspect(CLI::App &App, InspectOptions &O,
                 std::function<Result<int>()> &Do) {
   CLI::App *C = App.add_subcommand("inspect", InspectText);
   addPackage(C, O.Package);
-  CLI::Validator Positive = CLI::Range(int64_t(1), INT64_MAX);
+  CLI::Validator Positive = wholeNumber(1);
   C->add_option("--batch", O.Batches, "batch sizes [1 and the maximum]")
       ->delimiter(',')
       ->check(Positive);
@@ -279,10 +292,10 @@ void addBench(CLI::App &App, BenchOptions &O,
   C->add_option("--past", O.Past, "tokens before a decode step [seq-len - 1]")
       ->check(NotNegative);
   C->add_option("--iterations", O.Iterations, "calls to measure")
-      ->check(CLI::Range(1, 1000000))
+      ->check(wholeNumber(1, 1000000))
       ->capture_default_str();
   C->add_option("--warmup", O.Warmup, "calls before that")
-      ->check(CLI::Range(0, 1000000))
+      ->check(wholeNumber(0, 1000000))
       ->capture_default_str();
   C->add_option("--seed", O.Seed, "for weights and tokens")
       ->check(NotNegative)
@@ -306,7 +319,7 @@ int reportUsage(const CLI::App &App, const CLI::ParseError &Why, int Argc,
   if (!Line.empty())
     Line[0] = char(std::tolower(uint8_t(Line[0])));
   std::fprintf(stderr, "transxssm-run: error: %s; see %s --help\n",
-               Line.c_str(), Command.c_str());
+               printable(Line).c_str(), Command.c_str());
   return Usage;
 }
 
@@ -336,7 +349,8 @@ int dispatch(int Argc, char **Argv) {
   Result<int> Code = Do();
   if (Code)
     return *Code;
-  std::fprintf(stderr, "transxssm-run: error: %s\n", Code.message().c_str());
+  std::fprintf(stderr, "transxssm-run: error: %s\n",
+               printable(Code.message()).c_str());
   return Failure;
 }
 
@@ -346,7 +360,8 @@ int main(int Argc, char **Argv) {
   try {
     return dispatch(Argc, Argv);
   } catch (const std::exception &Why) {
-    std::fprintf(stderr, "transxssm-run: error: %s\n", Why.what());
+    std::fprintf(stderr, "transxssm-run: error: %s\n",
+                 printable(Why.what()).c_str());
     return Failure;
   }
 }
