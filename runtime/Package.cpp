@@ -8,7 +8,6 @@
 
 #include "runtime/Package.h"
 
-#include "runtime/ArenaPlan.h"
 #include "runtime/PackageFile.h"
 #include "runtime/support/File.h"
 
@@ -84,6 +83,11 @@ private:
 
   Status readName(const flatbuffers::String *Text, const std::string &Where,
                   std::string &Into) const;
+  /// Reads the name of a table's element, which no other element may have, and
+  /// adds it to Where: "state 1" becomes "state 1 'key_mask'".
+  Status readNewName(const flatbuffers::String *Text,
+                     std::set<std::string> &Known, std::string &Where,
+                     std::string &Into) const;
   Status readType(fbs::DType Type, const std::string &Where, DType &Into) const;
   using Expressions = flatbuffers::Vector<flatbuffers::Offset<fbs::Expression>>;
   Status readExpressions(const Expressions *Elements, size_t MaxCount,
@@ -123,6 +127,17 @@ Status PackageReader::readName(const flatbuffers::String *Text,
     return fail(Where, ": expected a name of at most ", MaxNameBytes,
                 " bytes, got ", Text->size());
   Into = Text->str();
+  return {};
+}
+
+Status PackageReader::readNewName(const flatbuffers::String *Text,
+                                  std::set<std::string> &Known,
+                                  std::string &Where, std::string &Into) const {
+  if (Status Read = readName(Text, Where, Into); !Read)
+    return Read;
+  Where += " '" + Into + "'";
+  if (!Known.insert(Into).second)
+    return fail(Where, ": defined twice");
   return {};
 }
 
@@ -191,11 +206,8 @@ Status PackageReader::readParameters() {
     const fbs::Parameter &From = *Root.parameters()->Get(I);
     PackageParameter To;
     std::string Where = "parameter " + std::to_string(I);
-    if (Status Read = readName(From.name(), Where, To.Name); !Read)
+    if (Status Read = readNewName(From.name(), Names, Where, To.Name); !Read)
       return Read;
-    Where += " '" + To.Name + "'";
-    if (!Names.insert(To.Name).second)
-      return fail(Where, ": defined twice");
     if (Status Read = readType(From.dtype(), Where, To.Type); !Read)
       return Read;
     if (To.Type != DType::F32 && To.Type != DType::BF16)
@@ -230,11 +242,8 @@ Status PackageReader::readStates() {
     const fbs::State &From = *Root.states()->Get(I);
     PackageState To;
     std::string Where = "state " + std::to_string(I);
-    if (Status Read = readName(From.name(), Where, To.Name); !Read)
+    if (Status Read = readNewName(From.name(), Names, Where, To.Name); !Read)
       return Read;
-    Where += " '" + To.Name + "'";
-    if (!Names.insert(To.Name).second)
-      return fail(Where, ": defined twice");
     if (Status Read = readType(From.dtype(), Where, To.Type); !Read)
       return Read;
     if (Status Read = readExpressions(From.shape(), MaxRank, Where, To.Shape);
@@ -254,10 +263,8 @@ Status PackageReader::readKernels() {
     const fbs::Kernel &From = *Root.kernels()->Get(I);
     PackageKernel To;
     std::string Where = "kernel " + std::to_string(I);
-    if (Status Read = readName(From.name(), Where, To.Name); !Read)
+    if (Status Read = readNewName(From.name(), Names, Where, To.Name); !Read)
       return Read;
-    if (!Names.insert(To.Name).second)
-      return fail(Where, ": '", To.Name, "' is defined twice");
     To.MemrefCount = From.memref_count();
     To.SizeCount = From.size_count();
     if (To.MemrefCount > MaxOperands || To.SizeCount > MaxOperands)
@@ -497,11 +504,9 @@ Status PackageReader::readEntries() {
     const fbs::Entry &From = *Root.entries()->Get(I);
     PackageEntry To;
     std::string Where = "entry " + std::to_string(I);
-    if (Status Read = readName(From.name(), Where, To.Name); !Read)
+    if (Status Read = readNewName(From.name(), Names, Where, To.Name); !Read)
       return Read;
-    Where = "entry '" + To.Name + "'";
-    if (!Names.insert(To.Name).second)
-      return fail(Where, ": defined twice");
+    Where = "entry '" + To.Name + "'"; // which says enough
     std::set<std::pair<BufferKind, std::string>> BufferNames;
     for (size_t B = 0; B < sizeOrZero(From.buffers()); ++B) {
       std::string Buffer = Where + ", buffer " + std::to_string(B);
@@ -595,51 +600,4 @@ const PackageEntry *Package::findEntry(const std::string &Name) const {
     if (Entry.Name == Name)
       return &Entry;
   return nullptr;
-}
-
-Result<uint64_t> transxssm::byteSize(DType Type,
-                                     const std::vector<Expression> &Shape,
-                                     const Symbols &Sizes) {
-  // 2^46 bytes exceed any machine and keep sums of many buffers in 62 bits.
-  constexpr int64_t MaxBytes = int64_t(1) << 46;
-  int64_t Bytes = int64_t(sizeOf(Type));
-  for (const Expression &Extent : Shape) {
-    int64_t Value = 0;
-    if (!Extent.evaluate(Sizes, Value) || Value < 0)
-      return makeError("extent ", Extent.str(), " is negative or undefined");
-    if (Value != 0 && Bytes > MaxBytes / Value)
-      return makeError("more than ", MaxBytes, " bytes");
-    Bytes *= Value;
-  }
-  return uint64_t(Bytes);
-}
-
-Result<EntryMemory> transxssm::entryMemory(const Package &From,
-                                           const PackageEntry &Entry,
-                                           const Symbols &Sizes) {
-  EntryMemory Memory;
-  std::vector<ArenaRequest> Temporaries;
-  for (const PackageBuffer &Buffer : Entry.Buffers) {
-    Result<uint64_t> Bytes = byteSize(Buffer.Type, Buffer.Shape, Sizes);
-    if (!Bytes)
-      return makeError(From.sourceName(), ": entry '", Entry.Name,
-                       "', buffer '", Buffer.Name, "': ", Bytes.message());
-    if (Buffer.Kind == BufferKind::Input)
-      Memory.Inputs += *Bytes;
-    if (Buffer.Kind == BufferKind::Output)
-      Memory.Outputs += *Bytes;
-    if (Buffer.Kind == BufferKind::Temporary) {
-      Memory.TemporariesTotal += *Bytes;
-      Temporaries.push_back({*Bytes, Buffer.FirstUse, Buffer.LastUse});
-    }
-  }
-  for (const PackageState &State : From.states()) {
-    Result<uint64_t> Bytes = byteSize(State.Type, State.Shape, Sizes);
-    if (!Bytes)
-      return makeError(From.sourceName(), ": state '", State.Name,
-                       "': ", Bytes.message());
-    Memory.States += *Bytes;
-  }
-  Memory.Temporaries = planArena(Temporaries).PeakBytes;
-  return Memory;
 }

@@ -134,7 +134,7 @@ TEST(Package, ChecksTheMeaning) {
        [](PackageT &P) {
          P.states[0]->shape[1]->code[0] = {package::Opcode::Mul, 0};
        }},
-      {"p: kernel 1: 'sample_embed' is defined twice",
+      {"p: kernel 1 'sample_embed': defined twice",
        [](PackageT &P) { P.kernels[1]->name = "sample_embed"; }},
       {"p: code 0 (x86-64-v1): expected code for 6 kernels, got 5",
        [](PackageT &P) { P.code[0]->kernels.pop_back(); }},
@@ -144,7 +144,7 @@ TEST(Package, ChecksTheMeaning) {
       {"p: code 0 (x86-64-v1), kernel 'sample_embed': expected at most "
        "4294967296 bytes of scratch, got 18446744073709551615",
        [](PackageT &P) { P.code[0]->kernels[0]->scratch_bytes = ~0ull; }},
-      {"p: entry 'forward': defined twice",
+      {"p: entry 1 'forward': defined twice",
        [](PackageT &P) { P.entries[1]->name = "forward"; }},
       {"p: entry 'forward', buffer 0: expected a kind 0 to 7, got 8",
        [](PackageT &P) {

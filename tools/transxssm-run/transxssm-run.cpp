@@ -120,29 +120,8 @@ const CLI::Validator NotEmpty(
 const CLI::Validator NotNegative = wholeNumber(0);
 const CLI::Validator NotNegativeReal = notNegativeNumber();
 
-void addTrain(CLI::App &App, TrainOptions &O,
-              std::function<Result<int>()> &Do) {
-  CLI::App *C = App.add_subcommand("train", TrainText);
-  addCommon(C, O.Common);
-  addData(C, O.Data, false);
-  C->add_option("--val-data", O.ValidationFiles, "files to validate on");
-  C->add_option("--val-fraction", O.ValidationFraction,
-                "without --val-data: share of the tokens, at the end, that is "
-                "held out")
-      ->check(shareUpTo(0.9, "0.9"))
-      ->capture_default_str();
-  C->add_option("--out", O.Out, "directory for checkpoints, losses, picture");
-  C->add_option("--resume", O.Resume,
-                "go on from this run's directory or checkpoint; settings come "
-                "from it unless given here");
-  C->add_option("--weights", O.Weights,
-                "start from these weights; without, random ones")
-      ->check(NotEmpty);
-  C->add_option("--steps", O.Steps, "steps in all")->check(NotNegative);
-  C->add_option("--batch", O.Batch, "sequences a step; 0: package's maximum")
-      ->check(NotNegative);
-  C->add_option("--seq-len", O.SeqLen, "tokens each; 0: package's maximum")
-      ->check(NotNegative);
+/// Of AdamW and its learning rate.
+void addOptimizer(CLI::App *C, TrainOptions &O) {
   C->add_option("--lr", O.LearningRate, "peak learning rate")
       ->check(NotNegativeReal)
       ->capture_default_str();
@@ -171,6 +150,32 @@ void addTrain(CLI::App &App, TrainOptions &O,
   C->add_option("--eps", O.Eps, "AdamW: added to the denominator")
       ->check(positiveNumber())
       ->capture_default_str();
+}
+
+void addTrain(CLI::App &App, TrainOptions &O,
+              std::function<Result<int>()> &Do) {
+  CLI::App *C = App.add_subcommand("train", TrainText);
+  addCommon(C, O.Common);
+  addData(C, O.Data, false);
+  C->add_option("--val-data", O.ValidationFiles, "files to validate on");
+  C->add_option("--val-fraction", O.ValidationFraction,
+                "without --val-data: share of the tokens, at the end, that is "
+                "held out")
+      ->check(shareUpTo(0.9, "0.9"))
+      ->capture_default_str();
+  C->add_option("--out", O.Out, "directory for checkpoints, losses, picture");
+  C->add_option("--resume", O.Resume,
+                "go on from this run's directory or checkpoint; settings come "
+                "from it unless given here");
+  C->add_option("--weights", O.Weights,
+                "start from these weights; without, random ones")
+      ->check(NotEmpty);
+  C->add_option("--steps", O.Steps, "steps in all")->check(NotNegative);
+  C->add_option("--batch", O.Batch, "sequences a step; 0: package's maximum")
+      ->check(NotNegative);
+  C->add_option("--seq-len", O.SeqLen, "tokens each; 0: package's maximum")
+      ->check(NotNegative);
+  addOptimizer(C, O);
   C->add_option("--seed", O.Seed, "for weights, windows and dropout")
       ->check(NotNegative)
       ->capture_default_str();
