@@ -57,6 +57,8 @@ private:
   bool barrier(const Statement &Line);
   bool approximate(const Statement &Line);
   bool convertPair(const Statement &Line);
+  bool wgmma(const Statement &Line);
+  bool waitLoop();
   Value *finishedResult();
 
   llvm::Type *typeOf(StringRef Name);
@@ -98,6 +100,26 @@ static Value *cast(IRBuilder<> &Builder, Value *Held, llvm::Type *Type) {
   if (Type->isPointerTy())
     return Builder.CreateIntToPtr(Held, Type);
   return Type->isIntegerTy() ? Held : Builder.CreateBitCast(Held, Type);
+}
+
+/// Splits at commas outside brackets.
+static SmallVector<StringRef, 8> splitOperands(StringRef Text) {
+  SmallVector<StringRef, 8> Parts;
+  int Depth = 0;
+  size_t Begin = 0;
+  for (size_t I = 0; I <= Text.size(); ++I) {
+    if (I == Text.size() || (Text[I] == ',' && Depth == 0)) {
+      StringRef Part = Text.slice(Begin, I).trim();
+      if (!Part.empty())
+        Parts.push_back(Part);
+      Begin = I + 1;
+    } else if (Text[I] == '{' || Text[I] == '[') {
+      ++Depth;
+    } else if (Text[I] == '}' || Text[I] == ']') {
+      --Depth;
+    }
+  }
+  return Parts;
 }
 
 llvm::Type *PtxAssembler::typeOf(StringRef Name) {
@@ -367,6 +389,83 @@ bool PtxAssembler::convertPair(const Statement &Line) {
   return write(Line, Line.Operands[0], Pair);
 }
 
+/// wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {d…}, a, b, p, …;
+/// wgmma.wait_group.sync.aligned n, which ties registers through the wait
+bool PtxAssembler::wgmma(const Statement &Line) {
+  ArrayRef<StringRef> Opcode = Line.Opcode;
+  if (!Line.Guard.empty() || Opcode.size() < 4)
+    return false;
+  if (Opcode[1] == "wait_group") {
+    Value *Keep = Line.Operands.size() == 1
+                      ? read(Line.Operands[0], Builder.getInt64Ty())
+                      : nullptr;
+    if (Keep)
+      Rewriter.callHook(Builder, Call, "sim_wgmma_sync", {Keep}, Rewriter.Void,
+                        2);
+    return Keep;
+  }
+  unsigned N = 0;
+  if (Opcode.size() != 8 || Opcode[1] != "mma_async" || Opcode[5] != "f32" ||
+      Opcode[6] != Opcode[7] || (Opcode[6] != "bf16" && Opcode[6] != "f16"))
+    return false;
+  StringRef Shape = Opcode[4];
+  if (!Shape.consume_front("m64n") || !Shape.consume_back("k16") ||
+      Shape.getAsInteger(10, N) || N % 8 || N > 256)
+    return false;
+  SmallVector<StringRef, 8> D = listOf(Line.Operands[0]);
+  bool InRegisters = Line.Operands[1].starts_with("{");
+  SmallVector<StringRef, 8> A = listOf(Line.Operands[1]);
+  // Register A has no order of its own to choose.
+  size_t Rest = InRegisters ? 7 : 8;
+  if (D.size() != N / 2 || A.size() != (InRegisters ? 4u : 1u) ||
+      Line.Operands.size() != Rest)
+    return false;
+  SmallVector<Value *> In;
+  for (StringRef Name : D)
+    In.push_back(read(Name, Rewriter.Float));
+  for (StringRef Name : A)
+    In.push_back(read(Name, InRegisters ? Rewriter.Int32 : Rewriter.Int64));
+  In.push_back(read(Line.Operands[2], Rewriter.Int64));
+  for (size_t I = 3; I < Rest; ++I) {
+    if (InRegisters && I == 6)
+      In.push_back(Builder.getInt32(0));
+    In.push_back(read(Line.Operands[I], Rewriter.Int32));
+  }
+  if (is_contained(In, nullptr))
+    return false;
+  uint32_t Variant =
+      N | (InRegisters ? 512 : 0) | (Opcode[6] == "f16" ? 1024 : 0);
+  SmallVector<llvm::Type *> Types(N / 2, Rewriter.Float);
+  Value *Out =
+      Rewriter.callHook(Builder, Call, "sim_wgmma", In,
+                        StructType::get(Builder.getContext(), Types), Variant);
+  for (size_t I = 0; I < D.size(); ++I)
+    if (!write(Line, D[I], Builder.CreateExtractValue(Out, unsigned(I))))
+      return false;
+  return true;
+}
+
+/// The loop around mbarrier.try_wait.parity, as one wait.
+bool PtxAssembler::waitLoop() {
+  StringRef Rest = Text;
+  size_t At = Rest.find("mbarrier.try_wait.parity.");
+  if (At == StringRef::npos || !Rest.contains("bra"))
+    return false;
+  StringRef Body = Rest.drop_front(At);
+  Body = Body.take_front(Body.find(';'));
+  SmallVector<StringRef, 8> Operands =
+      splitOperands(Body.drop_front(Body.find_first_of(" \t")).trim());
+  if (Operands.size() < 3)
+    return false;
+  Value *Barrier = address(Operands[1], 3);
+  Value *Parity = read(Operands[2], Rewriter.Int32);
+  if (!Barrier || !Parity)
+    return false;
+  Rewriter.callHook(Builder, Call, "sim_mbarrier_wait", {Barrier, Parity},
+                    Rewriter.Void, 0);
+  return true;
+}
+
 bool PtxAssembler::dispatch(const Statement &Line) {
   StringRef First = Line.Opcode[0];
   if (!Line.Guard.empty() && !guard(Line))
@@ -385,32 +484,14 @@ bool PtxAssembler::dispatch(const Statement &Line) {
     return barrier(Line);
   if (First == "cvt")
     return convertPair(Line);
+  if (First == "wgmma")
+    return wgmma(Line);
   return approximate(Line);
 }
 
 //===----------------------------------------------------------------------===//
 // Text
 //===----------------------------------------------------------------------===//
-
-/// Splits at commas outside brackets.
-static SmallVector<StringRef, 8> splitOperands(StringRef Text) {
-  SmallVector<StringRef, 8> Parts;
-  int Depth = 0;
-  size_t Begin = 0;
-  for (size_t I = 0; I <= Text.size(); ++I) {
-    if (I == Text.size() || (Text[I] == ',' && Depth == 0)) {
-      StringRef Part = Text.slice(Begin, I).trim();
-      if (!Part.empty())
-        Parts.push_back(Part);
-      Begin = I + 1;
-    } else if (Text[I] == '{' || Text[I] == '[') {
-      ++Depth;
-    } else if (Text[I] == '}' || Text[I] == ']') {
-      --Depth;
-    }
-  }
-  return Parts;
-}
 
 Error PtxAssembler::assemble(const Statement &Line) {
   if (dispatch(Line))
@@ -513,8 +594,9 @@ Value *PtxAssembler::finishedResult() {
 Error PtxAssembler::run() {
   if (Error Failed = bindOperands())
     return Failed;
-  if (Error Failed = parse(Text))
-    return Failed;
+  if (!waitLoop())
+    if (Error Failed = parse(Text))
+      return Failed;
   if (NumOutputs) {
     Value *Result = finishedResult();
     if (!Result)

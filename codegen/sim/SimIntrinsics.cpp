@@ -42,6 +42,8 @@ private:
   bool collective();
   bool matrix();
   bool copyAsync();
+  bool mbarrier();
+  bool hopper();
   bool arithmetic();
   bool approximate();
   bool convert();
@@ -215,6 +217,70 @@ bool IntrinsicRewriter::copyAsync() {
               argument(1));
 }
 
+bool IntrinsicRewriter::mbarrier() {
+  StringRef Rest = Name;
+  if (!Rest.consume_front("mbarrier."))
+    return false;
+  Value *Zero = Builder.getInt32(0), *One = Builder.getInt32(1);
+  if (Rest == "init.shared")
+    return hook("sim_mbarrier_init", arguments());
+  if (Rest == "arrive.shared")
+    return hook("sim_mbarrier_arrive", {argument(0), One, Zero});
+  if (Rest == "arrive.scope.cta.space.cta")
+    return hook("sim_mbarrier_arrive", {argument(0), argument(1), Zero});
+  if (Rest == "arrive.expect.tx.scope.cta.space.cta")
+    return hook("sim_mbarrier_arrive", {argument(0), One, argument(1)});
+  if (Rest == "expect.tx.scope.cta.space.cta")
+    return hook("sim_mbarrier_arrive", {argument(0), Zero, argument(1)}, 1);
+  if (Rest == "try.wait.parity.scope.cta.space.cta" ||
+      Rest == "try.wait.parity.tl.scope.cta.space.cta")
+    return hook("sim_mbarrier_wait", {argument(0), argument(1)});
+  return false;
+}
+
+bool IntrinsicRewriter::hopper() {
+  StringRef Rest = Name;
+  if (Name == "fence.proxy.async" || Name == "fence.proxy.async.shared_cta")
+    return hook("sim_fence", {});
+  if (Name == "fence.mbarrier_init.release.cluster")
+    return hook("sim_fence", {}, 1);
+  if (Name == "wgmma.fence.sync.aligned")
+    return hook("sim_wgmma_sync", {});
+  if (Name == "wgmma.commit_group.sync.aligned")
+    return hook("sim_wgmma_sync", {}, 1);
+  if (Name == "wgmma.wait_group.sync.aligned")
+    return hook("sim_wgmma_sync", {argument(0)}, 2);
+  if (Name == "setmaxnreg.dec.sync.aligned.u32")
+    return hook("sim_max_registers", {argument(0)});
+  if (Name == "setmaxnreg.inc.sync.aligned.u32")
+    return hook("sim_max_registers", {argument(0)}, 1);
+  if (!Rest.consume_front("cp.async.bulk."))
+    return false;
+  if (Rest == "commit.group")
+    return hook("sim_bulk_commit", {});
+  if (Rest == "wait.group")
+    return hook("sim_bulk_wait", {argument(0)});
+  if (Rest == "wait.group.read")
+    return hook("sim_bulk_wait", {argument(0)}, 1);
+  bool IsStore = Rest.consume_front("tensor.s2g.tile.");
+  bool IsLoad = Rest.consume_front("tensor.g2s.tile.") ||
+                Rest.consume_front("tensor.g2s.cta.tile.");
+  unsigned Rank = 0;
+  if (!(IsStore || IsLoad) || !Rest.consume_back("d") ||
+      Rest.getAsInteger(10, Rank))
+    return false;
+  // Shared address, mbarrier of a load, map, coordinates; multicast and cache
+  // hints follow.
+  unsigned Used = (IsStore ? 2 : 3) + Rank;
+  SmallVector<Value *, 16> In = arguments();
+  if (Name.contains("g2s.tile"))
+    if (auto *Multicast = dyn_cast<ConstantInt>(In[Used + 2]))
+      if (!Multicast->isZero())
+        return false;
+  In.truncate(Used);
+  return hook(IsStore ? "sim_tensor_store" : "sim_tensor_load", In, Rank);
+}
+
 /// Exactly rounded operations, which LLVM has of its own.
 bool IntrinsicRewriter::arithmetic() {
   auto Is = [&](std::initializer_list<const char *> Names) {
@@ -301,7 +367,8 @@ bool IntrinsicRewriter::rewrite() {
   if (Name.starts_with("prefetch"))
     return finish(nullptr);
   return readRegister() || barrier() || collective() || matrix() ||
-         copyAsync() || arithmetic() || approximate() || convert();
+         copyAsync() || mbarrier() || hopper() || arithmetic() ||
+         approximate() || convert();
 }
 
 Error IntrinsicRewriter::run() {

@@ -270,7 +270,11 @@ Error SimRewriter::rewriteAccess(Instruction &At, unsigned PointerOperand,
 
 Error SimRewriter::rewriteAddressCast(AddrSpaceCastInst &Cast) {
   unsigned From = Cast.getSrcAddressSpace(), To = Cast.getDestAddressSpace();
-  if (From != Shared && To != Shared)
+  auto IsShared = [](unsigned Space) {
+    return Space == Shared || Space == SharedCluster;
+  };
+  // Without clusters, both spaces of shared memory are the same.
+  if (IsShared(From) == IsShared(To))
     return Error::success();
   if (From != Generic && To != Generic)
     return fail(Cast, "cast from address space " + Twine(From) + " to " +
@@ -281,7 +285,7 @@ Error SimRewriter::rewriteAddressCast(AddrSpaceCastInst &Cast) {
                  Builder.getInt8Ty(), Self,
                  offsetof(TransXSSMSimThread, SharedWindow)));
   Value *Address = Builder.CreatePtrToInt(Cast.getOperand(0), Int64);
-  Address = From == Shared ? Builder.CreateAdd(Address, Window)
+  Address = IsShared(From) ? Builder.CreateAdd(Address, Window)
                            : Builder.CreateSub(Address, Window);
   Cast.replaceAllUsesWith(Builder.CreateIntToPtr(Address, Cast.getType()));
   Cast.eraseFromParent();

@@ -141,6 +141,11 @@ void Machine::runThread(void *Argument) {
 }
 
 void Machine::checkEnd(Thread &Self) {
+  for (std::vector<TensorCopy> &Group : Self.StoreGroups)
+    Self.OpenStores.insert(Self.OpenStores.end(), Group.begin(), Group.end());
+  for (const TensorCopy &Store : Self.OpenStores)
+    report(&Self, ReportKind::PendingCopy, Store.Site,
+           "the thread ends before the store is waited for");
   const AsyncCopy *Pending = nullptr;
   for (const std::vector<AsyncCopy> &Group : Self.CopyGroups)
     if (!Group.empty())
@@ -180,7 +185,15 @@ void Machine::reportDeadlock() {
 
 void Machine::prepareThreads(const uint32_t Index[3]) {
   uint32_t Count = Shape.Threads;
-  auto Nothing = std::make_shared<const ClockVector>(Count, 0);
+  Groups.assign(Count / 128, WarpGroup());
+  for (WarpGroup &Each : Groups)
+    Each.Registers = Each.Wanted = std::min(65536 / Count / 8 * 8, 248u);
+  FreeRegisters = 0;
+  RegisterWaiters.clear();
+  AsyncBarriers.clear();
+  AcceleratorClock = 1;
+  Threads.resize(Count);
+  auto Nothing = std::make_shared<const ClockVector>(2 * numActors(), 0);
   Warps.assign((Count + 31) / 32, WarpState());
   for (Barrier &Each : Barriers)
     Each = Barrier();
@@ -212,6 +225,10 @@ void Machine::prepareThreads(const uint32_t Index[3]) {
 void Machine::runBlock(const uint32_t Index[3]) {
   prepareThreads(Index);
   schedule();
+  for (const auto &[Offset, Each] : AsyncBarriers)
+    if (!Each.InFlight.empty())
+      report(nullptr, ReportKind::PendingCopy, Each.InFlight.front().Site,
+             "the block ends before the load is waited for");
   for (const Thread &Each : Threads)
     counters().Instructions += Each.Instructions;
   if (options().CountTraffic)
@@ -272,7 +289,7 @@ Status Machine::run(const SimModule &From, const TransXSSMSimKernelInfo &Run,
 //===----------------------------------------------------------------------===//
 
 void Machine::join(const std::vector<Thread *> &Joined) {
-  auto All = std::make_shared<ClockVector>(Threads.size(), 0);
+  auto All = std::make_shared<ClockVector>(2 * numActors(), 0);
   const ClockVector *Last = nullptr;
   for (Thread *Each : Joined) {
     if (Each->Known.get() == Last)
@@ -281,12 +298,33 @@ void Machine::join(const std::vector<Thread *> &Joined) {
     for (size_t I = 0; I < All->size(); ++I)
       (*All)[I] = std::max((*All)[I], (*Last)[I]);
   }
-  for (Thread *Each : Joined)
+  for (Thread *Each : Joined) {
     (*All)[Each->Number] = Each->Clock;
+    uint32_t &Proxy = (*All)[numActors() + Each->Number];
+    Proxy = std::max(Proxy, Each->ProxyClock);
+  }
   for (Thread *Each : Joined) {
     Each->Known = All;
+    Each->ProxyClock = (*All)[numActors() + Each->Number];
     ++Each->Clock;
   }
+}
+
+void Machine::learn(Thread &Self, const ClockVector &From) {
+  auto Learnt = std::make_shared<ClockVector>(*Self.Known);
+  for (size_t I = 0; I < Learnt->size(); ++I)
+    (*Learnt)[I] = std::max((*Learnt)[I], From[I]);
+  Self.ProxyClock =
+      std::max(Self.ProxyClock, (*Learnt)[numActors() + Self.Number]);
+  Self.Known = Learnt;
+}
+
+void Machine::teach(ClockVector &To, Thread &Self) {
+  for (size_t I = 0; I < To.size(); ++I)
+    To[I] = std::max(To[I], (*Self.Known)[I]);
+  uint32_t &Proxy = To[numActors() + Self.Number];
+  Proxy = std::max(Proxy, Self.ProxyClock);
+  To[Self.Number] = Self.Clock++;
 }
 
 Meeting &Machine::findMeeting(Thread &Self, const char *What, uint32_t Mask,
@@ -351,10 +389,8 @@ void Machine::barrier(Thread &Self, uint32_t Id, uint32_t Count, bool Arrive,
   enterBarrier(Self, At, Id, Count ? Count : All, Site);
   if (Arrive) {
     if (!At.Released)
-      At.Released = std::make_shared<ClockVector>(All, 0);
-    for (size_t I = 0; I < All; ++I)
-      (*At.Released)[I] = std::max((*At.Released)[I], (*Self.Known)[I]);
-    (*At.Released)[Self.Number] = Self.Clock++;
+      At.Released = std::make_shared<ClockVector>(2 * numActors(), 0);
+    teach(*At.Released, Self);
     if (At.Arrived >= At.Expected)
       completeBarrier(Self, At);
     return;
@@ -379,12 +415,8 @@ void Machine::completeBarrier(Thread &Self, Barrier &At) {
   std::vector<Thread *> Waiting = std::move(At.Waiting);
   if (At.Released)
     // What threads that only arrived did comes before what the others do next.
-    for (Thread *Each : Waiting) {
-      auto Learnt = std::make_shared<ClockVector>(*Each->Known);
-      for (size_t I = 0; I < Learnt->size(); ++I)
-        (*Learnt)[I] = std::max((*Learnt)[I], (*At.Released)[I]);
-      Each->Known = Learnt;
-    }
+    for (Thread *Each : Waiting)
+      learn(*Each, *At.Released);
   At = Barrier();
   join(Waiting);
   bool Whole = Waiting.size() == Threads.size();

@@ -22,12 +22,25 @@
 #include "runtime/sim/Simulator.h"
 #include "runtime/sim/Thread.h"
 
+#include <map>
 #include <set>
 #include <tuple>
 
 namespace transxssm::sim {
 
 constexpr uint32_t NoSite = ~uint32_t(0);
+
+/// An mbarrier.
+struct AsyncBarrier {
+  uint32_t Count = 0, Pending = 0, Phase = 0;
+  int64_t Bytes = 0; ///< expected and not arrived
+  bool Fenced = false;
+  uint32_t Site = 0; ///< of its initialisation
+  std::vector<Thread *> Waiting;
+  std::vector<TensorCopy> InFlight;
+  /// What arrivals of this phase, and of the last one, have passed on.
+  std::shared_ptr<ClockVector> Arrivals, Completed;
+};
 
 class Machine {
 public:
@@ -73,6 +86,45 @@ public:
   /// Everything that one of them did before happens before what any of them
   /// does next.
   void join(const std::vector<Thread *> &Threads);
+  /// The same for the warp group of the thread; Act(group, first thread).
+  template <typename Action>
+  void meetGroup(Thread &Self, const char *What, const uint64_t *In,
+                 uint64_t *Out, uint32_t Site, Action Act);
+  /// Learns what a vector knows.
+  void learn(Thread &Self, const ClockVector &From);
+  /// Adds what the thread knows and has done.
+  void teach(ClockVector &To, Thread &Self);
+  /// The barrier at that offset; reports where there is none that the thread
+  /// could know of.
+  AsyncBarrier *findBarrier(Thread &Self, uint64_t Offset, uint32_t Site);
+  std::map<uint64_t, AsyncBarrier> AsyncBarriers;
+  /// Completes the phase of a barrier that has nothing left to wait for.
+  void advance(AsyncBarrier &At);
+
+  /// Actors beside the threads.
+  size_t numActors() const { return Threads.size() + 1 + Groups.size(); }
+  uint32_t acceleratorActor() const { return uint32_t(Threads.size()); }
+  uint32_t groupActor(const WarpGroup &Of) const {
+    return uint32_t(Threads.size() + 1 + size_t(&Of - Groups.data()));
+  }
+  WarpGroup *groupOf(const Thread &Self) {
+    size_t Index = Self.Number / 128;
+    return Index < Groups.size() ? &Groups[Index] : nullptr;
+  }
+  Thread &thread(size_t Number) { return Threads[Number]; }
+  void waitForRegisters(Thread &Self, uint32_t Site) {
+    RegisterWaiters.push_back(&Self);
+    wait(Self, "setmaxnreg.inc", Site);
+  }
+  void wakeForRegisters() {
+    std::vector<Thread *> Waiters = std::move(RegisterWaiters);
+    RegisterWaiters.clear();
+    for (Thread *Each : Waiters)
+      wake(*Each);
+  }
+  uint32_t AcceleratorClock = 1;
+  int64_t FreeRegisters = 0;
+
   /// Notices threads that never end.
   void checkProgress(Thread &Self, uint32_t Site);
 
@@ -115,12 +167,43 @@ private:
 
   std::vector<Thread> Threads;
   std::vector<WarpState> Warps;
+  std::vector<WarpGroup> Groups;
+  std::vector<Thread *> RegisterWaiters;
   Barrier Barriers[16];
   std::vector<Thread *> Ready;
   size_t ReadyHead = 0;
   uint64_t RandomState = 0;
   alignas(1024) uint8_t Substitute[4096] = {};
 };
+
+template <typename Action>
+void Machine::meetGroup(Thread &Self, const char *What, const uint64_t *In,
+                        uint64_t *Out, uint32_t Site, Action Act) {
+  checkProgress(Self, Site);
+  WarpGroup *At = groupOf(Self);
+  if (!At) {
+    report(&Self, ReportKind::BadOperand, Site,
+           "the thread is in no group of four warps");
+    return;
+  }
+  if (At->Arrived && At->Site != Site)
+    report(&Self, ReportKind::Divergence, Site,
+           "threads of the same four warps wait at " + describe(At->Site),
+           At->Site);
+  At->Site = Site;
+  At->In[Self.Number % 128] = In;
+  At->Out[Self.Number % 128] = Out;
+  if (++At->Arrived < 128) {
+    wait(Self, What, Site);
+    return;
+  }
+  At->Arrived = 0;
+  size_t First = Self.Number / 128 * 128;
+  Act(*At, First);
+  for (size_t I = First; I < First + 128; ++I)
+    if (I != Self.Number)
+      wake(Threads[I]);
+}
 
 template <typename Action>
 void Machine::meet(Thread &Self, const char *What, uint32_t Mask,

@@ -22,20 +22,6 @@ using namespace transxssm::sim;
 
 namespace {
 
-float fromBf16(uint16_t Bits) { return asFloat(uint64_t(Bits) << 16); }
-
-/// IEEE binary16.
-float fromF16(uint16_t Bits) {
-  uint32_t Sign = uint32_t(Bits & 0x8000) << 16;
-  uint32_t Exponent = Bits >> 10 & 31, Fraction = Bits & 0x3ff;
-  if (Exponent == 31)
-    return asFloat(Sign | 0x7f800000 | Fraction << 13);
-  if (Exponent)
-    return asFloat(Sign | (Exponent + 112) << 23 | Fraction << 13);
-  float Magnitude = float(Fraction) * 0x1p-24f;
-  return Sign ? -Magnitude : Magnitude;
-}
-
 /// A tf32 operand: the low 13 bits of a float do not count.
 float fromTf32(uint64_t Bits) { return asFloat(Bits & 0xffffe000); }
 
@@ -110,7 +96,7 @@ void multiplyWarp(const Meeting &At, uint32_t K, uint32_t Type) {
     if (Wide)
       gather32(In, Lane, K, P);
     else
-      gather16(In, Lane, K, Type == 32 ? fromBf16 : fromF16, P);
+      gather16(In, Lane, K, Type == 32 ? bfloatToFloat : halfToFloat, P);
     for (uint32_t R = 0; R < 4; ++R)
       P.C[accumulatorRow(Lane, R)][accumulatorColumn(Lane, R)] =
           asFloat(In[First + R]);

@@ -33,6 +33,10 @@ const char *transxssm::sim::nameOf(ReportKind Kind) {
     return "deadlock";
   case ReportKind::Divergence:
     return "divergence";
+  case ReportKind::MissingFence:
+    return "missing fence";
+  case ReportKind::EarlyUse:
+    return "used too early";
   case ReportKind::BadOperand:
     return "bad operand";
   case ReportKind::PendingCopy:

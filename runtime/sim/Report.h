@@ -25,9 +25,11 @@ enum class ReportKind {
   GlobalOutOfBounds,
   Misaligned,
   Deadlock,
-  Divergence, ///< threads that should execute the same instruction do not
-  BadOperand, ///< of an instruction: a mask, a barrier number, …
-  PendingCopy ///< a thread ends before its asynchronous copies
+  Divergence,   ///< threads that should execute the same instruction do not
+  MissingFence, ///< proxies used without a fence between them
+  EarlyUse,     ///< of something that is not ready
+  BadOperand,   ///< of an instruction: a mask, a barrier number, …
+  PendingCopy   ///< a thread ends before its asynchronous copies
 };
 
 /// "shared memory race", ….

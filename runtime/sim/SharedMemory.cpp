@@ -52,8 +52,8 @@ Status SharedMemory::reset(uint64_t Bytes) {
   return {};
 }
 
-bool SharedMemory::inBounds(Thread &Self, uint64_t Offset, uint32_t Bytes,
-                            bool IsWrite, uint32_t Site) {
+bool SharedMemory::checkBounds(Thread &Self, uint64_t Offset, uint32_t Bytes,
+                               bool IsWrite, uint32_t Site) {
   auto Say = [&](uint64_t From, uint64_t Size, const char *Of) {
     Owner.report(&Self, ReportKind::SharedOutOfBounds, Site,
                  (IsWrite ? "writes " : "reads ") + std::to_string(Bytes) +
@@ -118,14 +118,14 @@ void SharedMemory::forEachCell(uint64_t Offset, uint32_t Bytes, bool Merge,
 
 uint8_t *SharedMemory::access(Thread &Self, uint64_t Offset, uint32_t Bytes,
                               SharedAccess Kind, uint32_t Site) {
-  bool IsWrite = Kind != SharedAccess::Read;
-  if (!inBounds(Self, Offset, Bytes, IsWrite, Site))
+  bool IsWrite = Kind != SharedAccess::Read && Kind != SharedAccess::ProxyRead;
+  if (!checkBounds(Self, Offset, Bytes, IsWrite, Site))
     return nullptr;
   forEachCell(Offset, Bytes, IsWrite, [&](Cell &At, uint64_t Place) {
     if (IsWrite)
-      write(Self, At, Place, Site, Kind == SharedAccess::AsyncWrite);
+      write(Self, At, Place, Site, Kind);
     else
-      read(Self, At, Place, Site);
+      read(Self, At, Place, Site, Kind == SharedAccess::ProxyRead);
   });
   return Window + Offset;
 }
@@ -138,6 +138,35 @@ void SharedMemory::land(Thread &Self, uint64_t Offset, uint32_t Bytes,
     At.WriteClock = Self.Clock;
     At.WriteSite = Site;
   });
+}
+
+void SharedMemory::landProxy(uint32_t Actor, uint32_t Clock, uint64_t Offset,
+                             uint32_t Bytes, uint32_t Site) {
+  forEachCell(Offset, Bytes, true, [&](Cell &At, uint64_t) {
+    At.InFlight = false;
+    At.Writer = uint16_t(Actor);
+    At.WriteClock = Clock;
+    At.WriteSite = Site;
+    At.ByProxy = true;
+  });
+}
+
+void SharedMemory::releaseRead(Thread &Self, uint64_t Offset, uint32_t Bytes,
+                               uint32_t Site) {
+  forEachCell(Offset, Bytes, false, [&](Cell &At, uint64_t) {
+    if (At.ReadsInFlight)
+      --At.ReadsInFlight;
+    At.ReadSite = Site;
+    addReader(Self, At);
+  });
+}
+
+bool SharedMemory::knowsWrite(Thread &Self, uint64_t Offset) {
+  bool Known = true;
+  forEachCell(Offset, 1, false, [&](Cell &At, uint64_t) {
+    Known = At.WriteClock && Self.knows(At.Writer, At.WriteClock);
+  });
+  return Known;
 }
 
 //===----------------------------------------------------------------------===//
@@ -180,8 +209,8 @@ void SharedMemory::addReader(Thread &Self, Cell &At) {
   At.ReadEpoch = std::max(At.ReadEpoch, Self.Epoch);
 }
 
-void SharedMemory::read(Thread &Self, Cell &At, uint64_t Offset,
-                        uint32_t Site) {
+void SharedMemory::read(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
+                        bool IsProxy) {
   auto Place = [&] { return "reads byte " + std::to_string(Offset); };
   if (At.InFlight) {
     Owner.report(&Self, ReportKind::AsyncRace, Site,
@@ -201,8 +230,20 @@ void SharedMemory::read(Thread &Self, Cell &At, uint64_t Offset,
                      " wrote with no barrier between; written at " +
                      Owner.describe(At.WriteSite),
                  At.WriteSite);
+  } else if (IsProxy && !At.ByProxy &&
+             !Self.proxyKnows(At.Writer, At.WriteClock)) {
+    Owner.report(&Self, ReportKind::MissingFence, Site,
+                 Place() + " through the asynchronous proxy, which thread " +
+                     std::to_string(At.Writer) +
+                     " wrote with no fence.proxy.async since; written at " +
+                     Owner.describe(At.WriteSite),
+                 At.WriteSite);
   }
   At.ReadSite = Site;
+  if (IsProxy) {
+    ++At.ReadsInFlight;
+    return;
+  }
   if (At.Reader != Self.Number || At.ReadClock != Self.Clock)
     addReader(Self, At);
 }
@@ -227,10 +268,10 @@ const char *SharedMemory::unorderedReader(Thread &Self, const Cell &At,
 }
 
 void SharedMemory::write(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
-                         bool Async) {
+                         SharedAccess Kind) {
   uint32_t Other = 0;
-  auto Say = [&](ReportKind Kind, const std::string &Rest, uint32_t OtherSite) {
-    Owner.report(&Self, Kind, Site,
+  auto Say = [&](ReportKind What, const std::string &Rest, uint32_t OtherSite) {
+    Owner.report(&Self, What, Site,
                  "writes byte " + std::to_string(Offset) + ", which " + Rest +
                      Owner.describe(OtherSite),
                  OtherSite);
@@ -240,6 +281,10 @@ void SharedMemory::write(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
         "an asynchronous copy of thread " + std::to_string(At.Writer) +
             " writes that is not waited for; copied at ",
         At.WriteSite);
+  else if (At.ReadsInFlight)
+    Say(ReportKind::AsyncRace,
+        "the asynchronous proxy reads and nobody has waited for; read at ",
+        At.ReadSite);
   else if (At.WriteClock && !Self.knows(At.Writer, At.WriteClock))
     Say(ReportKind::SharedRace,
         "thread " + std::to_string(At.Writer) +
@@ -254,5 +299,6 @@ void SharedMemory::write(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
   At.Writer = uint16_t(Self.Number);
   At.WriteClock = Self.Clock;
   At.WriteSite = Site;
-  At.InFlight = Async;
+  At.InFlight = Kind != SharedAccess::Write;
+  At.ByProxy = Kind == SharedAccess::ProxyWrite;
 }

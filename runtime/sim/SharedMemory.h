@@ -29,7 +29,9 @@ namespace transxssm::sim {
 
 class Machine;
 
-enum class SharedAccess { Read, Write, AsyncWrite };
+/// Proxy accesses are those of the tensor memory accelerator and wgmma; they
+/// are under way until landProxy() or releaseRead().
+enum class SharedAccess { Read, Write, AsyncWrite, ProxyRead, ProxyWrite };
 
 class SharedMemory {
 public:
@@ -54,6 +56,17 @@ public:
                   SharedAccess Kind, uint32_t Site);
   /// An asynchronous write by this thread has become its own.
   void land(Thread &Self, uint64_t Offset, uint32_t Bytes, uint32_t Site);
+  /// A proxy write has become visible to whoever knows that clock of `Actor`.
+  void landProxy(uint32_t Actor, uint32_t Clock, uint64_t Offset,
+                 uint32_t Bytes, uint32_t Site);
+  /// A proxy read is over; it was one by `Self`.
+  void releaseRead(Thread &Self, uint64_t Offset, uint32_t Bytes,
+                   uint32_t Site);
+  /// Whether the thread knows of the last write of that byte.
+  bool knowsWrite(Thread &Self, uint64_t Offset);
+  bool inBounds(uint64_t Offset, uint64_t Bytes) const {
+    return Offset >= Begin && Offset <= End && Bytes <= End - Offset;
+  }
   /// The place at an offset that was checked before.
   uint8_t *at(uint64_t Offset) { return Window + Offset; }
 
@@ -70,17 +83,20 @@ private:
     uint32_t ReadEpoch = 0; ///< of the last read
     uint32_t Readers = 0;   ///< where Reader is Many: element of ReaderSets
     uint16_t Writer = 0, Reader = 0;
-    bool InFlight = false;
+    uint16_t ReadsInFlight = 0; ///< by the proxy
+    bool InFlight = false;      ///< a write
+    bool ByProxy = false;       ///< the last write
   };
 
-  bool inBounds(Thread &Self, uint64_t Offset, uint32_t Bytes, bool IsWrite,
-                uint32_t Site);
+  bool checkBounds(Thread &Self, uint64_t Offset, uint32_t Bytes, bool IsWrite,
+                   uint32_t Site);
   template <typename Visitor>
   void forEachCell(uint64_t Offset, uint32_t Bytes, bool Merge, Visitor Visit);
   void split(uint64_t Word);
-  void read(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site);
+  void read(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
+            bool IsProxy);
   void write(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,
-             bool Async);
+             SharedAccess Kind);
   void addReader(Thread &Self, Cell &At);
   const char *unorderedReader(Thread &Self, const Cell &At, uint32_t &Other);
   void dropReaders(Cell &At);

@@ -31,8 +31,11 @@ namespace transxssm::sim {
 class Machine;
 struct WarpState;
 
-/// For every thread of the block, up to which clock its accesses are known to
-/// have happened. Never changed once shared.
+/// For every actor of the block, up to which clock its accesses are known to
+/// have happened; then, for every actor again, up to which clock the
+/// asynchronous proxy sees them. Actors are the threads, the tensor memory
+/// accelerator and the tensor cores of each group of four warps. Never changed
+/// once shared.
 using ClockVector = std::vector<uint32_t>;
 using Knowledge = std::shared_ptr<const ClockVector>;
 
@@ -42,6 +45,17 @@ struct AsyncCopy {
   uint32_t Bytes = 0, BytesRead = 0;
   const uint8_t *From = nullptr;
   uint32_t Site = 0;
+};
+
+/// A box of a tensor on its way between global and shared memory.
+struct TensorCopy {
+  const TransXSSMSimTensorMap *Map = nullptr;
+  int32_t Coordinates[5] = {};
+  uint32_t Shared = 0; ///< offset
+  uint32_t Bytes = 0, Site = 0;
+  uint32_t Clock = 0; ///< of the accelerator
+  bool ReadDone = false;
+  std::vector<uint8_t> Data; ///< of a store, once it has been read
 };
 
 /// One access, kept to count memory transactions of warps.
@@ -64,16 +78,25 @@ struct Thread : TransXSSMSimThread {
 
   Knowledge Known;
   uint32_t Clock = 1;
+  /// Up to which clock the asynchronous proxy sees what the thread wrote.
+  uint32_t ProxyClock = 0;
   /// Barriers of the whole block that the thread has passed.
   uint32_t Epoch = 0;
 
   std::vector<AsyncCopy> OpenCopies;
   std::vector<std::vector<AsyncCopy>> CopyGroups;
+  std::vector<TensorCopy> OpenStores;
+  std::vector<std::vector<TensorCopy>> StoreGroups;
   std::vector<LoggedAccess> Log;
 
   /// Whether what thread `Other` did at clock `When` happened before now.
   bool knows(uint32_t Other, uint32_t When) const {
     return Other == Number || When <= (*Known)[Other];
+  }
+  /// Whether the asynchronous proxy, used by this thread, sees it.
+  bool proxyKnows(uint32_t Other, uint32_t When) const {
+    return When <=
+           (Other == Number ? ProxyClock : (*Known)[Known->size() / 2 + Other]);
   }
 };
 
@@ -83,6 +106,20 @@ struct Meeting {
   const char *What = "";
   const uint64_t *In[32] = {};
   uint64_t *Out[32] = {};
+};
+
+/// Four warps, which execute wgmma together.
+struct WarpGroup {
+  uint32_t Arrived = 0, Site = 0;
+  const uint64_t *In[128] = {};
+  uint64_t *Out[128] = {};
+  bool Fenced = false;
+  /// Ranges of shared memory that products read which are not waited for.
+  using Reads = std::vector<std::pair<uint32_t, uint32_t>>;
+  Reads Open;
+  std::vector<Reads> Groups;
+  uint32_t Clock = 1;                 ///< of its tensor cores
+  uint32_t Registers = 0, Wanted = 0; ///< of each thread
 };
 
 struct WarpState {

@@ -55,11 +55,13 @@ SimLaunch &SimLaunch::buffer(const std::string &Name, void *Data,
   Simulator.memory().declare(Data, Bytes, Name, Initialized);
   Values.push_back(
       std::make_unique<uint64_t>(reinterpret_cast<uint64_t>(Data)));
+  Parameters.push_back(Values.back().get());
   return *this;
 }
 
 SimLaunch &SimLaunch::size(int64_t Value) {
   Values.push_back(std::make_unique<uint64_t>(uint64_t(Value)));
+  Parameters.push_back(Values.back().get());
   return *this;
 }
 
@@ -67,9 +69,6 @@ void SimLaunch::run(const sim::LaunchShape &Shape) {
   ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
   const TransXSSMSimKernelInfo *Found = Kernels.module().find(Kernel);
   ASSERT_TRUE(Found) << "no kernel " << Kernel;
-  std::vector<void *> Parameters;
-  for (const auto &Value : Values)
-    Parameters.push_back(Value.get());
   Status Done = Simulator.launch(Kernels.module(), *Found, Shape, Parameters);
   ASSERT_TRUE(Done) << Done.message();
 }

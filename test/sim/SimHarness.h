@@ -74,6 +74,11 @@ public:
                     bool Initialized);
   /// Adds an integer.
   SimLaunch &size(int64_t Value);
+  /// Adds a tensor map, which must outlive the launch.
+  SimLaunch &map(TransXSSMSimTensorMap &Map) {
+    Parameters.push_back(&Map);
+    return *this;
+  }
 
   /// Adds a gtest failure where the launch is impossible.
   void run(const sim::LaunchShape &Shape);
@@ -88,6 +93,7 @@ private:
   const SimKernels &Kernels;
   std::string Kernel;
   std::vector<std::unique_ptr<uint64_t>> Values;
+  std::vector<void *> Parameters;
 };
 
 /// Round-robin, reverse and random schedules, with copies that land early and

@@ -42,6 +42,18 @@
 extern "C" {
 #endif
 
+/// In place of a CUtensorMap, which is opaque: 128 bytes, passed byval.
+typedef struct TransXSSMSimTensorMap {
+  uint64_t Base;      ///< of the tensor in global memory
+  uint64_t Extent[5]; ///< innermost first
+  uint64_t Stride[4]; ///< in bytes, of dimensions 1 to 4
+  uint32_t Box[5];
+  uint16_t Rank;
+  uint8_t ElementBytes;
+  uint8_t Swizzle; ///< 0, 32, 64 or 128 bytes
+  uint8_t Unused[24];
+} TransXSSMSimTensorMap;
+
 /// What compiled code sees of the thread that it is. Offsets are part of the
 /// interface.
 typedef struct TransXSSMSimThread {
@@ -137,6 +149,28 @@ typedef void (*TransXSSMSimHook)(TransXSSMSimThread *self, const uint64_t *in,
 //   sim_copy_async_commit
 //   sim_copy_async_wait    in: groups that may be pending; variant: 1 wait_all
 //
+// Hopper: barriers in shared memory, the tensor memory accelerator, wgmma.
+//
+//   sim_mbarrier_init    in: address, arrivals of a phase
+//   sim_mbarrier_arrive  in: address, arrivals, bytes to expect; out: a state;
+//                        variant: 1 only expects
+//   sim_mbarrier_wait    in: address, parity; returns when the phase of that
+//                        parity is complete; out: 1
+//   sim_tensor_load      in: shared address, mbarrier, TransXSSMSimTensorMap,
+//                        coordinates; variant: rank
+//   sim_tensor_store     in: shared address, map, coordinates; variant: rank
+//   sim_bulk_commit
+//   sim_bulk_wait        in: groups that may be pending; variant: 1 read
+//   sim_wgmma            in: N / 2 accumulators, A (descriptor or 4
+//                        registers), descriptor of B, scale-d, scale-a,
+//                        scale-b, trans-a, trans-b; out: accumulators;
+//                        variant: N of m64nNk16, + 512 A in registers,
+//                        + 1024 f16 instead of bf16
+//   sim_wgmma_sync       variant: 0 fence, 1 commit, 2 wait; in: groups that
+//                        may be pending
+//   sim_fence            variant: 0 proxy.async, 1 mbarrier_init
+//   sim_max_registers    in: registers; variant: 0 dec, 1 inc
+//
 // Arithmetic that differs from IEEE operations on a device.
 //
 //   sim_approx        in: value; out: value; variant: 0 ex2, 1 lg2, 2 rcp,
@@ -155,6 +189,17 @@ typedef void (*TransXSSMSimHook)(TransXSSMSimThread *self, const uint64_t *in,
   HOOK(sim_copy_async)                                                         \
   HOOK(sim_copy_async_commit)                                                  \
   HOOK(sim_copy_async_wait)                                                    \
+  HOOK(sim_mbarrier_init)                                                      \
+  HOOK(sim_mbarrier_arrive)                                                    \
+  HOOK(sim_mbarrier_wait)                                                      \
+  HOOK(sim_tensor_load)                                                        \
+  HOOK(sim_tensor_store)                                                       \
+  HOOK(sim_bulk_commit)                                                        \
+  HOOK(sim_bulk_wait)                                                          \
+  HOOK(sim_wgmma)                                                              \
+  HOOK(sim_wgmma_sync)                                                         \
+  HOOK(sim_fence)                                                              \
+  HOOK(sim_max_registers)                                                      \
   HOOK(sim_approx)
 
 /// Functions of the C library that LLVM makes from its own intrinsics.
