@@ -87,7 +87,10 @@ def main():
                 result = measure(name, config, folder, batch, seq, threads, options.iterations)
                 lines.append(row(name, result))
                 print(lines[-1], file=sys.stderr)
-    options.out.write_text("\n".join(lines) + "\n")
+    # What is written by hand stays: sections of their own.
+    written = options.out.read_text() if options.out.exists() else ""
+    _, heading, notes = written.partition("\n## ")
+    options.out.write_text("\n".join(lines) + "\n" + heading + notes)
 
 
 if __name__ == "__main__":
