@@ -13,13 +13,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Generation.h"
 #include "runtime/Model.h"
 #include "runtime/SafeTensors.h"
-#include "runtime/Sampling.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -217,35 +218,45 @@ void decode(SharedModel &M, const py::object &Ids, Cache &Past,
   runOrThrow(Done);
 }
 
-/// Samples one token a row, feeds them back, and so on; Ctrl-C ends it.
-void generate(SharedModel &M, const py::object &Ids, const py::object &Mask,
-              const SamplingOptions &Options, const py::object &Tokens) {
+/// Fills the columns of Tokens [B, N] and returns how many. `OnTokens`, if not
+/// None, is called with the token of every row and ends it by returning False;
+/// Ctrl-C ends it as well.
+int64_t generateTokens(SharedModel &M, const py::object &Ids,
+                       const py::object &Mask, const SamplingOptions &Options,
+                       const py::object &Tokens, const py::object &OnTokens) {
   Array<int32_t> I(Ids), Out(Tokens, true);
   Array<float> K(Mask);
-  int64_t Batch = I.dim(0), Vocab = M.Held->config().VocabSize;
-  int64_t Count = Out.dim(1);
-  Sampler Chosen = valueOrThrow(Sampler::create(Options));
-  Cache Past = runOrThrow(M.Held->newCache(Batch, I.dim(1) + Count - 1));
-  std::vector<float> Logits(size_t(Batch * Vocab));
-  std::vector<int32_t> Next(static_cast<size_t>(Batch));
-  for (int64_t Step = 0; Step < Count; ++Step) {
-    Status Done;
-    {
-      py::gil_scoped_release Release;
-      Done = Step == 0
-                 ? M.Held->prefill(I.data(), Batch, I.dim(1), K.data(), Past,
-                                   Logits.data())
-                 : M.Held->decode(Next.data(), Batch, 1, Past, Logits.data());
-    }
-    runOrThrow(Done);
-    for (int64_t Row = 0; Row < Batch; ++Row) {
-      Next[size_t(Row)] = runOrThrow(Chosen.sample(
-          Logits.data() + Row * Vocab, Vocab, uint64_t(Row), uint64_t(Step)));
-      Out.data()[Row * Count + Step] = Next[size_t(Row)];
-    }
+  int64_t Batch = I.dim(0), Count = Out.dim(1);
+  GenerationOptions Wanted;
+  Wanted.NewTokens = Count;
+  Wanted.Sampling = Options;
+  Wanted.OnTokens = [&](int64_t, const int32_t *Next) {
+    py::gil_scoped_acquire Held;
     if (PyErr_CheckSignals() != 0)
-      throw py::error_already_set();
-  }
+      return false;
+    if (OnTokens.is_none())
+      return true;
+    py::tuple Row(Batch);
+    for (int64_t B = 0; B < Batch; ++B)
+      Row[size_t(B)] = Next[B];
+    // No exception may pass through the runtime: it is raised afterwards.
+    PyObject *Answer = PyObject_CallOneArg(OnTokens.ptr(), Row.ptr());
+    bool GoOn = Answer && Answer != Py_False;
+    Py_XDECREF(Answer);
+    return GoOn;
+  };
+  (void)valueOrThrow(Sampler::create(Options));
+  Result<Generated> Made = [&] {
+    py::gil_scoped_release Release;
+    return generate(*M.Held, I.data(), Batch, I.dim(1), K.data(), Wanted);
+  }();
+  if (PyErr_Occurred())
+    throw py::error_already_set();
+  Generated Done = runOrThrow(std::move(Made));
+  for (int64_t Row = 0; Row < Batch; ++Row)
+    std::copy_n(Done.Tokens.begin() + Row * Done.Steps, Done.Steps,
+                Out.data() + Row * Count);
+  return Done.Steps;
 }
 
 void bindPackage(py::module_ &Module) {
@@ -337,7 +348,7 @@ void bindModel(py::module_ &Module) {
           py::keep_alive<0, 1>())
       .def("prefill", &prefill)
       .def("decode", &decode)
-      .def("generate", &generate)
+      .def("generate", &generateTokens)
       .def("parameter_names",
            [](const SharedModel &M) { return M.Held->parameterNames(); })
       .def("parameter_shape",

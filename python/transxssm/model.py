@@ -245,11 +245,14 @@ class Model:
         top_k=0,
         top_p=1.0,
         seed=0,
+        on_tokens=None,
     ):
         """Continues each row of ids: int32 [B, max_new_tokens].
 
         temperature 0 takes the most likely token. A row's tokens depend on its ids, its
         number and the seed alone. Pad shorter prompts on the left and pass the mask.
+        on_tokens, if given, is called after each step with a tuple of one new token for each
+        row; when it returns False, the generation ends there, with as many columns.
         """
         self._needs("decode")
         ids = self._check.tokens(ids)
@@ -267,8 +270,8 @@ class Model:
             raise ValueError(f"expected seed and top_k of at least 0, got {seed} and {top_k}")
         options = _runtime.SamplingOptions(float(temperature), int(top_k), float(top_p), int(seed))
         tokens = np.empty((ids.shape[0], int(max_new_tokens)), np.int32)
-        self._handle.generate(ids, mask, options, tokens)
-        return tokens
+        steps = self._handle.generate(ids, mask, options, tokens, on_tokens)
+        return np.ascontiguousarray(tokens[:, :steps])
 
     def parameter_names(self):
         """Names as in the checkpoint, in model order."""

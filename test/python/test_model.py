@@ -119,6 +119,27 @@ def test_sampling(model, ids):
     assert np.array_equal(alone[0], sample(seed=1)[0])
 
 
+def test_generate_streams(model, ids):
+    seen = []
+    tokens = model.generate(ids, 6, temperature=2.0, seed=3, on_tokens=seen.append)
+    assert np.array_equal(np.array(seen).T, tokens)
+    seen.clear()
+
+    def stop_after_two(row):
+        seen.append(row)
+        return len(seen) < 2
+
+    assert np.array_equal(
+        model.generate(ids, 6, temperature=2.0, seed=3, on_tokens=stop_after_two), tokens[:, :2]
+    )
+
+    def fail(row):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        model.generate(ids, 6, on_tokens=fail)
+
+
 def test_gradients(model, ids):
     labels = ids.copy()
     labels[0, 3:9] = -100

@@ -8,6 +8,7 @@
 
 #include "Commands.h"
 #include "Progress.h"
+#include "runtime/Generation.h"
 #include "runtime/support/File.h"
 
 #include <algorithm>
@@ -62,9 +63,8 @@ void emit(const GenerateOptions &O, int32_t Token, bool First) {
 } // namespace
 
 Result<int> run::runGenerate(GenerateOptions O) {
-  Result<Sampler> Chosen = Sampler::create(O.Sampling);
-  if (!Chosen)
-    return Chosen.error();
+  if (Result<Sampler> Valid = Sampler::create(O.Sampling); !Valid)
+    return Valid.error();
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)
     return From.error();
@@ -73,50 +73,36 @@ Result<int> run::runGenerate(GenerateOptions O) {
   Result<std::vector<int32_t>> Ids = promptIds(O, *From);
   if (!Ids)
     return Ids.error();
-  // The last token is printed and never fed back.
   int64_t Prompt = int64_t(Ids->size());
   if (O.NumTokens == 0)
     O.NumTokens = std::clamp<int64_t>(From->maxSeqLen() - Prompt + 1, 1, 128);
-  int64_t Needed = Prompt + O.NumTokens - 1;
-  if (Needed > From->maxSeqLen())
-    return makeError("a prompt of ", Prompt, " tokens and ", O.NumTokens,
-                     " new ones need a cache for ", Needed,
-                     ", the package's maximum is ", From->maxSeqLen(),
-                     "; compile with --max-seq-len ", Needed);
+  if (Status Fits = checkGeneration(*From, Prompt, O.NumTokens); !Fits)
+    return Fits.error();
   Result<Model> Of = openModel(O.Common, O.Weights);
   if (!Of)
     return Of.error();
-  Result<Cache> Past = Of->newCache(1, Needed);
-  if (!Past)
-    return Past.error();
-  int64_t Vocab = From->config().VocabSize;
-  std::vector<float> Logits(size_t(Vocab), 0.0f);
-  if (Status Ran =
-          Of->prefill(Ids->data(), 1, Prompt, nullptr, *Past, Logits.data());
-      !Ran)
-    return Ran.error();
-  bool First = true;
-  for (size_t I = 0; O.Echo && I < Ids->size(); ++I, First = false)
-    emit(O, (*Ids)[I], First);
-  Clock::time_point Began = Clock::now();
-  int64_t Made = 0;
+
+  GenerationOptions Wanted;
+  Wanted.NewTokens = O.NumTokens;
+  Wanted.Sampling = O.Sampling;
   // Text is bytes: a larger vocabulary has tokens that mean nothing here.
-  int64_t Choices = O.UseIds ? Vocab : 256;
-  while (Made < O.NumTokens && !wasInterrupted()) {
-    Result<int32_t> Token =
-        Chosen->sample(Logits.data(), Choices, 0, uint64_t(Made));
-    if (!Token)
-      return Token.error();
-    emit(O, *Token, First);
-    First = false;
-    ++Made;
-    if (Made == O.NumTokens)
-      break;
-    if (Status Ran = Of->decode(&*Token, 1, 1, *Past, Logits.data()); !Ran)
-      return Ran.error();
-  }
+  Wanted.Choices = O.UseIds ? 0 : 256;
+  Clock::time_point Began;
+  Wanted.OnTokens = [&](int64_t Step, const int32_t *Token) {
+    if (Step == 0) { // the prompt is through
+      Began = Clock::now();
+      for (size_t I = 0; O.Echo && I < Ids->size(); ++I)
+        emit(O, (*Ids)[I], I == 0);
+    }
+    emit(O, *Token, Step == 0 && !O.Echo);
+    return !wasInterrupted();
+  };
+  Result<Generated> Made =
+      generate(*Of, Ids->data(), 1, Prompt, nullptr, Wanted);
+  if (!Made)
+    return Made.error();
   std::putchar('\n');
-  std::fprintf(stderr, "%lld tokens, %s tokens/s\n", (long long)Made,
-               countText(double(Made) / secondsSince(Began)).c_str());
+  std::fprintf(stderr, "%lld tokens, %s tokens/s\n", (long long)Made->Steps,
+               countText(double(Made->Steps) / secondsSince(Began)).c_str());
   return wasInterrupted() ? Interrupted : Success;
 }
