@@ -179,6 +179,7 @@ Status Prober::loadModel() {
     return From.error();
   ModelOptions Options;
   Options.Threads = O.Threads;
+  Options.Device = O.Device;
   Result<Model> Loaded = Model::load(*From, O.Directory, Options);
   if (!Loaded)
     return Loaded.error();

@@ -50,6 +50,7 @@ struct ProbeOptions {
   /// For every value, in place of the two below.
   std::optional<double> Tolerance;
   unsigned Threads = 0;
+  std::string Device = "cpu"; ///< other ones need a package for them
 };
 
 /// Largest ||compiled - reference|| / ||reference|| of what float32 computes

@@ -54,6 +54,10 @@ cl::opt<std::string> PackageFile(
     "package", cl::cat(Category), cl::value_desc("file"),
     cl::desc("Probe this package, made by transxssm-compile --debug-names, in "
              "place of compiling one"));
+cl::opt<std::string>
+    DeviceName("device", cl::cat(Category), cl::init("cpu"),
+               cl::value_desc("name"),
+               cl::desc("With --package: what runs it, as for transxssm-run"));
 cl::opt<bool> NoFuse("no-fuse", cl::cat(Category),
                      cl::desc("Compile every operation to a kernel of its "
                               "own, so that every value is compared"));
@@ -214,6 +218,7 @@ int transxssm::probeModel() {
   Options.Prefill = Prefill;
   Options.RecomputeBlocks = RecomputeBlocks;
   Options.Fuse = !NoFuse;
+  Options.Device = DeviceName;
   if (Tolerance.getNumOccurrences())
     Options.Tolerance = Tolerance;
   if (!NegatedKernel.empty())
