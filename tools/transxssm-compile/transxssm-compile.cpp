@@ -15,6 +15,7 @@
 #include "Reports.h"
 #include "codegen/Pipeline.h"
 #include "codegen/nvptx/GpuCode.h"
+#include "codegen/sim/SimTarget.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -83,6 +84,7 @@ private:
   int emitText(const std::string &Text);
   int generate(CodeText *Text);
   int generateForGpu();
+  int generateForSimulator();
   int emitPackage();
 
   const Options &O;
@@ -100,9 +102,6 @@ private:
 
 /// What this build cannot do yet, said before any work.
 static int checkSupported(const Options &O) {
-  if (O.Target == "sim")
-    return fail("--target: expected cpu or nvptx, the targets of this build, "
-                "got sim");
   if (O.DType != "f32")
     return fail("--dtype: expected f32, the only type of this build, got " +
                 O.DType);
@@ -112,6 +111,10 @@ static int checkSupported(const Options &O) {
   if (O.Emit == "asm" && O.Target == "nvptx")
     return fail("--emit=asm: expected --target=cpu, got --target=nvptx; its "
                 "code is --emit=ptx");
+  if ((O.Emit == "llvm" || O.Emit == "asm") && O.Target == "sim")
+    return fail("--emit=" + O.Emit +
+                ": expected --target=cpu or nvptx, got --target=sim; it runs "
+                "the LLVM IR of --target=nvptx");
   if (O.Emit == "package" && O.Target == "nvptx" && !O.Output.empty())
     return fail("--emit=package: expected --target=cpu, the only target that "
                 "this build can run, got --target=nvptx; --emit=ptx and "
@@ -273,11 +276,29 @@ int Compiler::generateForGpu() {
   return emitText(Text);
 }
 
+/// Code of every architecture for the simulator.
+int Compiler::generateForSimulator() {
+  Result<std::vector<nvptx::GpuTarget>> Targets = wantedTargets(O.GpuArch);
+  if (!Targets)
+    return fail(Targets.message());
+  for (const nvptx::GpuTarget &Target : *Targets) {
+    FailureOr<CodeObject> Made = sim::generateSimCode(*Module, Target);
+    if (failed(Made))
+      return 1;
+    Report.done(Made->Target, llvm::Twine(Made->Kernels.size()) + " kernels, " +
+                                  formatSize(Made->Object.size()));
+    Code.push_back(std::move(*Made));
+  }
+  return 0;
+}
+
 int Compiler::emitPackage() {
   // Memory needs no code: without an output the answer is there at once.
   bool NeedsCode = !O.Output.empty() || O.PrintKernels;
-  if (int Status = NeedsCode ? generate(nullptr) : 0)
-    return Status;
+  if (NeedsCode)
+    if (int Status =
+            O.Target == "sim" ? generateForSimulator() : generate(nullptr))
+      return Status;
   std::vector<uint8_t> Payload;
   Result<Package> Made = makePackage(*Module, Code, Limits, Payload);
   if (!Made)

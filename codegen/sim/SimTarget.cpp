@@ -1,0 +1,39 @@
+//===- SimTarget.cpp - Code of a package for device "sim" -----------------
+//===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/sim/SimTarget.h"
+#include "codegen/sim/SimCodegen.h"
+
+using namespace mlir;
+
+namespace transxssm::sim {
+
+FailureOr<CodeObject> generateSimCode(ModuleOp Module,
+                                      const nvptx::GpuTarget &Target) {
+  FailureOr<nvptx::DeviceModule> Device = nvptx::lowerForGpu(Module, Target);
+  if (failed(Device))
+    return failure();
+  llvm::Expected<std::string> Object = compileForSimulator(*Device->Module);
+  if (!Object)
+    return Module.emitError("simulator, ")
+               << Target.Name << ": " << llvm::toString(Object.takeError()),
+           failure();
+  CodeObject Made;
+  Made.Target = "sim-" + Target.Name;
+  Made.Object = std::move(*Object);
+  for (const nvptx::DeviceKernel &Kernel : Device->Kernels) {
+    KernelCode Code{Kernel.Name, Kernel.Symbol};
+    Code.Threads = uint32_t(Kernel.Threads);
+    Code.SharedBytes = uint64_t(Kernel.SharedBytes);
+    Made.Kernels.push_back(Code);
+  }
+  return Made;
+}
+
+} // namespace transxssm::sim
