@@ -65,8 +65,9 @@ const HostSymbols &sim::hookSymbols() {
   return Symbols;
 }
 
-void *sim_access_checked(Thread &Self, uint64_t Address, uint32_t What,
-                         uint32_t Site) {
+/// The place of an access that is as it should be; null after a report.
+static void *checkedPlace(Thread &Self, uint64_t Address, uint32_t What,
+                          uint32_t Site) {
   Machine &Owner = *Self.Owner;
   uint32_t Bytes = What & 0xfff;
   uint32_t Kind = What & (3u << 12), Space = What & (7u << 16);
@@ -109,7 +110,7 @@ void *sim::sim_access(TransXSSMSimThread *self, uint64_t address, uint32_t what,
   if (!active)
     return Owner.substitute();
   Owner.checkProgress(Self, site);
-  void *Place = sim_access_checked(Self, address, what, site);
+  void *Place = checkedPlace(Self, address, what, site);
   return Place ? Place : Owner.substitute();
 }
 

@@ -131,6 +131,11 @@ void Machine::schedule() {
   reportDeadlock();
 }
 
+/// Clang's check of function types reads the bytes before a function, which
+/// generated code does not have.
+#if defined(__clang__)
+__attribute__((no_sanitize("function")))
+#endif
 void Machine::runThread(void *Argument) {
   Thread &Self = *static_cast<Thread *>(Argument);
   Machine &Owner = *Self.Owner;

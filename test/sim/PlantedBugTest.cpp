@@ -71,6 +71,26 @@ bool runWarp(SimLaunch &Launch) {
   return Right;
 }
 
+bool runNamedBarrier(SimLaunch &Launch) {
+  std::vector<float> X = numbers(4 * 32), Y(4 * 32);
+  Launch.input("x", X).output("y", Y).size(4);
+  Launch.run({{1, 1, 1}, 64, 0});
+  bool Right = true;
+  for (size_t I = 0; I < Y.size(); ++I)
+    Right &= Y[I] == X[I ^ 31];
+  return Right;
+}
+
+bool runRegisters(SimLaunch &Launch) {
+  std::vector<uint32_t> Y(384);
+  Launch.output("y", Y);
+  Launch.run({{1, 1, 1}, 384, 0});
+  bool Right = true;
+  for (size_t I = 0; I < Y.size(); ++I)
+    Right &= Y[I] == I;
+  return Right;
+}
+
 bool runCopyAsync(SimLaunch &Launch) {
   std::vector<float> X = numbers(5 * 256), Y(5 * 256);
   Launch.input("x", X).output("y", Y).size(5);
@@ -154,6 +174,8 @@ bool runTmaWgmma(SimLaunch &Launch) {
 const Scenario Reduce = {"reduce", runReduce};
 const Scenario Rotate = {"rotate", runRotate};
 const Scenario WarpExchange = {"warp", runWarp};
+const Scenario NamedBarrier = {"named_barrier", runNamedBarrier};
+const Scenario Registers = {"registers", runRegisters};
 const Scenario CopyAsync = {"copy_async", runCopyAsync};
 const Scenario Product = {"product", runProduct};
 const Scenario TmaWgmma = {"tma_wgmma", runTmaWgmma};
@@ -250,7 +272,7 @@ TEST(Swizzle, SavesBankConflicts) {
 INSTANTIATE_TEST_SUITE_P(All, RightKernels,
                          testing::Values(&Reduce, &Rotate, &WarpExchange,
                                          &CopyAsync, &Product, &InlinePtx,
-                                         &TmaWgmma),
+                                         &TmaWgmma, &NamedBarrier, &Registers),
                          [](const auto &Info) {
                            return std::string(Info.param->Kernel);
                          });
@@ -287,6 +309,16 @@ const Bug Bugs[] = {
     {&CopyAsync, "read-past-end", ReportKind::GlobalOutOfBounds,
      "of 'x', which has 5120"},
     {&Product, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {&NamedBarrier, "missing-arrive", ReportKind::Deadlock,
+     "wait for ever in a barrier"},
+    {&NamedBarrier, "wrong-count", ReportKind::BadOperand,
+     "barrier 1 of 40 threads"},
+    {&NamedBarrier, "missing-empty", ReportKind::SharedRace,
+     "no barrier between", ReportKind::Deadlock, "wait for ever in a barrier"},
+    {&Registers, "too-little-given", ReportKind::Deadlock,
+     "wait for ever in setmaxnreg.inc"},
+    {&Registers, "wrong-direction", ReportKind::BadOperand,
+     "dec to 232 from 168"},
     {&TmaWgmma, "missing-init-fence", ReportKind::MissingFence,
      "no fence.mbarrier_init since"},
     {&TmaWgmma, "missing-init-barrier", ReportKind::EarlyUse, "mbarrier"},
