@@ -79,9 +79,15 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
     Made.Bytes =
         llvm::alignTo(Alloc.getType().getNumElements() * elementBytes(Alloc),
                       BufferAlignment);
-    for (Operation *User : Alloc->getUsers())
+    SmallVector<Operation *> Users(Alloc->getUsers());
+    for (size_t I = 0; I < Users.size(); ++I) {
+      Operation *User = Users[I];
       Made.Last = std::max(
           Made.Last, End[Alloc->getBlock()->findAncestorOpInBlock(*User)]);
+      // Pointers into the buffer.
+      if (isa<UnrealizedConversionCastOp, LLVM::GEPOp>(User))
+        llvm::append_range(Users, User->getUsers());
+    }
     Buffers.push_back(Made);
   });
   return Buffers;
@@ -111,23 +117,43 @@ int64_t AssignSharedMemoryPass::place(MutableArrayRef<Buffer> Buffers) {
   return Total;
 }
 
-/// The accesses of a buffer become loads and stores of LLVM.
+/// Notes the bytes on every operation that gets an address of the buffer.
+void markUsers(Value Address, Attribute Bytes) {
+  for (Operation *User : Address.getUsers()) {
+    if (isa<LLVM::GEPOp>(User))
+      markUsers(User->getResult(0), Bytes);
+    else
+      User->setAttr(BytesAttr, Bytes);
+  }
+}
+
+/// The accesses of a buffer become loads and stores of LLVM; a cast of it to a
+/// pointer, that pointer.
 LogicalResult AssignSharedMemoryPass::rewrite(const Buffer &Placed) {
   memref::AllocOp Alloc = Placed.Alloc;
+  Builder Attributes(&getContext());
+  Attribute Range = Attributes.getDenseI64ArrayAttr(
+      {Placed.Offset, Placed.Offset + Placed.Bytes});
   for (Operation *User : llvm::make_early_inc_range(Alloc->getUsers())) {
+    ImplicitLocOpBuilder B(User->getLoc(), User);
+    auto Pointer = LLVM::LLVMPointerType::get(B.getContext(), SharedSpace);
+    Value Base = LLVM::AddressOfOp::create(B, Pointer, SharedMemorySymbol);
+    Value Start = LLVM::GEPOp::create(
+        B, Pointer, B.getI8Type(), Base,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(Placed.Offset)});
+    if (isa<UnrealizedConversionCastOp>(User)) {
+      User->getResult(0).replaceAllUsesWith(Start);
+      markUsers(Start, Range);
+      User->erase();
+      continue;
+    }
     auto Load = dyn_cast<vector::LoadOp>(User);
     auto Store = dyn_cast<vector::StoreOp>(User);
     if (!Load && !Store)
       return User->emitError("operation '")
              << User->getName() << "' cannot access shared memory";
-    ImplicitLocOpBuilder B(User->getLoc(), User);
-    auto Pointer = LLVM::LLVMPointerType::get(B.getContext(), SharedSpace);
-    Value Base = LLVM::AddressOfOp::create(B, Pointer, SharedMemorySymbol);
     Value Index = Load ? Load.getIndices()[0] : Store.getIndices()[0];
     Value Offset = arith::IndexCastOp::create(B, B.getI64Type(), Index);
-    Value Start = LLVM::GEPOp::create(
-        B, Pointer, B.getI8Type(), Base,
-        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(Placed.Offset)});
     Value Address =
         LLVM::GEPOp::create(B, Pointer, Alloc.getType().getElementType(), Start,
                             ArrayRef<LLVM::GEPArg>{Offset});
@@ -142,8 +168,7 @@ LogicalResult AssignSharedMemoryPass::rewrite(const Buffer &Placed) {
     }
     if (Attribute Group = User->getAttr(GroupAttr))
       New->setAttr(GroupAttr, Group);
-    New->setAttr(BytesAttr, B.getDenseI64ArrayAttr(
-                                {Placed.Offset, Placed.Offset + Placed.Bytes}));
+    New->setAttr(BytesAttr, Range);
     User->erase();
   }
   Alloc.erase();

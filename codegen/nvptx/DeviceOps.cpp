@@ -59,6 +59,42 @@ Value shuffleXor(ImplicitLocOpBuilder &B, Value V, int64_t Mask) {
 }
 
 //===----------------------------------------------------------------------===//
+// Matrices
+//===----------------------------------------------------------------------===//
+
+Operation *loadMatrices(ImplicitLocOpBuilder &B, Value Address,
+                        bool Transposed) {
+  StringRef Name = Transposed
+                       ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"
+                       : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
+  SmallVector<Type> Words(4, B.getI32Type());
+  return LLVM::CallIntrinsicOp::create(
+      B, LLVM::LLVMStructType::getLiteral(B.getContext(), Words),
+      B.getStringAttr(Name), ValueRange(Address));
+}
+
+SmallVector<Value> multiplyMatrices(ImplicitLocOpBuilder &B,
+                                    ArrayRef<Value> Left, ArrayRef<Value> Right,
+                                    ArrayRef<Value> Sums) {
+  SmallVector<Value> Operands(Left);
+  llvm::append_range(Operands, Right);
+  llvm::append_range(Operands, Sums);
+  SmallVector<Type> Types(4, B.getF32Type());
+  auto Call = LLVM::CallIntrinsicOp::create(
+      B, LLVM::LLVMStructType::getLiteral(B.getContext(), Types),
+      B.getStringAttr("llvm.nvvm.mma.m16n8k16.row.col.bf16"), Operands);
+  return unpackStruct(B, Call.getResult(0));
+}
+
+SmallVector<Value> unpackStruct(ImplicitLocOpBuilder &B, Value Struct) {
+  SmallVector<Value> Fields;
+  auto Type = cast<LLVM::LLVMStructType>(Struct.getType());
+  for (size_t I = 0; I < Type.getBody().size(); ++I)
+    Fields.push_back(LLVM::ExtractValueOp::create(B, Struct, I));
+  return Fields;
+}
+
+//===----------------------------------------------------------------------===//
 // Vectors
 //===----------------------------------------------------------------------===//
 

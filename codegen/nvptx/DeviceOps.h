@@ -32,6 +32,23 @@ bool isBarrier(mlir::Operation *Op);
 mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &B, mlir::Value V,
                        int64_t Mask);
 
+/// Four matrices of 8 x 8 elements of 16 bits from shared memory: lane l gives
+/// the address of row l mod 8 of matrix l / 8, and gets of each matrix (with
+/// Transposed, of its transpose) elements 2 (l mod 4) and the next of row l /
+/// 4, as one word.
+mlir::Operation *loadMatrices(mlir::ImplicitLocOpBuilder &B,
+                              mlir::Value Address, bool Transposed);
+
+/// mma.m16n8k16 of bf16: four words of the left operand, two of the right one,
+/// four accumulators of float32.
+llvm::SmallVector<mlir::Value> multiplyMatrices(
+    mlir::ImplicitLocOpBuilder &B, llvm::ArrayRef<mlir::Value> Left,
+    llvm::ArrayRef<mlir::Value> Right, llvm::ArrayRef<mlir::Value> Sums);
+
+/// The fields of a literal struct.
+llvm::SmallVector<mlir::Value> unpackStruct(mlir::ImplicitLocOpBuilder &B,
+                                            mlir::Value Struct);
+
 /// `Count` elements of global memory from `Address` (index, in elements beyond
 /// the pointer) on; zeros where the predicate does not hold. Without a
 /// predicate they are there. `Made` is the operation that reads.

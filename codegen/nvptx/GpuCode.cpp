@@ -40,10 +40,24 @@ static LogicalResult checkUsage(ModuleOp Kernels, const GpuTarget &Target,
   return failure(Strict && !Clean);
 }
 
+/// Whether a block's shared memory exists on the architecture (CUDA programming
+/// guide, "Technical Specifications per Compute Capability").
+static LogicalResult checkSharedMemory(ModuleOp Kernels,
+                                       const GpuTarget &Target,
+                                       const DeviceModule &Device) {
+  int64_t Limit = (Target.Name == "sm_80" ? 163 : 227) * 1024;
+  for (const DeviceKernel &Kernel : Device.Kernels)
+    if (Kernel.SharedBytes > Limit)
+      return Kernels.emitError(Target.Name)
+             << ": kernel '" << Kernel.Name << "' needs " << Kernel.SharedBytes
+             << " bytes of shared memory, expected at most " << Limit;
+  return success();
+}
+
 FailureOr<GpuCode> compileForGpu(ModuleOp Kernels, const GpuTarget &Target,
                                  const GpuOptions &Options) {
   FailureOr<DeviceModule> Device = lowerForGpu(Kernels, Target);
-  if (failed(Device))
+  if (failed(Device) || failed(checkSharedMemory(Kernels, Target, *Device)))
     return failure();
   GpuCode Code;
   Code.Device = std::move(*Device);

@@ -54,11 +54,11 @@ private:
 } // namespace
 
 LinearLayout LinearLayout::blocked(int64_t Rows, int64_t Columns,
-                                   unsigned ThreadBits) {
+                                   unsigned ThreadBits, unsigned VectorBits) {
   assert(isPowerOf2_64(Rows) && isPowerOf2_64(Columns));
   BitSupply Bits(Rows, Columns);
   SmallVector<Coordinates> Register, Thread;
-  Bits.columns(Register, 2);
+  Bits.columns(Register, VectorBits);
   Bits.columns(Thread, 3);
   // The lowest rows stay in the thread, up to four of those that the threads
   // leave over: then products read four rows of a transposed operand at once.

@@ -62,11 +62,12 @@ public:
                llvm::ArrayRef<Coordinates> Thread)
       : Rows(Rows), Columns(Columns), Register(Register), Thread(Thread) {}
 
-  /// Four consecutive columns to a thread, eight threads along a row (128 bytes
-  /// of float32), warps along the rows. What a pure elementwise kernel wants,
-  /// and what a product with FMA instructions wants of its accumulator.
+  /// Four (or 2^VectorBits) consecutive columns to a thread, eight threads
+  /// along a row (128 bytes), warps along the rows. What a pure elementwise
+  /// kernel wants, and what a product with FMA instructions wants of its
+  /// accumulator.
   static LinearLayout blocked(int64_t Rows, int64_t Columns,
-                              unsigned ThreadBits);
+                              unsigned ThreadBits, unsigned VectorBits = 2);
 
   /// The accumulator of mma.m16n8: two consecutive columns and rows r, r + 8 to
   /// a thread, four threads along a row; repeated over the tile with the warps

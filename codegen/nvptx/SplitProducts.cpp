@@ -12,8 +12,8 @@
 //   mma(load A[r, k] : M x 256, load B[c, k] : N x 256, sum)
 //     -> for i = 0 to 256 step 32: mma(load A[r, k + i], load B[c, k + i], sum)
 //
-// Operands may be expressions over loads; each element is still made once. The
-// additions stay in the order of k.
+// Operands may be expressions over loads. A large operand of several products
+// is read once for each of them. The additions stay in the order of k.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,6 +31,8 @@ namespace {
 
 /// The inner extent of a slice.
 constexpr int64_t SliceExtent = 32;
+/// A tile of more elements does not stay whole for the sake of another user.
+constexpr int64_t LargestWhole = 16384;
 
 /// Makes `Extent` rows (columns) of a tile, from a first one that may depend on
 /// a loop.
@@ -39,7 +41,7 @@ public:
   explicit Slicer(Block *Home) : Home(Home) {}
 
   /// Whether a slice costs a part of what the whole costs: nothing else uses
-  /// the value, and it is made in this block.
+  /// the value (or it is too large to be kept), and it is made in this block.
   bool canSlice(Value V, int64_t Dimension) const;
   Value slice(ImplicitLocOpBuilder &B, Value V, int64_t Dimension, Value First,
               int64_t Extent) const;
@@ -59,8 +61,9 @@ bool Slicer::canSlice(Value V, int64_t Dimension) const {
   if (!isTile(V) || isUniform(V))
     return true;
   Operation *Op = V.getDefiningOp();
-  bool Cheap =
-      isa_and_nonnull<tile::IotaOp>(Op) || (Op && tileType(V).getRank() == 1);
+  bool Cheap = isa_and_nonnull<tile::IotaOp>(Op) ||
+               (Op && tileType(V).getRank() == 1) ||
+               tileType(V).getNumElements() > LargestWhole;
   if (!Op || Op->getBlock() != Home || (!V.hasOneUse() && !Cheap))
     return false;
   return canSlice(Op, Dimension);

@@ -42,16 +42,18 @@ struct GlobalMemory {
   int64_t Hazard = -1;
 };
 
-/// A tile in shared memory: rows of `Columns` elements, with `Pad` elements
-/// after every four rows. So threads that read the same column of rows four
-/// apart, or of four neighbouring rows, meet different banks, and addresses
-/// stay sums of a thread's part and a constant.
+/// A tile in shared memory: rows of `Columns` elements, with `Pad` elements (16
+/// bytes) after every `Run` rows. For float32 that is four rows: threads that
+/// read the same column of rows four apart, or of four neighbouring rows, meet
+/// different banks. For 16-bit elements it is every row: ldmatrix reads sixteen
+/// bytes of eight rows at once. Addresses stay sums of a thread's part and a
+/// constant.
 struct SharedTile {
   mlir::Value Buffer;
-  int64_t Rows = 1, Columns = 1, Pad = 0;
+  int64_t Rows = 1, Columns = 1, Pad = 0, Run = 4;
 
   int64_t offset(int64_t Row, int64_t Column) const {
-    return Row * Columns + Row / 4 * Pad + Column;
+    return Row * Columns + Row / Run * Pad + Column;
   }
 };
 
@@ -166,9 +168,20 @@ private:
 
   // Products (TileToThreadsMma.cpp).
   void lowerMma(tile::MmaOp Mma);
+  void lowerTensorCoreMma(tile::MmaOp Mma);
   struct Fragments;
   void multiply(const Fragments &F, mlir::Value K, int64_t Step,
                 Registers &Sums);
+
+  // Products on tensor cores (TileToThreadsTensorCores.cpp).
+  struct MatrixSide;
+  MatrixSide matrixSide(mlir::Value Operand, const LinearLayout &Layout,
+                        bool IsLeft, bool InnerIsColumn);
+  Registers loadFragments(const MatrixSide &Side, mlir::Value K,
+                          int64_t Offset);
+  void multiplyOnTensorCores(const LinearLayout &Layout, const MatrixSide &Left,
+                             const MatrixSide &Right, mlir::Value K,
+                             Registers &Sums);
 
   tile::KernelOp Kernel;
   TileLayouts Layouts;

@@ -61,6 +61,7 @@ bool readsSharedCopy(OpOperand &Operand) {
 
 TileLayouts::TileLayouts(tile::KernelOp Kernel) {
   chooseThreads(Kernel);
+  chooseShapes(Kernel);
   connectVectors(Kernel);
   chooseVectorLayouts(Kernel);
   findShared(Kernel);
@@ -94,9 +95,38 @@ void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
   ThreadBits = llvm::Log2_64(Threads);
 }
 
+bool usesTensorCores(tile::MmaOp Mma) {
+  RankedTensorType Left = tileType(Mma.getLhs());
+  RankedTensorType Result = tileType(Mma.getResult());
+  int64_t Inner = Left.getDimSize(Mma.getTransposeLhs() ? 0 : 1);
+  return Left.getElementType().isBF16() &&
+         paddedExtent(Result.getDimSize(0)) >= 16 &&
+         paddedExtent(Result.getDimSize(1)) >= 8 && paddedExtent(Inner) >= 16;
+}
+
+void TileLayouts::chooseShapes(tile::KernelOp Kernel) {
+  auto Padded = [](Value V) {
+    ArrayRef<int64_t> Extents = tileType(V).getShape();
+    return Shape(paddedExtent(Extents[0]), paddedExtent(Extents[1]));
+  };
+  Kernel.walk([&](tile::MmaOp Mma) {
+    if (usesTensorCores(Mma))
+      TensorCoreShapes.insert(Padded(Mma.getResult()));
+  });
+  forEachTile(Kernel, [&](Value V) {
+    if (tileType(V).getRank() == 2 && tileType(V).getElementType().isBF16())
+      HalfShapes.insert(Padded(V));
+  });
+}
+
 LinearLayout TileLayouts::ofMatrix(int64_t Rows, int64_t Columns) const {
-  return LinearLayout::blocked(paddedExtent(Rows), paddedExtent(Columns),
-                               ThreadBits);
+  Shape Padded(paddedExtent(Rows), paddedExtent(Columns));
+  if (TensorCoreShapes.contains(Padded))
+    return LinearLayout::mmaAccumulator(Padded.first, Padded.second,
+                                        ThreadBits);
+  // Sixteen bytes are eight elements of bf16.
+  return LinearLayout::blocked(Padded.first, Padded.second, ThreadBits,
+                               HalfShapes.contains(Padded) ? 3 : 2);
 }
 
 //===----------------------------------------------------------------------===//

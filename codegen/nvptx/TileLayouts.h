@@ -7,9 +7,11 @@
 //===----------------------------------------------------------------------===//
 //
 // Every tile of rank 2 has the layout of its shape, so that elementwise work
-// needs no conversions. Vector tiles that elementwise operations and loops
-// connect share one layout: the rows or columns of the matrix that they are
-// reduced from or repeated into, where there is one.
+// needs no conversions: that of the accumulators of tensor cores where a
+// product of bf16 makes a tile of the shape, else the blocked one. Vector tiles
+// that elementwise operations and loops connect share one layout: the rows or
+// columns of the matrix that they are reduced from or repeated into, where
+// there is one.
 //
 // What needs an element that another thread holds (a product, a transposition,
 // a vector in the layout of another matrix) reads it from a copy of the tile in
@@ -32,6 +34,10 @@ mlir::RankedTensorType tileType(mlir::Value V);
 /// The one value that all elements of a tile have: a scalar that is repeated,
 /// or a constant. Such a tile needs no layout.
 bool isUniform(mlir::Value V);
+
+/// Whether tensor cores can make the product: bf16 operands, and extents that
+/// fill their tiles of 16 x 8 x 16.
+bool usesTensorCores(tile::MmaOp Mma);
 
 /// Whether the operation treats corresponding elements alike.
 bool isElementwise(mlir::Operation *Op);
@@ -57,13 +63,18 @@ public:
 
 private:
   void chooseThreads(tile::KernelOp Kernel);
+  void chooseShapes(tile::KernelOp Kernel);
   void connectVectors(tile::KernelOp Kernel);
   void chooseVectorLayouts(tile::KernelOp Kernel);
   void findShared(tile::KernelOp Kernel);
   void connect(mlir::Value A, mlir::Value B);
   void assign(mlir::Value Vector, const LinearLayout &Layout);
 
+  using Shape = std::pair<int64_t, int64_t>;
+
   unsigned ThreadBits = 0;
+  /// Padded shapes of what tensor cores make, and of tiles of bf16.
+  llvm::DenseSet<Shape> TensorCoreShapes, HalfShapes;
   llvm::EquivalenceClasses<void *> Vectors;
   llvm::DenseMap<mlir::Value, LinearLayout> Layouts;
   llvm::DenseMap<void *, LinearLayout> ClassLayouts;

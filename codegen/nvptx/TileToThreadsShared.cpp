@@ -28,9 +28,10 @@ SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
   // One bit has no address.
   if (Element.isInteger(1))
     Element = B.getI8Type();
+  int64_t Run = bytesOf(Element) == 2 ? 1 : 4;
   int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
-  SharedTile Tile{{}, Rows, Columns, Pad};
-  int64_t Elements = Rows * Columns + llvm::divideCeil(Rows, 4) * Pad;
+  SharedTile Tile{{}, Rows, Columns, Pad, Run};
+  int64_t Elements = Rows * Columns + llvm::divideCeil(Rows, Run) * Pad;
   Tile.Buffer = memref::AllocOp::create(
       B, MemRefType::get({Elements}, Element, MemRefLayoutAttrInterface(),
                          B.getI64IntegerAttr(SharedSpace)));
@@ -78,7 +79,8 @@ Value ThreadLowering::rowOffset(const SharedTile &Tile, Value Row) {
   Value Offset = multiply(Row, Tile.Columns);
   if (Tile.Pad == 0)
     return Offset;
-  Value Blocks = B.createOrFold<arith::ShRUIOp>(Row, index(2));
+  Value Blocks =
+      B.createOrFold<arith::ShRUIOp>(Row, index(llvm::Log2_64(Tile.Run)));
   return add(Offset, multiply(Blocks, Tile.Pad));
 }
 
