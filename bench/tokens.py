@@ -29,10 +29,11 @@ def four_layers(folder):
     return path
 
 
-def measure(name, config, folder, batch, seq, threads, iterations):
-    package = Path(folder) / f"{name}.txpkg"
+def measure(name, config, folder, batch, seq, threads, iterations, dtype):
+    package = Path(folder) / f"{name}-{dtype}.txpkg"
     if not package.exists():
         compile_command = [BIN / "transxssm-compile", config, "-o", package, "-q"]
+        compile_command += ["--dtype", dtype]
         limits = ["--max-batch", str(batch), "--max-seq-len", str(seq)]
         subprocess.run(compile_command + limits, check=True)
     bench = [BIN / "transxssm-run", "bench", package, "--json", "--threads", str(threads)]
@@ -44,7 +45,7 @@ def measure(name, config, folder, batch, seq, threads, iterations):
 
 
 def row(name, result):
-    cells = [name, f"{result['batch']} x {result['seq_len']}", str(result["threads"])]
+    cells = [*name, f"{result['batch']} x {result['seq_len']}", str(result["threads"])]
     for entry in result["results"]:
         tokens = entry["tokens_per_call"]
         low, high = tokens / entry["seconds_p90"], tokens / entry["seconds_p10"]
@@ -62,6 +63,9 @@ def cpu_name():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--iterations", type=int, default=5, help="calls a figure [5]")
+    parser.add_argument(
+        "--dtype", default="f32,bf16", help="types of weights and activations [f32,bf16]"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks.md")
     options = parser.parse_args()
     commit = subprocess.run(
@@ -71,22 +75,25 @@ def main():
     lines = [
         "# Benchmarks",
         "",
-        f"{datetime.date.today()}, {cpu_name()} ({isa}), commit {commit}, float32.",
+        f"{datetime.date.today()}, {cpu_name()} ({isa}), commit {commit}.",
         "Tokens per second: median (10th .. 90th percentile) of "
         f"{options.iterations} calls; decode is one sequence step after seq - 1 tokens.",
         "Made by `bench/tokens.py`.",
         "",
-        "| model | batch x seq | threads | train | prefill | decode |",
-        "|---|---|---|---|---|---|",
+        "| model | type | batch x seq | threads | train | prefill | decode |",
+        "|---|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder:
         models = [("tiny", ROOT / "configs/tiny.json", 4, 256), ("320m, 4 layers", None, 1, 1024)]
         for name, config, batch, seq in models:
             config = config or four_layers(folder)
-            for threads in (1, 2):
-                result = measure(name, config, folder, batch, seq, threads, options.iterations)
-                lines.append(row(name, result))
-                print(lines[-1], file=sys.stderr)
+            for dtype in options.dtype.split(","):
+                for threads in (1, 2):
+                    result = measure(
+                        name, config, folder, batch, seq, threads, options.iterations, dtype
+                    )
+                    lines.append(row((name, dtype), result))
+                    print(lines[-1], file=sys.stderr)
     # What is written by hand stays: sections of their own.
     written = options.out.read_text() if options.out.exists() else ""
     _, heading, notes = written.partition("\n## ")

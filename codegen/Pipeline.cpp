@@ -76,8 +76,10 @@ transxssm::expandEntries(const std::vector<std::string> &Names,
 // Passes
 //===----------------------------------------------------------------------===//
 
-void transxssm::addModelPasses(OpPassManager &Manager,
-                               int64_t RecomputeBlocks) {
+void transxssm::addModelPasses(OpPassManager &Manager, int64_t RecomputeBlocks,
+                               DType Type) {
+  if (Type == DType::BF16)
+    Manager.addPass(createTxsMixedPrecision());
   Manager.addPass(createCanonicalizerPass());
   TxsMarkRecomputeOptions Mark;
   Mark.blocks = RecomputeBlocks;
@@ -112,15 +114,14 @@ void transxssm::registerCompilerPipelines() {
 // Stages
 //===----------------------------------------------------------------------===//
 
-OwningOpRef<ModuleOp>
-transxssm::buildModel(const ModelConfig &Config,
-                      const std::vector<std::string> &Entries,
-                      int64_t RecomputeBlocks, MLIRContext &Context) {
+OwningOpRef<ModuleOp> transxssm::buildModel(
+    const ModelConfig &Config, const std::vector<std::string> &Entries,
+    int64_t RecomputeBlocks, MLIRContext &Context, DType Type) {
   OwningOpRef<ModuleOp> Module = importConfig(Config, {Entries}, Context);
   if (!Module)
     return nullptr;
   PassManager Manager(&Context);
-  addModelPasses(Manager, RecomputeBlocks);
+  addModelPasses(Manager, RecomputeBlocks, Type);
   if (failed(Manager.run(*Module)))
     return nullptr;
   return Module;
@@ -258,13 +259,13 @@ Result<uint64_t> transxssm::trainingPeak(const Package &Planned) {
 /// The peak with that many blocks recomputed.
 static Result<uint64_t> peakWithRecompute(const ModelConfig &Config,
                                           const PackageOptions &Options,
-                                          int64_t Blocks,
+                                          int64_t Blocks, DType Type,
                                           MLIRContext &Context) {
   std::string Why;
   ScopedDiagnosticHandler Handler(&Context,
                                   [&](Diagnostic &D) { Why = D.str(); });
   OwningOpRef<ModuleOp> Module =
-      buildModel(Config, {"gradients", "train"}, Blocks, Context);
+      buildModel(Config, {"gradients", "train"}, Blocks, Context, Type);
   if (!Module || failed(lowerToPlan(*Module)))
     return makeError(Why);
   std::vector<uint8_t> Payload;
@@ -277,9 +278,9 @@ static Result<uint64_t> peakWithRecompute(const ModelConfig &Config,
 Result<RecomputeChoice>
 transxssm::chooseRecompute(const ModelConfig &Config,
                            const PackageOptions &Options, uint64_t Budget,
-                           MLIRContext &Context) {
+                           MLIRContext &Context, DType Type) {
   auto PeakOf = [&](int64_t Blocks) {
-    return peakWithRecompute(Config, Options, Blocks, Context);
+    return peakWithRecompute(Config, Options, Blocks, Type, Context);
   };
   // Every further block lowers the peak, except perhaps the last: the backward
   // sweep starts there, where its activations are still at hand.

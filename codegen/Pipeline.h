@@ -42,8 +42,10 @@ void registerCompilerDialects(mlir::DialectRegistry &Registry);
 Result<std::vector<std::string>>
 expandEntries(const std::vector<std::string> &Names, const ModelConfig &Config);
 
-/// The passes between import and tiling.
-void addModelPasses(mlir::OpPassManager &Manager, int64_t RecomputeBlocks = 0);
+/// The passes between import and tiling; `Type`, F32 or BF16, is that of
+/// weights and activations.
+void addModelPasses(mlir::OpPassManager &Manager, int64_t RecomputeBlocks = 0,
+                    DType Type = DType::F32);
 struct PlanOptions {
   bool Fuse = true; ///< elementwise operations in other kernels
   /// Note in every launch which values of the model it writes.
@@ -61,7 +63,8 @@ void registerCompilerPipelines();
 /// `RecomputeBlocks` blocks are computed again in the backward sweep.
 mlir::OwningOpRef<mlir::ModuleOp>
 buildModel(const ModelConfig &Config, const std::vector<std::string> &Entries,
-           int64_t RecomputeBlocks, mlir::MLIRContext &Context);
+           int64_t RecomputeBlocks, mlir::MLIRContext &Context,
+           DType Type = DType::F32);
 
 /// Replaces functions by kernels and plan entries.
 mlir::LogicalResult lowerToPlan(mlir::ModuleOp Module,
@@ -109,7 +112,8 @@ struct RecomputeChoice {
 Result<RecomputeChoice> chooseRecompute(const ModelConfig &Config,
                                         const PackageOptions &Options,
                                         uint64_t Budget,
-                                        mlir::MLIRContext &Context);
+                                        mlir::MLIRContext &Context,
+                                        DType Type = DType::F32);
 
 } // namespace transxssm
 

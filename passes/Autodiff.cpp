@@ -157,7 +157,9 @@ void Differentiator::storeGradient(txs::ParameterOp Parameter) {
   if (!Gradient) {
     Value Read = txs::ReadOp::create(Builder, Parameter.getLoc(),
                                      Parameter.getType(), Name);
-    Gradient = txs::ZerosOp::create(Builder, Parameter.getLoc(), Read);
+    Gradient =
+        txs::ZerosOp::create(Builder, Parameter.getLoc(),
+                             txs::gradientTypeOf(Parameter.getType()), Read);
   }
   txs::StoreGradientOp::create(Builder, Parameter.getLoc(), Name, Gradient);
 }

@@ -11,6 +11,18 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TxsMixedPrecision : Pass<"txs-mixed-precision", "::mlir::ModuleOp"> {
+  let summary = "keep activations and weights in bf16";
+  let description = [{
+    Rewrites the types of a float32 model, before `txs-autodiff`. Parameters of
+    rank 2 and more, activations and attention's caches become bf16. Parameters
+    of rank 1, everything the caller gives and gets (masks, rotary tables, logits,
+    loss), the scan's step sizes and states and attention's `log_sum_exp` stay
+    float32, as does what an operation ties to one of these.
+  }];
+  let dependentDialects = ["::transxssm::txs::TxsDialect"];
+}
+
 def TxsAutodiff : Pass<"txs-autodiff", "::mlir::ModuleOp"> {
   let summary = "append the gradients of the loss";
   let description = [{

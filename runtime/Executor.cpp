@@ -310,6 +310,9 @@ Status Executor::setPointers(Binding &Bound,
     case BufferKind::State:
       Table = Persistent.States;
       break;
+    case BufferKind::Master:
+      Table = Persistent.Masters;
+      break;
     }
     if (!Table || Buffer.Index >= Table->size())
       return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,

@@ -38,6 +38,7 @@ struct PersistentBuffers {
   const std::vector<void *> *Moments1 = nullptr;
   const std::vector<void *> *Moments2 = nullptr;
   const std::vector<void *> *States = nullptr;
+  const std::vector<void *> *Masters = nullptr;
 };
 
 /// An entry for one set of sizes.

@@ -194,7 +194,8 @@ public:
   /// Training steps taken so far.
   int64_t step() const;
   void setStep(int64_t Step);
-  /// Writes and reads both moments of every parameter and the step.
+  /// Writes and reads both moments of every parameter, the masters of those
+  /// narrower than float32, and the step. save() writes parameters as they are.
   Status saveOptimizer(const std::string &Path);
   Status loadOptimizer(const std::string &Path);
 

@@ -195,6 +195,9 @@ Status ModelImpl::reserveTraining(const PackageEntry &Entry) {
       return Made.error();
     *Arena = std::move(*Made);
   }
+  for (const PackageBuffer &Buffer : Entry.Buffers)
+    if (Buffer.Kind == BufferKind::Master)
+      return reserveMasters();
   return {};
 }
 
@@ -227,9 +230,12 @@ Result<Binding *> ModelImpl::run(const ModelCall &Call) {
   if (!Bound)
     return Bound.error();
   fillInputs(**Bound, Call);
-  PersistentBuffers Persistent{&Parameters.pointers(), &Gradients.pointers(),
-                               &Moments1.pointers(), &Moments2.pointers(),
-                               Cache ? &Cache->States.pointers() : nullptr};
+  PersistentBuffers Persistent{&Parameters.pointers(),
+                               &Gradients.pointers(),
+                               &Moments1.pointers(),
+                               &Moments2.pointers(),
+                               Cache ? &Cache->States.pointers() : nullptr,
+                               &Masters.pointers()};
   if (Status Ran = Code->run(**Bound, Persistent); !Ran)
     return Ran.error();
   if (Call.Cache)

@@ -24,6 +24,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -100,6 +101,10 @@ public:
   TensorArena Gradients; ///< empty until an entry needs it, as the moments
   TensorArena Moments1;
   TensorArena Moments2;
+  /// The float32 values that narrower parameters are rounded from; nothing for
+  /// the others. Zero, or whatever else does not round to its parameter, stands
+  /// for the parameter itself: see txs.adamw.
+  TensorArena Masters;
   int64_t Step = 0;
   /// One call at a time; the public methods lock it.
   std::mutex Mutex;
@@ -129,8 +134,13 @@ private:
   void warnOfGrowth() const;
   void keepDecayNegative();
   std::vector<uint64_t> floatSizes() const;
+  bool hasMaster(const PackageParameter &Parameter) const;
+  Status reserveMasters();
 
   std::unordered_map<std::string, size_t> ParameterIndex;
+  /// Weights in a wider type than the parameters, kept mapped until masters are
+  /// made of them.
+  std::optional<SafeTensors> WideWeights;
   RopeRows Rope;
 };
 

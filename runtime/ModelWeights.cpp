@@ -179,7 +179,42 @@ Status ModelImpl::loadWeights(const std::string &Path) {
     if (!Converted)
       return makeError(Tensor->File, ": tensor '", Parameter.Name,
                        "': ", Converted.message());
+    if (hasMaster(Parameter) && Tensor->Type != Parameter.Type)
+      WideWeights = *File;
   }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Masters
+//===----------------------------------------------------------------------===//
+
+bool ModelImpl::hasMaster(const PackageParameter &Parameter) const {
+  return Parameter.Type != DType::F32 && From.findEntry("train");
+}
+
+/// Makes the masters on first use: training begins with what the checkpoint
+/// has, not with what is left of it in the parameters' type.
+Status ModelImpl::reserveMasters() {
+  if (!Masters.empty())
+    return {};
+  std::vector<uint64_t> Sizes;
+  for (const PackageParameter &Parameter : From.parameters())
+    Sizes.push_back(Parameter.Type != DType::F32
+                        ? uint64_t(Parameter.NumElements) * sizeof(float)
+                        : 0);
+  Result<TensorArena> Made = TensorArena::allocate(Sizes, "master weights");
+  if (!Made)
+    return Made.error();
+  Masters = std::move(*Made);
+  for (size_t I = 0; WideWeights && I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    const SafeTensor *Tensor = WideWeights->find(Parameter.Name);
+    if (hasMaster(Parameter) && Tensor)
+      (void)convertElements(Tensor->Type, Tensor->Data, DType::F32,
+                            Masters.tensor(I), Parameter.NumElements);
+  }
+  WideWeights.reset();
   return {};
 }
 
@@ -313,6 +348,15 @@ Status ModelImpl::saveOptimizer(const std::string &Path) {
           {"moment" + std::to_string(Which) + "." + Parameter.Name, DType::F32,
            Parameter.Shape, Moment->Data});
     }
+  for (size_t I = 0; I < From.parameters().size(); ++I) {
+    const PackageParameter &Parameter = From.parameters()[I];
+    if (!hasMaster(Parameter))
+      continue;
+    if (Status Reserved = reserveMasters(); !Reserved)
+      return Reserved;
+    Tensors.push_back({"master." + Parameter.Name, DType::F32, Parameter.Shape,
+                       Masters.tensor(I)});
+  }
   return writeSafeTensors(Path, Tensors, {{"step", std::to_string(Step)}});
 }
 
@@ -328,23 +372,46 @@ Status ModelImpl::loadOptimizer(const std::string &Path) {
   if (Count < 0 || *End != 0)
     return makeError(Path, ": metadata 'step': expected a count of steps");
   // All tensors are checked before the first is taken over.
+  auto Check = [&](const std::string &Name, const SafeTensor *Tensor,
+                   const PackageParameter &Parameter) -> Status {
+    if (Tensor && Tensor->Shape == Parameter.Shape &&
+        Tensor->Type == DType::F32)
+      return {};
+    return makeError(Path, ": tensor '", Name, "': expected f32 ",
+                     shapeText(Parameter.Shape), ", got ",
+                     Tensor ? shapeText(Tensor->Shape) : "nothing");
+  };
+  // A checkpoint of a float32 package has no masters: its weights are.
+  auto Master = [&](size_t I) {
+    return hasMaster(From.parameters()[I])
+               ? File->find("master." + From.parameters()[I].Name)
+               : nullptr;
+  };
+  for (size_t I = 0; I < From.parameters().size(); ++I)
+    if (const SafeTensor *Tensor = Master(I))
+      if (Status Checked = Check(Tensor->Name, Tensor, From.parameters()[I]);
+          !Checked)
+        return Checked;
   for (bool Apply : {false, true})
     for (int Which : {1, 2})
       for (const PackageParameter &Parameter : From.parameters()) {
         std::string Name =
             "moment" + std::to_string(Which) + "." + Parameter.Name;
         const SafeTensor *Tensor = File->find(Name);
-        if (!Tensor || Tensor->Shape != Parameter.Shape ||
-            Tensor->Type != DType::F32)
-          return makeError(Path, ": tensor '", Name, "': expected f32 ",
-                           shapeText(Parameter.Shape), ", got ",
-                           Tensor ? shapeText(Tensor->Shape) : "nothing");
+        if (Status Checked = Check(Name, Tensor, Parameter); !Checked)
+          return Checked;
         Result<TensorView> Moment = momentView(Parameter.Name, Which);
         if (!Moment)
           return Moment.error();
         if (Apply)
           std::memcpy(Moment->Data, Tensor->Data, Tensor->Bytes);
       }
+  for (size_t I = 0; I < From.parameters().size(); ++I)
+    if (const SafeTensor *Tensor = Master(I)) {
+      if (Status Reserved = reserveMasters(); !Reserved)
+        return Reserved;
+      std::memcpy(Masters.tensor(I), Tensor->Data, Tensor->Bytes);
+    }
   Step = Count;
   return {};
 }

@@ -28,7 +28,7 @@ static_assert(int(fbs::DType::MAX) + 1 == NumDTypes &&
                   int(fbs::DType::I64) == int(DType::I64) &&
                   int(fbs::DType::F16) == int(DType::F16),
               "DType.h numbers types as package.fbs does");
-static_assert(int(fbs::BufferKind::MAX) == int(BufferKind::Temporary) &&
+static_assert(int(fbs::BufferKind::MAX) == int(BufferKind::Master) &&
                   int(fbs::BufferKind::State) == int(BufferKind::State),
               "Package.h numbers kinds as package.fbs does");
 static_assert(int(fbs::Opcode::MAX) == int(Expression::Opcode::Mod) &&
@@ -355,6 +355,9 @@ Status PackageReader::checkParameterBuffer(const PackageBuffer &Buffer,
   if (Buffer.Type != Expected)
     return fail(Where, ": expected ", nameOf(Expected), ", got ",
                 nameOf(Buffer.Type));
+  if (Buffer.Kind == BufferKind::Master && Of.Type == DType::F32)
+    return fail(Where, ": expected a parameter narrower than f32, got '",
+                Of.Name, "' of f32");
   int64_t Elements = 1;
   for (const Expression &Extent : Buffer.Shape) {
     int64_t Value = 0;
@@ -378,6 +381,7 @@ Status PackageReader::checkBuffer(const PackageBuffer &Buffer,
   case BufferKind::Gradient:
   case BufferKind::Moment1:
   case BufferKind::Moment2:
+  case BufferKind::Master:
     return checkParameterBuffer(Buffer, Where);
   case BufferKind::State:
     if (Buffer.Index >= Made.States.size())
@@ -398,10 +402,9 @@ Status PackageReader::readBuffer(const fbs::Buffer &From,
                                  const std::string &Where,
                                  PackageEntry &Entry) const {
   PackageBuffer To;
-  if (unsigned(From.kind()) > unsigned(BufferKind::Temporary))
-    return fail(Where, ": expected a kind 0 to ",
-                unsigned(BufferKind::Temporary), ", got ",
-                unsigned(From.kind()));
+  if (unsigned(From.kind()) > unsigned(BufferKind::Master))
+    return fail(Where, ": expected a kind 0 to ", unsigned(BufferKind::Master),
+                ", got ", unsigned(From.kind()));
   To.Kind = BufferKind(From.kind());
   if (Status Read = readName(From.name(), Where, To.Name); !Read)
     return Read;

@@ -36,7 +36,8 @@ enum class BufferKind : uint8_t {
   Moment1,
   Moment2,
   State,
-  Temporary
+  Temporary,
+  Master
 };
 
 struct PackageBuffer {

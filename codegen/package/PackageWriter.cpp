@@ -31,7 +31,7 @@ static_assert(
         int(plan::BufferKind::Moment2) == int(fbs::BufferKind::Moment2) &&
         int(plan::BufferKind::State) == int(fbs::BufferKind::State) &&
         int(plan::BufferKind::Temporary) == int(fbs::BufferKind::Temporary) &&
-        int(fbs::BufferKind::MAX) == int(plan::BufferKind::Temporary),
+        int(fbs::BufferKind::MAX) == int(plan::BufferKind::Master),
     "the plan dialect numbers buffer kinds as package.fbs does");
 static_assert(int(plan::Symbol::Batch) == int(fbs::Symbol::Batch) &&
                   int(plan::Symbol::Seq) == int(fbs::Symbol::Seq) &&
@@ -261,6 +261,7 @@ PackageWriter::makeBuffer(plan::BufferOp Buffer) {
   case plan::BufferKind::Gradient:
   case plan::BufferKind::Moment1:
   case plan::BufferKind::Moment2:
+  case plan::BufferKind::Master:
     Index = ParameterNumbers.lookup(Buffer.getName());
     break;
   case plan::BufferKind::State:

@@ -107,7 +107,8 @@ private:
                          int64_t Width, mlir::Value Condition,
                          mlir::Value Count);
   mlir::Value readPartly(mlir::Value Memory, mlir::ValueRange Indices,
-                         int64_t Width, mlir::Value Count);
+                         int64_t Width, mlir::Value Condition,
+                         mlir::Value Count);
   mlir::Value readBuffer(mlir::Value Buffer, Point P, mlir::Type Element);
   void writeBuffer(mlir::Value Vector, mlir::Value Buffer, Point P);
   int64_t widthOf(mlir::Value Tile);

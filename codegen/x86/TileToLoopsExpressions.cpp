@@ -275,7 +275,8 @@ Value KernelLowering::readMemory(Value Memory, ValueRange Indices,
                : Elements;
   };
   if (Element.getIntOrFloatBitWidth() < 32)
-    return readPartly(Memory, Indices, Width, Limit());
+    return readPartly(Memory, Indices, Width, Count ? Value() : Condition,
+                      Count ? Limit() : Value());
   Value Mask;
   {
     OpBuilder::InsertionGuard Guard(B);
@@ -289,10 +290,11 @@ Value KernelLowering::readMemory(Value Memory, ValueRange Indices,
 }
 
 /// For elements that the processor cannot mask: a whole vector where it is
-/// inside, else one by one. As integers, because LLVM inserts a bf16 into a
-/// vector by way of a library call.
+/// inside, else zeros where all are out of reach (`Condition`) or one by one up
+/// to `Count`; one of the two is null. As integers, because LLVM inserts a bf16
+/// into a vector by way of a library call.
 Value KernelLowering::readPartly(Value Memory, ValueRange Indices,
-                                 int64_t Width, Value Count) {
+                                 int64_t Width, Value Condition, Value Count) {
   Type Element = cast<MemRefType>(Memory.getType()).getElementType();
   auto Type = VectorType::get({Width}, Element);
   mlir::Type Bits = B.getIntegerType(Element.getIntOrFloatBitWidth());
@@ -300,14 +302,22 @@ Value KernelLowering::readPartly(Value Memory, ValueRange Indices,
   auto ToBits = [&](Value V, mlir::Type To) -> Value {
     return V.getType() == To ? V : Value(arith::BitcastOp::create(B, To, V));
   };
-  Value Whole =
-      arith::CmpIOp::create(B, arith::CmpIPredicate::sge, Count, index(Width));
+  Value Whole = Condition;
+  if (Count)
+    Whole = arith::CmpIOp::create(B, arith::CmpIPredicate::sge, Count,
+                                  index(Width));
   auto If = scf::IfOp::create(B, TypeRange(BitsType), Whole, true, true);
   {
     OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPointToEnd(&If.getThenRegion().front());
     Value Loaded = vector::LoadOp::create(B, Type, Memory, Indices);
     scf::YieldOp::create(B, ToBits(Loaded, BitsType));
+    B.setInsertionPointToEnd(&If.getElseRegion().front());
+    if (!Count)
+      scf::YieldOp::create(B, zero(BitsType));
+  }
+  if (Count) {
+    OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPointToEnd(&If.getElseRegion().front());
     auto Loop =
         scf::ForOp::create(B, index(0), Count, index(1), zero(BitsType));

@@ -342,11 +342,18 @@ void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
 void KernelLowering::lowerTranspose(tile::TransposeOp Transpose) {
   auto Tile = cast<RankedTensorType>(Transpose.getType());
   Value Destination = destinationFor(Transpose.getResult());
-  emitTransposed(Transpose.getValue(), Tile.getElementType(),
+  // LLVM shuffles vectors of bf16 one element at a time, by library calls.
+  bool Short = isa<FloatType>(Tile.getElementType()) &&
+               Tile.getElementTypeBitWidth() < 32;
+  Type As = Short ? B.getF32Type() : Tile.getElementType();
+  emitTransposed(Transpose.getValue(), As,
                  [&](Value Vector, Value Row, Value Col) {
                    auto Type = dyn_cast<VectorType>(Vector.getType());
-                   writeBuffer(Vector, Destination,
-                               {Col, Row, Type ? Type.getDimSize(0) : 1});
+                   int64_t Width = Type ? Type.getDimSize(0) : 1;
+                   if (Short)
+                     Vector = arith::TruncFOp::create(
+                         B, vectorType(Tile.getElementType(), Width), Vector);
+                   writeBuffer(Vector, Destination, {Col, Row, Width});
                  });
   Buffers[Transpose.getResult()] = Destination;
 }

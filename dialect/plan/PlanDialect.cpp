@@ -45,6 +45,14 @@ static LogicalResult verifyMap(Operation *Op, StringRef What, AffineMap Map,
   return success();
 }
 
+/// What the optimizer keeps of a narrow parameter is float32.
+static Type elementOf(BufferKind Kind, Type Parameter) {
+  bool Narrow = Parameter.isBF16() || Parameter.isF16();
+  return Kind != BufferKind::Parameter && Narrow
+             ? Float32Type::get(Parameter.getContext())
+             : Parameter;
+}
+
 LogicalResult BufferOp::verify() {
   if (failed(verifyMap(*this, "shape", getShape(), "buffer_c1")))
     return failure();
@@ -61,7 +69,8 @@ LogicalResult BufferOp::verify() {
   case BufferKind::Parameter:
   case BufferKind::Gradient:
   case BufferKind::Moment1:
-  case BufferKind::Moment2: {
+  case BufferKind::Moment2:
+  case BufferKind::Master: {
     auto Parameter = SymbolTable::lookupNearestSymbolFrom<ParameterOp>(
         (*this)->getParentOp(), Name);
     if (!Parameter)
@@ -73,15 +82,19 @@ LogicalResult BufferOp::verify() {
     for (AffineExpr Extent : getShape().getResults())
       if (auto Constant = dyn_cast<AffineConstantExpr>(Extent))
         Extents.push_back(Constant.getValue());
-    if (!Declared || Extents.size() != getShape().getNumResults() ||
-        ArrayRef<int64_t>(Extents) != Declared.getShape() ||
-        (getKind() == BufferKind::Parameter &&
-         getElementType() != Declared.getElementType()))
-      return emitOpError("names ")
-             << Name << " with shape " << getShapeAttr() << " of "
-             << getElementType() << ", expected that of " << Parameter.getType()
-             << " (buffer_c3)";
-    return success();
+    Type Element =
+        Declared ? elementOf(getKind(), Declared.getElementType()) : Type();
+    if (Declared && Extents.size() == getShape().getNumResults() &&
+        ArrayRef<int64_t>(Extents) == Declared.getShape() &&
+        getElementType() == Element)
+      return success();
+    auto Error = emitOpError("names ")
+                 << Name << " with shape " << getShapeAttr() << " of "
+                 << getElementType() << ", expected that of "
+                 << Parameter.getType();
+    if (Declared && Element != Declared.getElementType())
+      Error << " in " << Element;
+    return Error << " (buffer_c3)";
   }
   case BufferKind::State: {
     auto State = SymbolTable::lookupNearestSymbolFrom<StateOp>(

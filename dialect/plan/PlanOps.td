@@ -23,9 +23,10 @@ def Plan_Moment1 : I32EnumAttrCase<"Moment1", 4, "moment1">;
 def Plan_Moment2 : I32EnumAttrCase<"Moment2", 5, "moment2">;
 def Plan_State : I32EnumAttrCase<"State", 6, "state">;
 def Plan_Temporary : I32EnumAttrCase<"Temporary", 7, "temporary">;
+def Plan_Master : I32EnumAttrCase<"Master", 8, "master">;
 def Plan_BufferKind : I32EnumAttr<"BufferKind", "where a buffer's bytes come from", [
     Plan_Input, Plan_Output, Plan_Parameter, Plan_Gradient, Plan_Moment1,
-    Plan_Moment2, Plan_State, Plan_Temporary]> {
+    Plan_Moment2, Plan_State, Plan_Temporary, Plan_Master]> {
   let cppNamespace = "::transxssm::plan";
 }
 
@@ -84,8 +85,10 @@ def Plan_BufferOp : Plan_Op<"buffer", [Pure, HasParent<"EntryOp">]> {
     Constraints:
     - (buffer_c1) the shape map has no dimensions and four symbols.
     - (buffer_c2) first_use <= last_use, both numbers of launches.
-    - (buffer_c3) a parameter, gradient or moment names a `plan.parameter`, a
-      state a `plan.state`, of the same shape and element type.
+    - (buffer_c3) a parameter, gradient, moment or master names a
+      `plan.parameter`, a state a `plan.state`, of the same shape. Parameters and
+      states have its element type; a gradient, moment or master is float32 where
+      the parameter is narrower.
   }];
   let arguments = (ins Plan_BufferKind:$kind, StrAttr:$name,
                        AffineMapAttr:$shape, TypeAttr:$element_type,

@@ -66,6 +66,26 @@ LogicalResult txs::expectProbability(Operation *Op, const APFloat &Value,
                                      << Probability << " (" << Label << ")";
 }
 
+LogicalResult txs::expectWide(Operation *Op, StringRef Name, Value Tensor,
+                              StringRef Label) {
+  Type Element = getElementTypeOrSelf(Tensor);
+  if (Element.isF32() || Element.isF64())
+    return success();
+  return Op->emitOpError("expects ") << Name << " of f32 or f64, but it is of "
+                                     << Element << " (" << Label << ")";
+}
+
+LogicalResult txs::expectElement(Operation *Op, StringRef Name, Value Tensor,
+                                 Type Wanted, StringRef Label) {
+  Type Element = getElementTypeOrSelf(Tensor);
+  Type Expected = getElementTypeOrSelf(Wanted);
+  if (Element == Expected)
+    return success();
+  return Op->emitOpError("expects ")
+         << Name << " of " << Expected << ", but it is of " << Element << " ("
+         << Label << ")";
+}
+
 FailureOr<Flattened> txs::flatten(Operation *Op, StringRef Name, Value Tensor,
                                   StringRef Label) {
   Dimensions Shape = shapeOf(Tensor);

@@ -50,6 +50,15 @@ llvm::LogicalResult expectProbability(mlir::Operation *Op,
                                       llvm::StringRef Name,
                                       llvm::StringRef Label);
 
+/// Float32 or float64: what is summed up over many elements.
+llvm::LogicalResult expectWide(mlir::Operation *Op, llvm::StringRef Name,
+                               mlir::Value Tensor, llvm::StringRef Label);
+
+/// The element type that `Wanted` has.
+llvm::LogicalResult expectElement(mlir::Operation *Op, llvm::StringRef Name,
+                                  mlir::Value Tensor, mlir::Type Wanted,
+                                  llvm::StringRef Label);
+
 /// A tensor as a product sees it: [B, T] or [B] in front, and what comes after
 /// as one width.
 struct Flattened {

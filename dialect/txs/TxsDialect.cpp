@@ -14,6 +14,32 @@
 using namespace mlir;
 using namespace transxssm::txs;
 
+Type transxssm::txs::gradientTypeOf(Type Kept) {
+  Type Element = getElementTypeOrSelf(Kept);
+  if (!Element.isBF16() && !Element.isF16())
+    return Kept;
+  Type Wide = Float32Type::get(Kept.getContext());
+  auto Shaped = dyn_cast<ShapedType>(Kept);
+  return Shaped ? Type(Shaped.clone(Wide)) : Wide;
+}
+
+/// "T", or "T -> U" where the result's type is another one.
+static ParseResult parseLikeType(OpAsmParser &Parser, Type &Like,
+                                 Type &Result) {
+  if (Parser.parseType(Like))
+    return failure();
+  Result = Like;
+  return failed(Parser.parseOptionalArrow()) ? success()
+                                             : Parser.parseType(Result);
+}
+
+static void printLikeType(OpAsmPrinter &Printer, Operation *, Type Like,
+                          Type Result) {
+  Printer << Like;
+  if (Result != Like)
+    Printer << " -> " << Result;
+}
+
 #include "dialect/txs/TxsDialect.cpp.inc"
 #include "dialect/txs/TxsEnums.cpp.inc"
 #include "dialect/txs/TxsInterfaces.cpp.inc"

@@ -22,6 +22,16 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace transxssm {
+namespace txs {
+
+/// What sums, statistics and gradients of values of this type are kept in: the
+/// type itself or, with elements narrower than float32, the same of float32.
+mlir::Type gradientTypeOf(mlir::Type Kept);
+
+} // namespace txs
+} // namespace transxssm
+
 #include "dialect/txs/TxsDialect.h.inc"
 #include "dialect/txs/TxsEnums.h.inc"
 

@@ -34,6 +34,14 @@ def Txs_Dialect : Dialect {
     entry. Function arguments carry `txs.input = "NAME"` (given by the caller) or
     `txs.state = "NAME"` (kept in the cache between calls); results carry
     `txs.output = "NAME"` or `txs.state = "NAME"`.
+
+    Element types say in which precision a value is kept, never in which it is
+    computed: every operation computes in float32 or better and rounds its
+    results. In mixed precision (see the pass `txs-mixed-precision`) activations
+    and their gradients are bf16, as are parameters of rank 2 and more; scan
+    states, step sizes, `log_sum_exp`, logits, the loss, parameters of rank 1 and
+    the gradients of all parameters are float32. Where an operation has operands
+    that must agree, a constraint says so; others may be mixed.
   }];
 }
 

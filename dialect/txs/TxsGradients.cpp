@@ -40,9 +40,9 @@ static Value &of(Gradients OperandGradients, MutableOperandRange Operand) {
 LogicalResult EmbeddingOp::buildGradients(OpBuilder &Builder,
                                           ArrayRef<Value> ResultGradients,
                                           Gradients OperandGradients) {
-  of(OperandGradients, getWeightMutable()) =
-      EmbeddingGradOp::create(Builder, getLoc(), getWeight().getType(),
-                              ResultGradients[0], getIds(), getPadTokenAttr());
+  of(OperandGradients, getWeightMutable()) = EmbeddingGradOp::create(
+      Builder, getLoc(), gradientTypeOf(getWeight().getType()),
+      ResultGradients[0], getIds(), getPadTokenAttr());
   return success();
 }
 
@@ -66,8 +66,9 @@ LinearCrossEntropyOp::buildGradients(OpBuilder &Builder,
     return emitOpError("must be the loss itself to have a gradient, but the "
                        "loss is computed from it");
   auto Gradient = LinearCrossEntropyGradOp::create(
-      Builder, getLoc(), getHidden().getType(), getWeight().getType(),
-      getHidden(), getWeight(), getLabels(), getLogSumExp(), getShiftAttr());
+      Builder, getLoc(), getHidden().getType(),
+      gradientTypeOf(getWeight().getType()), getHidden(), getWeight(),
+      getLabels(), getLogSumExp(), getShiftAttr());
   of(OperandGradients, getHiddenMutable()) = Gradient.getDhidden();
   of(OperandGradients, getWeightMutable()) = Gradient.getDweight();
   return success();
@@ -80,9 +81,10 @@ LinearCrossEntropyOp::buildGradients(OpBuilder &Builder,
 LogicalResult RmsNormOp::buildGradients(OpBuilder &Builder,
                                         ArrayRef<Value> ResultGradients,
                                         Gradients OperandGradients) {
-  auto Gradient = RmsNormGradOp::create(
-      Builder, getLoc(), getInput().getType(), getWeight().getType(),
-      ResultGradients[0], getInput(), getWeight(), getEpsAttr());
+  auto Gradient = RmsNormGradOp::create(Builder, getLoc(), getInput().getType(),
+                                        gradientTypeOf(getWeight().getType()),
+                                        ResultGradients[0], getInput(),
+                                        getWeight(), getEpsAttr());
   of(OperandGradients, getInputMutable()) = Gradient.getDinput();
   of(OperandGradients, getWeightMutable()) = Gradient.getDweight();
   return success();
@@ -95,10 +97,12 @@ LogicalResult LinearOp::buildGradients(OpBuilder &Builder,
   of(OperandGradients, getInputMutable()) = LinearGradInputOp::create(
       Builder, getLoc(), getInput().getType(), DResult, getWeight());
   of(OperandGradients, getWeightMutable()) = LinearGradWeightOp::create(
-      Builder, getLoc(), getWeight().getType(), DResult, getInput());
+      Builder, getLoc(), gradientTypeOf(getWeight().getType()), DResult,
+      getInput());
   if (getBias())
     of(OperandGradients, getBiasMutable()) = SumTokensOp::create(
-        Builder, getLoc(), getBias().getType(), DResult, Value());
+        Builder, getLoc(), gradientTypeOf(getBias().getType()), DResult,
+        Value());
   return success();
 }
 
@@ -135,7 +139,8 @@ LogicalResult ScaleOp::buildGradients(OpBuilder &Builder,
   of(OperandGradients, getInputMutable()) = ScaleOp::create(
       Builder, getLoc(), getInput().getType(), ResultGradients[0], getWeight());
   of(OperandGradients, getWeightMutable()) = SumTokensOp::create(
-      Builder, getLoc(), getWeight().getType(), ResultGradients[0], getInput());
+      Builder, getLoc(), gradientTypeOf(getWeight().getType()),
+      ResultGradients[0], getInput());
   return success();
 }
 
@@ -146,7 +151,8 @@ LogicalResult ResidualOp::buildGradients(OpBuilder &Builder,
       Builder, getLoc(), getInput().getType(), ResultGradients[0], getWeight());
   of(OperandGradients, getUpdateMutable()) = ResultGradients[0];
   of(OperandGradients, getWeightMutable()) = SumTokensOp::create(
-      Builder, getLoc(), getWeight().getType(), ResultGradients[0], getInput());
+      Builder, getLoc(), gradientTypeOf(getWeight().getType()),
+      ResultGradients[0], getInput());
   return success();
 }
 
@@ -186,7 +192,7 @@ LogicalResult SsmScanOp::buildGradients(OpBuilder &Builder,
                                         Gradients OperandGradients) {
   Value DY = ResultGradients[0];
   if (!DY)
-    DY = ZerosOp::create(Builder, getLoc(), getY());
+    DY = ZerosOp::create(Builder, getLoc(), getY().getType(), getY());
   auto Gradient = SsmScanGradOp::create(
       Builder, getLoc(), getC().getType(), getB().getType(), getX().getType(),
       getDt().getType(), getA().getType(),

@@ -48,6 +48,20 @@ static LogicalResult expectState(Operation *Op, StringRef Name, Value State,
                      {Shape[0], Shape[2], shapeOf(X)[3], Shape[3]}, Label);
 }
 
+/// c, b and x have one element type, dt, a and states that of their sums.
+static LogicalResult verifyScanTypes(Operation *Op, Value C, Value B, Value X,
+                                     ArrayRef<std::pair<StringRef, Value>> Wide,
+                                     StringRef Label) {
+  if (failed(expectElement(Op, "b", B, C.getType(), Label)) ||
+      failed(expectElement(Op, "x", X, C.getType(), Label)))
+    return failure();
+  for (auto [Name, Tensor] : Wide)
+    if (Tensor && failed(expectElement(Op, Name, Tensor,
+                                       gradientTypeOf(C.getType()), Label)))
+      return failure();
+  return success();
+}
+
 LogicalResult SsmScanOp::verify() {
   if (failed(verifyScanOperands(*this, getC(), getB(), getX(), getDt(), getA(),
                                 "ssm_scan_c1")) ||
@@ -59,7 +73,16 @@ LogicalResult SsmScanOp::verify() {
   if (failed(expectState(*this, "final", getFinal(), getC(), getX(),
                          "ssm_scan_c2")))
     return failure();
-  return expectChunk(*this, getChunk(), "ssm_scan_c3");
+  if (failed(expectChunk(*this, getChunk(), "ssm_scan_c3")) ||
+      failed(
+          expectElement(*this, "y", getY(), getC().getType(), "ssm_scan_c4")))
+    return failure();
+  return verifyScanTypes(*this, getC(), getB(), getX(),
+                         {{"dt", getDt()},
+                          {"a", getA()},
+                          {"initial", getInitial()},
+                          {"final", getFinal()}},
+                         "ssm_scan_c4");
 }
 
 LogicalResult SsmScanGradOp::verify() {
@@ -88,7 +111,14 @@ LogicalResult SsmScanGradOp::verify() {
       return emitOpError("expects a gradient of its operand's type ")
              << Operand.getType() << ", but it is " << Gradient.getType()
              << " (" << Label << ")";
-  return success();
+  if (failed(expectElement(*this, "dy", getDy(), getC().getType(), Label)))
+    return failure();
+  return verifyScanTypes(*this, getC(), getB(), getX(),
+                         {{"dt", getDt()},
+                          {"a", getA()},
+                          {"initial", getInitial()},
+                          {"dfinal", getDfinal()}},
+                         Label);
 }
 
 //===----------------------------------------------------------------------===//
@@ -124,6 +154,19 @@ static LogicalResult verifyAttentionDropout(Operation *Op,
   return Seed ? expectShape(Op, "seed", Seed, {2}, Label) : success();
 }
 
+/// Query, key, value and result have one element type, log_sum_exp that of
+/// their sums.
+static LogicalResult verifyAttentionTypes(Operation *Op, Value Query, Value Key,
+                                          Value KeyValue, Value Result,
+                                          Value LogSumExp, StringRef Label) {
+  if (failed(expectElement(Op, "key", Key, Query.getType(), Label)) ||
+      failed(expectElement(Op, "value", KeyValue, Query.getType(), Label)) ||
+      failed(expectElement(Op, "result", Result, Query.getType(), Label)))
+    return failure();
+  return expectElement(Op, "log_sum_exp", LogSumExp,
+                       gradientTypeOf(Query.getType()), Label);
+}
+
 LogicalResult AttentionOp::verify() {
   if (failed(verifyHeads(*this, getQuery(), getKey(), getValue(),
                          "attention_c1")) ||
@@ -137,7 +180,11 @@ LogicalResult AttentionOp::verify() {
   if (failed(expectShape(*this, "log_sum_exp", getLogSumExp(),
                          shapeOf(getQuery()).take_front(3), "attention_c3")))
     return failure();
-  return verifyAttentionDropout(*this, getDropout(), getSeed(), "attention_c4");
+  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(),
+                                    "attention_c4")))
+    return failure();
+  return verifyAttentionTypes(*this, getQuery(), getKey(), getValue(),
+                              getResult(), getLogSumExp(), "attention_c5");
 }
 
 LogicalResult AttentionGradOp::verify() {
@@ -163,14 +210,20 @@ LogicalResult AttentionGradOp::verify() {
       return emitOpError("expects a gradient of its operand's type ")
              << Operand.getType() << ", but it is " << Gradient.getType()
              << " (" << Label << ")";
-  return verifyAttentionDropout(*this, getDropout(), getSeed(), Label);
+  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(), Label)) ||
+      failed(expectElement(*this, "dresult", getDresult(), getQuery().getType(),
+                           Label)))
+    return failure();
+  return verifyAttentionTypes(*this, getQuery(), getKey(), getValue(),
+                              getResult(), getLogSumExp(), Label);
 }
 
 LogicalResult CacheAppendOp::verify() {
   Dimensions Cache = shapeOf(getCache()), Tokens = shapeOf(getTokens());
   if (Cache.size() >= 2 && Cache.size() == Tokens.size() &&
       Cache[0] == Tokens[0] && Cache.drop_front(2) == Tokens.drop_front(2))
-    return success();
+    return expectElement(*this, "tokens", getTokens(), getCache().getType(),
+                         "cache_append_c1");
   return emitOpError("expects tokens to differ from the cache ")
          << toText(Cache) << " in the second dimension only, but they are "
          << toText(Tokens) << " (cache_append_c1)";

@@ -36,6 +36,13 @@ def Txs_MixerKind : I32EnumAttr<"MixerKind", "what mixes tokens in a block",
   let cppNamespace = "::transxssm::txs";
 }
 
+/// The gradient of a parameter is float32 or wider; see `gradientTypeOf`.
+class Txs_GradientOf<string parameter, string gradient>
+    : TypesMatchWith<"a gradient of its parameter's shape, float32 where the "
+                     "parameter is narrower",
+                     parameter, gradient,
+                     "::transxssm::txs::gradientTypeOf($_self)">;
+
 /// A pure operation that autodiff goes through.
 class Txs_ForwardOp<string mnemonic, list<Trait> traits = []>
     : Txs_Op<mnemonic, !listconcat([Txs_Differentiable, Pure], traits)>;
@@ -167,7 +174,8 @@ def Txs_RmsNormOp : Txs_ForwardOp<"rms_norm", [AllTypesMatch<["input", "result"]
   let summary = "root-mean-square normalisation with a learned scale";
   let description = [{
     `result = weight * input / sqrt(mean(input^2) + eps)` over the last dimension
-    (Zhang and Sennrich, arXiv 1910.07467). The statistics are float32 or better.
+    (Zhang and Sennrich, arXiv 1910.07467). The statistics are float32 or better;
+    weight may be wider than input.
 
     Constraints:
     - (rms_norm_c1) weight is [D] where D is the input's last dimension.
@@ -190,7 +198,9 @@ def Txs_LinearOp : Txs_ForwardOp<"linear"> {
     `result[b, t, o] = sum_i input[b, t, i] weight[o, i] + bias[o]`. The
     dimensions of input after [B, T] count as one of their product (the heads of a
     mixer's output are concatenated), and so do those of the result (a projection
-    into heads is [B, T, H, P] directly). Accumulates in float32 or better.
+    into heads is [B, T, H, P] directly). Accumulates in float32 or better;
+    operands and result may have different element types (logits of a bf16 model
+    are float32).
 
     Constraints:
     - (linear_c1) weight is [O, I], I the product of the input's trailing
@@ -408,6 +418,8 @@ def Txs_SsmScanOp : Txs_ForwardOp<"ssm_scan"> {
       a [H].
     - (ssm_scan_c2) initial and final are [B, H, P, N].
     - (ssm_scan_c3) chunk >= 1.
+    - (ssm_scan_c4) c, b, x and y have one element type; dt, a and the states
+      have it too or, where it is narrower, float32.
 
     Example:
     ```mlir
@@ -452,6 +464,8 @@ def Txs_AttentionOp : Txs_ForwardOp<"attention", [AttrSizedOperandSegments]> {
     - (attention_c2) key_mask, if any, is [B, S].
     - (attention_c3) log_sum_exp is [B, T, H].
     - (attention_c4) dropout is in [0, 1) and, unless 0, needs a seed [2].
+    - (attention_c5) query, key, value and result have one element type;
+      log_sum_exp has it too or, where it is narrower, float32.
 
     Example:
     ```mlir
@@ -482,7 +496,7 @@ def Txs_CacheAppendOp : Txs_ForwardOp<"cache_append", [
 
     Constraints:
     - (cache_append_c1) cache and tokens are equal in all but the second
-      dimension.
+      dimension, and in their element type.
 
     Example:
     ```mlir
@@ -588,21 +602,26 @@ def Txs_RecomputeBarrierOp : Txs_Op<"recompute_barrier", [
   }]>];
 }
 
-def Txs_ZerosOp : Txs_ForwardOp<"zeros", [SameOperandsAndResultType]> {
+def Txs_ZerosOp : Txs_ForwardOp<"zeros", [SameOperandsAndResultShape]> {
   let summary = "zeros of the shape of another value";
   let description = [{
     The gradient of a value that the loss does not depend on. Folds away where
-    the consumer takes an optional operand.
+    the consumer takes an optional operand. The element type may differ: the
+    gradient of a bf16 parameter is float32.
 
     Example:
     ```mlir
     %z = txs.zeros like %x : tensor<?x?x64xf32>
+    %g = txs.zeros like %w : tensor<97x64xbf16> -> tensor<97x64xf32>
     ```
   }];
   let arguments = (ins Txs_Float:$like);
   let results = (outs Txs_Float:$result);
-  let assemblyFormat = "`like` $like attr-dict `:` type($like)";
+  let assemblyFormat = [{
+    `like` $like attr-dict `:` custom<LikeType>(type($like), type($result))
+  }];
 }
+
 def Txs_EmbeddingGradOp : Txs_Op<"embedding_grad", [Pure]> {
   let summary = "gradient of `txs.embedding` with respect to the weight";
   let description = [{
@@ -611,6 +630,7 @@ def Txs_EmbeddingGradOp : Txs_Op<"embedding_grad", [Pure]> {
 
     Constraints:
     - (embedding_grad_c1) dresult is [B, T, D], ids [B, T], dweight [V, D].
+    - (embedding_grad_c2) dweight is float32 or float64.
 
     Example:
     ```mlir
@@ -629,7 +649,7 @@ def Txs_EmbeddingGradOp : Txs_Op<"embedding_grad", [Pure]> {
 
 def Txs_RmsNormGradOp : Txs_Op<"rms_norm_grad", [
     Pure, AllTypesMatch<["dresult", "input", "dinput"]>,
-    AllTypesMatch<["weight", "dweight"]>]> {
+    Txs_GradientOf<"weight", "dweight">]> {
   let summary = "gradients of `txs.rms_norm`";
   let description = [{
     With r = 1 / sqrt(mean(x^2) + eps), n = x r and g = w dy:
@@ -684,6 +704,7 @@ def Txs_LinearGradWeightOp : Txs_Op<"linear_grad_weight", [Pure]> {
     Constraints:
     - (linear_grad_weight_c1) dweight is [O, I], O the product of dresult's
       trailing dimensions, I that of input's.
+    - (linear_grad_weight_c2) dweight is float32 or float64.
 
     Example:
     ```mlir
@@ -709,6 +730,7 @@ def Txs_SumTokensOp : Txs_Op<"sum_tokens", [Pure]> {
     Constraints:
     - (sum_tokens_c1) result is [D], D the product of the trailing dimensions.
     - (sum_tokens_c2) lhs and rhs have one type.
+    - (sum_tokens_c3) result is float32 or float64.
 
     Example:
     ```mlir
@@ -847,7 +869,7 @@ def Txs_LastTokenGradOp : Txs_Op<"last_token_grad", [Pure]> {
 
 def Txs_LinearCrossEntropyGradOp : Txs_Op<"linear_cross_entropy_grad", [
     Pure, AllTypesMatch<["hidden", "dhidden"]>,
-    AllTypesMatch<["weight", "dweight"]>]> {
+    Txs_GradientOf<"weight", "dweight">]> {
   let summary = "gradients of `txs.linear_cross_entropy`";
   let description = [{
     For a row whose label counts, with n such rows: `dz = (softmax(z) -
@@ -885,6 +907,8 @@ def Txs_StoreGradientOp : Txs_Op<"store_gradient", [
   let description = [{
     Constraints:
     - (store_gradient_c1) the parameter exists and has the gradient's shape.
+    - (store_gradient_c2) the gradient has the parameter's element type or, where
+      that is narrower, float32.
 
     Example:
     ```mlir
@@ -925,9 +949,15 @@ def Txs_AdamWOp : Txs_Op<"adamw", [
     parameter marked `no_decay`, and no clipping when max_norm is 0.
     `hyperparameters` is [8]: lr, beta1, beta2, eps, weight_decay, max_norm, c1, c2.
 
+    A parameter narrower than float32 has a float32 master beside its moments: p
+    above is the master, and the parameter becomes the master rounded. A master
+    that no longer rounds to its parameter, because someone else wrote the
+    parameter, counts as the parameter's value.
+
     Constraints:
     - (adamw_c1) the parameter exists and has the gradient's shape.
     - (adamw_c2) norm has rank 0, hyperparameters is [8].
+    - (adamw_c3) the gradient is float32 or float64.
 
     Example:
     ```mlir

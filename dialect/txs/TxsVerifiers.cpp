@@ -97,8 +97,10 @@ LogicalResult EmbeddingGradOp::verify() {
       failed(expectForm(*this, "dweight", getDweight(), "[V, D]", 0, Label)))
     return failure();
   Dimensions Ids = shapeOf(getIds());
-  return expectShape(*this, "dresult", getDresult(),
-                     {Ids[0], Ids[1], shapeOf(getDweight())[1]}, Label);
+  if (failed(expectShape(*this, "dresult", getDresult(),
+                         {Ids[0], Ids[1], shapeOf(getDweight())[1]}, Label)))
+    return failure();
+  return expectWide(*this, "dweight", getDweight(), "embedding_grad_c2");
 }
 
 /// `Input` [B, T, D] with one token chosen is `Result` [B, D].
@@ -238,9 +240,11 @@ LogicalResult LinearGradWeightOp::verify() {
   FailureOr<Flattened> Input = flatten(*this, "input", getInput(), Label);
   if (failed(DResult) || failed(Input) ||
       failed(expectShape(*this, "dweight", getDweight(),
-                         {DResult->Width, Input->Width}, Label)))
+                         {DResult->Width, Input->Width}, Label)) ||
+      failed(expectSameLeading(*this, "dresult", *DResult, "input", *Input,
+                               Label)))
     return failure();
-  return expectSameLeading(*this, "dresult", *DResult, "input", *Input, Label);
+  return expectWide(*this, "dweight", getDweight(), "linear_grad_weight_c2");
 }
 
 LogicalResult SumTokensOp::verify() {
@@ -252,7 +256,7 @@ LogicalResult SumTokensOp::verify() {
     return emitOpError("expects rhs of lhs's type ")
            << getLhs().getType() << ", but it is " << getRhs().getType()
            << " (sum_tokens_c2)";
-  return success();
+  return expectWide(*this, "result", getResult(), "sum_tokens_c3");
 }
 
 LogicalResult ScaleOp::verify() {
@@ -294,7 +298,7 @@ LogicalResult RopeOp::verify() {
 // Training
 //===----------------------------------------------------------------------===//
 
-/// A gradient has the shape of its parameter; its element type may be wider.
+/// A gradient has the shape of its parameter.
 static LogicalResult verifyGradientOf(Operation *Op, FlatSymbolRefAttr Name,
                                       Value Gradient,
                                       SymbolTableCollection &Symbols,
@@ -310,8 +314,14 @@ static LogicalResult verifyGradientOf(Operation *Op, FlatSymbolRefAttr Name,
 
 LogicalResult
 StoreGradientOp::verifySymbolUses(SymbolTableCollection &Symbols) {
-  return verifyGradientOf(*this, getParameterAttr(), getGradient(), Symbols,
-                          "store_gradient_c1");
+  if (failed(verifyGradientOf(*this, getParameterAttr(), getGradient(), Symbols,
+                              "store_gradient_c1")))
+    return failure();
+  auto Parameter =
+      Symbols.lookupNearestSymbolFrom<ParameterOp>(*this, getParameterAttr());
+  return expectElement(*this, "the gradient", getGradient(),
+                       gradientTypeOf(Parameter.getType()),
+                       "store_gradient_c2");
 }
 
 LogicalResult AdamWOp::verifySymbolUses(SymbolTableCollection &Symbols) {
@@ -322,6 +332,8 @@ LogicalResult AdamWOp::verifySymbolUses(SymbolTableCollection &Symbols) {
 LogicalResult AdamWOp::verify() {
   if (failed(expectShape(*this, "norm", getNorm(), {}, "adamw_c2")))
     return failure();
-  return expectShape(*this, "hyperparameters", getHyperparameters(), {8},
-                     "adamw_c2");
+  if (failed(expectShape(*this, "hyperparameters", getHyperparameters(), {8},
+                         "adamw_c2")))
+    return failure();
+  return expectWide(*this, "the gradient", getGradient(), "adamw_c3");
 }

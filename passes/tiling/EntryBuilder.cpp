@@ -171,7 +171,11 @@ Buffer *EntryBuilder::parameter(BufferKind Kind, StringRef Name) {
   SmallVector<AffineExpr> Shape;
   for (int64_t Extent : Type.getShape())
     Shape.push_back(constant(Extent));
-  return named(Kind, Name, Shape, Type.getElementType());
+  // What the optimizer keeps is float32 or wider.
+  mlir::Type Element = Kind == BufferKind::Parameter
+                           ? Type.getElementType()
+                           : txs::gradientTypeOf(Type.getElementType());
+  return named(Kind, Name, Shape, Element);
 }
 
 Buffer *EntryBuilder::argumentBuffer(BlockArgument Argument) {
@@ -335,7 +339,7 @@ void EntryBuilder::copy(Buffer *From, Buffer *To, Value Like) {
   // Until an operation changes the copy, it holds what it is a copy of.
   std::string After = std::exchange(Holding[To], debugName(Like));
   AffineExpr Size = rows(Like) * columns(Like);
-  launch(buildCopy(Module, getElementTypeOrSelf(Like.getType())),
+  launch(buildCopy(Module, From->Element, To->Element),
          {Size.ceilDiv(FlatTile)}, {{From, {Size}}, {To, {Size}}});
   if (!After.empty())
     Holding[To] = After;

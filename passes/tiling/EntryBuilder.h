@@ -91,6 +91,10 @@ public:
 
   /// The extents of a value.
   llvm::SmallVector<mlir::AffineExpr> shape(mlir::Value V);
+  /// The type of its elements.
+  mlir::Type element(mlir::Value V) {
+    return mlir::getElementTypeOrSelf(V.getType());
+  }
   /// The product of the dynamic (leading) extents: B T for activations.
   mlir::AffineExpr tokens(mlir::Value V);
   /// The product of the static extents behind them.
@@ -123,7 +127,8 @@ public:
   Buffer *temporary(llvm::StringRef Name,
                     llvm::ArrayRef<mlir::AffineExpr> Shape,
                     mlir::Type Element = {});
-  /// A parameter, its gradient or one of its moments, by checkpoint name.
+  /// A parameter, its gradient, one of its moments or its master, by checkpoint
+  /// name.
   Buffer *parameter(plan::BufferKind Kind, llvm::StringRef Name);
   /// The declaration of a parameter.
   txs::ParameterOp parameterOp(llvm::StringRef Name);

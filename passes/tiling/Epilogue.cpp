@@ -53,6 +53,11 @@ void Epilogue::need(Value V, ArrayRef<int64_t> Shape) {
       Name += "_m" + std::to_string(I);
       return;
     }
+  // Matrices have the type of what the kernel makes; the rest is float32 nearly
+  // always.
+  bool IsMatrix = Shape.size() == 2 && Shape[1] == Width;
+  if (!IsMatrix && isa<FloatType>(E.element(V)))
+    Name += typeSuffix(E.element(V));
   Memories.push_back({V, SmallVector<int64_t, 2>(Shape),
                       getElementTypeOrSelf(V.getType()), false, Tile()});
 }

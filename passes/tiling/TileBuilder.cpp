@@ -25,9 +25,17 @@ ArrayRef<int64_t> Tile::shape() const {
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
+/// What arithmetic works on: a float narrower than float32 extended to it.
+static Tile computed(Tile V) {
+  bool Short = V && (V.elementType().isBF16() || V.elementType().isF16());
+  return Short ? V.builder().toFloat(V) : V;
+}
+
 /// Repeats a scalar to the other operand's shape and makes numbers constants.
 static std::pair<Tile, Tile> unify(Tile L, Operand R) {
   TileBuilder &B = L.builder();
+  L = computed(L);
+  R.T = computed(R.T);
   if (R.T && L.shape().empty() && !R.T.shape().empty())
     L = B.fill(L, R.T.shape());
   return {L, B.materialize(R, L.type())};
@@ -66,6 +74,7 @@ Tile tiling::minimum(Tile L, Operand R) {
 }
 
 static Tile constantLike(double Number, Tile Like) {
+  Like = computed(Like);
   return Like.builder().constant(Number, Like.type());
 }
 Tile tiling::operator+(double L, Tile R) { return constantLike(L, R) + R; }
@@ -73,6 +82,7 @@ Tile tiling::operator-(double L, Tile R) { return constantLike(L, R) - R; }
 Tile tiling::operator*(double L, Tile R) { return constantLike(L, R) * R; }
 Tile tiling::operator/(double L, Tile R) { return constantLike(L, R) / R; }
 Tile tiling::operator-(Tile V) {
+  V = computed(V);
   if (!isa<FloatType>(V.elementType()))
     return 0 - V;
   TileBuilder &B = V.builder();
@@ -122,6 +132,8 @@ Tile tiling::operator^(Tile L, Tile R) { return logical<arith::XOrIOp>(L, R); }
 Tile tiling::select(Tile Condition, Operand Yes, Operand No) {
   TileBuilder &B = Condition.builder();
   assert((Yes.T || No.T) && "two numbers have no type");
+  Yes.T = computed(Yes.T);
+  No.T = computed(No.T);
   Type Element = (Yes.T ? Yes.T : No.T).elementType();
   Type Wanted = Element;
   for (const Tile &T : {Condition, Yes.T, No.T})
@@ -134,7 +146,7 @@ Tile tiling::select(Tile Condition, Operand Yes, Operand No) {
 
 template <typename Op> static Tile unary(Tile V) {
   TileBuilder &B = V.builder();
-  return B.wrap(Op::create(B.builder(), B.loc(), V.value()));
+  return B.wrap(Op::create(B.builder(), B.loc(), computed(V).value()));
 }
 Tile tiling::exp(Tile V) { return unary<math::ExpOp>(V); }
 Tile tiling::log(Tile V) { return unary<math::LogOp>(V); }
@@ -258,6 +270,8 @@ void TileBuilder::store(Tile Value, Tile Memory, ArrayRef<Operand> Indices,
   SmallVector<mlir::Value> Coordinates;
   for (const Operand &Index : Indices)
     Coordinates.push_back(asIndex(Index));
+  if (isa<FloatType>(Memory.elementType()))
+    Value = toType(Value, Memory.elementType());
   tile::StoreOp::create(Builder, loc(), Value.value(), Memory.value(),
                         Coordinates,
                         dimensionsOf(Memory, Value.shape().size(), Over));
@@ -274,14 +288,29 @@ Tile TileBuilder::gather(Tile Memory, Tile Rows, Operand Column,
 // Products and shapes
 //===----------------------------------------------------------------------===//
 
+bool TileBuilder::usesBf16() {
+  return llvm::any_of(Kernel.getLaunchArguments(), [](BlockArgument Argument) {
+    return getElementTypeOrSelf(Argument.getType()).isBF16();
+  });
+}
+
 Tile TileBuilder::mma(Tile L, Tile R, Tile Accumulator, bool TransposeLeft,
                       bool TransposeRight) {
+  if (usesBf16()) {
+    L = toType(L, Builder.getBF16Type());
+    R = toType(R, Builder.getBF16Type());
+  }
   return wrap(tile::MmaOp::create(Builder, loc(), Accumulator.type(), L.value(),
                                   R.value(), Accumulator.value(), TransposeLeft,
                                   TransposeRight));
 }
 Tile TileBuilder::mma(Tile L, Tile R, Tile Accumulator) {
   return mma(L, R, Accumulator, false, false);
+}
+Tile TileBuilder::mmaFloat32(Tile L, Tile R, Tile Accumulator) {
+  return wrap(tile::MmaOp::create(Builder, loc(), Accumulator.type(),
+                                  computed(L).value(), computed(R).value(),
+                                  Accumulator.value(), false, false));
 }
 Tile TileBuilder::mmaTransposedRight(Tile L, Tile R, Tile Accumulator) {
   return mma(L, R, Accumulator, false, true);
@@ -292,6 +321,7 @@ Tile TileBuilder::mmaTransposedLeft(Tile L, Tile R, Tile Accumulator) {
 
 static Tile broadcast(TileBuilder &B, Tile V, ArrayRef<int64_t> Shape,
                       ArrayRef<int64_t> Along) {
+  V = computed(V);
   return B.wrap(tile::BroadcastOp::create(B.builder(), B.loc(),
                                           tileType(Shape, V.elementType()),
                                           V.value(), Along));
@@ -313,11 +343,13 @@ Tile TileBuilder::transpose(Tile V) {
 }
 
 Tile TileBuilder::rope(Tile V, Tile Cos, Tile Sin, bool Inverse) {
+  V = computed(V);
   return wrap(tile::RopeOp::create(Builder, loc(), V.type(), V.value(),
                                    Cos.value(), Sin.value(), Inverse));
 }
 
 Tile TileBuilder::reduce(tile::Reduction Kind, Tile V, int64_t Dimension) {
+  V = computed(V);
   SmallVector<int64_t> Shape(V.shape());
   if (Dimension < 0)
     Dimension += Shape.size();
@@ -333,10 +365,12 @@ Tile TileBuilder::max(Tile V, int64_t Dimension) {
   return reduce(tile::Reduction::Max, V, Dimension);
 }
 Tile TileBuilder::cumulativeSum(Tile Vector, bool Reverse) {
+  Vector = computed(Vector);
   return wrap(tile::CumulativeSumOp::create(Builder, loc(), Vector.type(),
                                             Vector.value(), Reverse));
 }
 Tile TileBuilder::extract(Tile Vector, Operand Position) {
+  Vector = computed(Vector);
   return wrap(tile::ExtractOp::create(Builder, loc(), Vector.elementType(),
                                       Vector.value(), asIndex(Position)));
 }
@@ -370,10 +404,24 @@ Tile TileBuilder::toIndex(Tile V) {
                                          V.value()));
 }
 Tile TileBuilder::toFloat(Tile V) {
+  if (isa<FloatType>(V.elementType()))
+    return toType(V, Builder.getF32Type());
   Type Wanted = tileType(V.shape(), Builder.getF32Type());
   if (V.elementType().isInteger(1))
     return wrap(arith::UIToFPOp::create(Builder, loc(), Wanted, V.value()));
   return wrap(arith::SIToFPOp::create(Builder, loc(), Wanted, V.value()));
+}
+
+Tile TileBuilder::toType(Tile V, Type Element) {
+  unsigned From = V.elementType().getIntOrFloatBitWidth();
+  unsigned To = Element.getIntOrFloatBitWidth();
+  if (V.elementType() == Element)
+    return V;
+  assert(From != To && "bf16 and f16 do not meet");
+  Type Wanted = tileType(V.shape(), Element);
+  return From < To
+             ? wrap(arith::ExtFOp::create(Builder, loc(), Wanted, V.value()))
+             : wrap(arith::TruncFOp::create(Builder, loc(), Wanted, V.value()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -474,6 +522,25 @@ SmallVector<Tile> TileBuilder::ifElse(Tile Condition,
 //===----------------------------------------------------------------------===//
 // Kernels
 //===----------------------------------------------------------------------===//
+
+std::string tiling::typeName(Type Element) {
+  std::string Text = "_";
+  llvm::raw_string_ostream Stream(Text);
+  if (Element)
+    Stream << Element;
+  else
+    Stream << "f32";
+  return Text;
+}
+
+std::string tiling::typeSuffix(ArrayRef<Type> Elements) {
+  std::string First = typeName(Elements.front()), All;
+  for (Type Element : Elements)
+    All += typeName(Element);
+  bool Equal = llvm::all_of(
+      Elements, [&](Type Element) { return typeName(Element) == First; });
+  return !Equal ? All : First == "_f32" ? "" : First;
+}
 
 tile::KernelOp tiling::defineKernel(ModuleOp Module, const Twine &Name,
                                     unsigned GridRank,

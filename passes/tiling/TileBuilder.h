@@ -23,6 +23,12 @@
 // Arguments are declared in the body, in the order in which a launch passes
 // them, before anything else is built.
 //
+// One program serves float32 and bf16. A load gives a tile of its memory's type
+// and a store rounds to it; all arithmetic is float32, so that a bf16 operand
+// is extended first. Products alone take bf16 operands, as matrix units do, and
+// accumulate in float32: in a kernel with a bf16 memory both operands of every
+// product are rounded to bf16, but for mmaFloat32.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef TRANSXSSM_PASSES_TILING_TILEBUILDER_H
@@ -183,6 +189,11 @@ public:
   Tile mma(Tile L, Tile R, Tile Accumulator, bool TransposeLeft,
            bool TransposeRight);
 
+  /// Accumulator + L R with float32 operands also in a kernel with bf16
+  /// memories: for what is not of the model's size, where rounding would cost
+  /// more than it gains.
+  Tile mmaFloat32(Tile L, Tile R, Tile Accumulator);
+
   /// result[i, j] = Vector[i].
   Tile asColumn(Tile Vector, int64_t Columns);
   /// result[i, j] = Vector[j].
@@ -208,8 +219,10 @@ public:
   Tile toI64(Tile V);
   /// A non-negative i32 as an index.
   Tile toIndex(Tile V);
-  /// Signed integers (or i1 as 0 and 1) as float32.
+  /// Signed integers (or i1 as 0 and 1), or floats of any type, as float32.
   Tile toFloat(Tile V);
+  /// Floats as floats of another type, rounded to nearest even.
+  Tile toType(Tile V, mlir::Type Element);
 
   //===--------------------------------------------------------------------===//
   // Control
@@ -243,6 +256,7 @@ public:
 
 private:
   Tile argument(mlir::Type Type);
+  bool usesBf16();
   Tile reduce(tile::Reduction Kind, Tile V, int64_t Dimension);
 
   tile::KernelOp Kernel;
@@ -255,6 +269,13 @@ private:
 tile::KernelOp defineKernel(mlir::ModuleOp Module, const llvm::Twine &Name,
                             unsigned GridRank,
                             llvm::function_ref<void(TileBuilder &)> Body);
+
+/// What a kernel's name says of the element types that it is built for: nothing
+/// for float32, "_bf16" where all are bf16, else each of them. A null type is
+/// float32.
+std::string typeSuffix(llvm::ArrayRef<mlir::Type> Elements);
+/// "_f32", "_bf16".
+std::string typeName(mlir::Type Element);
 
 } // namespace tiling
 } // namespace transxssm

@@ -31,6 +31,7 @@ namespace tiling {
 using Floats = std::vector<float>;
 using Integers = std::vector<int32_t>;
 using Doubles = std::vector<double>;
+using Shorts = std::vector<uint16_t>; // the bits of bf16
 
 class GradientKernelTest : public testing::Test {
 protected:
@@ -48,6 +49,7 @@ protected:
     Memory(Floats &V) : Data(V.data()) {}
     Memory(const Floats &V) : Data(const_cast<float *>(V.data())) {}
     Memory(const Integers &V) : Data(const_cast<int32_t *>(V.data())) {}
+    Memory(Shorts &V) : Data(V.data()) {}
     void *Data;
   };
 

@@ -67,14 +67,14 @@ void LossGradTest::check(int64_t Batch, int64_t Length, int64_t Vocabulary,
   for (int64_t First = 0; First < Vocabulary; First += Slab) {
     int64_t Size = std::min(Slab, Vocabulary - First);
     Floats DLogits = unset(Rows * Size);
-    run(buildCrossEntropyLogitsGrad(module(), Vocabulary, Width),
+    run(buildCrossEntropyLogitsGrad(module(), {Vocabulary, Width}),
         {Hidden, Weight, Targets, Lse, Scale, DLogits},
         {Rows, Rows, Rows, Rows, Size, First},
         {RowTiles, ceilDiv(Size, ProductColumns)});
-    run(buildCrossEntropyHiddenGrad(module(), Vocabulary, Width, First > 0),
+    run(buildCrossEntropyHiddenGrad(module(), {Vocabulary, Width}, First > 0),
         {DLogits, Weight, GotHidden}, {Rows, Size, Rows, First},
         {RowTiles, WidthTiles});
-    run(buildCrossEntropyWeightGrad(module(), Vocabulary, Width),
+    run(buildCrossEntropyWeightGrad(module(), {Vocabulary, Width}),
         {DLogits, Hidden, GotWeight}, {Rows, Size, Rows, First},
         {ceilDiv(Size, ProductRows), WidthTiles});
   }

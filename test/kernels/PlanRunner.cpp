@@ -84,6 +84,8 @@ static std::string key(plan::BufferOp Buffer) {
     return "moment1." + Name;
   case plan::BufferKind::Moment2:
     return "moment2." + Name;
+  case plan::BufferKind::Master:
+    return "master." + Name;
   case plan::BufferKind::Temporary:
     return "temporary." + Name;
   default:

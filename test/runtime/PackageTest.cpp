@@ -146,9 +146,9 @@ TEST(Package, ChecksTheMeaning) {
        [](PackageT &P) { P.code[0]->kernels[0]->scratch_bytes = ~0ull; }},
       {"p: entry 1 'forward': defined twice",
        [](PackageT &P) { P.entries[1]->name = "forward"; }},
-      {"p: entry 'forward', buffer 0: expected a kind 0 to 7, got 8",
+      {"p: entry 'forward', buffer 0: expected a kind 0 to 8, got 9",
        [](PackageT &P) {
-         P.entries[0]->buffers[0]->kind = package::BufferKind(8);
+         P.entries[0]->buffers[0]->kind = package::BufferKind(9);
        }},
       {"p: entry 'forward', buffer 1: 'input_ids' is defined twice",
        [](PackageT &P) {

@@ -320,6 +320,46 @@ func.func @ssm_scan_c3(%c: tensor<?x?x2x8xf32>, %b: tensor<?x?x2x8xf32>, %x: ten
 
 // -----
 
+func.func @ssm_scan_c4__operands(%c: tensor<?x?x2x8xbf16>, %b: tensor<?x?x2x8xf32>, %x: tensor<?x?x2x4xbf16>, %dt: tensor<?x?x2xf32>, %a: tensor<2xf32>) {
+  // expected-error @+1 {{expects b of 'bf16', but it is of 'f32' (ssm_scan_c4)}}
+  %y, %f = txs.ssm_scan %c, %b, %x, %dt, %a {chunk = 16 : i64}
+    : (tensor<?x?x2x8xbf16>, tensor<?x?x2x8xf32>, tensor<?x?x2x4xbf16>, tensor<?x?x2xf32>, tensor<2xf32>)
+    -> (tensor<?x?x2x4xbf16>, tensor<?x2x4x8xf32>)
+  return
+}
+
+// -----
+
+func.func @ssm_scan_c4__step(%c: tensor<?x?x2x8xbf16>, %b: tensor<?x?x2x8xbf16>, %x: tensor<?x?x2x4xbf16>, %dt: tensor<?x?x2xbf16>, %a: tensor<2xf32>) {
+  // expected-error @+1 {{expects dt of 'f32', but it is of 'bf16' (ssm_scan_c4)}}
+  %y, %f = txs.ssm_scan %c, %b, %x, %dt, %a {chunk = 16 : i64}
+    : (tensor<?x?x2x8xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2x4xbf16>, tensor<?x?x2xbf16>, tensor<2xf32>)
+    -> (tensor<?x?x2x4xbf16>, tensor<?x2x4x8xf32>)
+  return
+}
+
+// -----
+
+func.func @ssm_scan_c4__state(%c: tensor<?x?x2x8xbf16>, %b: tensor<?x?x2x8xbf16>, %x: tensor<?x?x2x4xbf16>, %dt: tensor<?x?x2xf32>, %a: tensor<2xf32>) {
+  // expected-error @+1 {{expects final of 'f32', but it is of 'bf16' (ssm_scan_c4)}}
+  %y, %f = txs.ssm_scan %c, %b, %x, %dt, %a {chunk = 16 : i64}
+    : (tensor<?x?x2x8xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2x4xbf16>, tensor<?x?x2xf32>, tensor<2xf32>)
+    -> (tensor<?x?x2x4xbf16>, tensor<?x2x4x8xbf16>)
+  return
+}
+
+// -----
+
+func.func @ssm_scan_c4__result(%c: tensor<?x?x2x8xbf16>, %b: tensor<?x?x2x8xbf16>, %x: tensor<?x?x2x4xbf16>, %dt: tensor<?x?x2xf32>, %a: tensor<2xf32>) {
+  // expected-error @+1 {{expects y of 'bf16', but it is of 'f32' (ssm_scan_c4)}}
+  %y, %f = txs.ssm_scan %c, %b, %x, %dt, %a {chunk = 16 : i64}
+    : (tensor<?x?x2x8xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2x4xbf16>, tensor<?x?x2xf32>, tensor<2xf32>)
+    -> (tensor<?x?x2x4xf32>, tensor<?x2x4x8xf32>)
+  return
+}
+
+// -----
+
 func.func @attention_c1(%q: tensor<?x?x4x8xf32>, %k: tensor<?x?x3x8xf32>, %v: tensor<?x?x3x8xf32>) {
   // expected-error @+1 {{expects query heads to be a multiple of key heads, but there are 4 and 3 (attention_c1)}}
   %o, %l = txs.attention %q, %k, %v
@@ -420,6 +460,44 @@ func.func @attention_c4__seed(%q: tensor<?x?x4x8xf32>, %k: tensor<?x?x2x8xf32>, 
 
 // -----
 
+func.func @attention_c5__key(%q: tensor<?x?x4x8xbf16>, %k: tensor<?x?x2x8xf32>, %v: tensor<?x?x2x8xbf16>) {
+  // expected-error @+1 {{expects key of 'bf16', but it is of 'f32' (attention_c5)}}
+  %o, %l = txs.attention %q, %k, %v
+    : (tensor<?x?x4x8xbf16>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xbf16>)
+    -> (tensor<?x?x4x8xbf16>, tensor<?x?x4xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_c5__result(%q: tensor<?x?x4x8xbf16>, %k: tensor<?x?x2x8xbf16>, %v: tensor<?x?x2x8xbf16>) {
+  // expected-error @+1 {{expects result of 'bf16', but it is of 'f32' (attention_c5)}}
+  %o, %l = txs.attention %q, %k, %v
+    : (tensor<?x?x4x8xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2x8xbf16>)
+    -> (tensor<?x?x4x8xf32>, tensor<?x?x4xf32>)
+  return
+}
+
+// -----
+
+func.func @attention_c5__log_sum_exp(%q: tensor<?x?x4x8xbf16>, %k: tensor<?x?x2x8xbf16>, %v: tensor<?x?x2x8xbf16>) {
+  // expected-error @+1 {{expects log_sum_exp of 'f32', but it is of 'bf16' (attention_c5)}}
+  %o, %l = txs.attention %q, %k, %v
+    : (tensor<?x?x4x8xbf16>, tensor<?x?x2x8xbf16>, tensor<?x?x2x8xbf16>)
+    -> (tensor<?x?x4x8xbf16>, tensor<?x?x4xbf16>)
+  return
+}
+
+// -----
+
+func.func @cache_append_c1__type(%c: tensor<?x?x2x4xbf16>, %t: tensor<?x?x2x4xf32>, %p: index) {
+  // expected-error @+1 {{expects tokens of 'bf16', but it is of 'f32' (cache_append_c1)}}
+  %r = txs.cache_append %c, %t at %p : tensor<?x?x2x4xbf16>, tensor<?x?x2x4xf32>
+  return
+}
+
+// -----
+
 func.func @cache_append_c1(%c: tensor<?x?x2x4xf32>, %t: tensor<?x?x2x8xf32>, %p: index) {
   // expected-error @+1 {{expects tokens to differ from the cache [?, ?, 2, 4] in the second dimension only, but they are [?, ?, 2, 8] (cache_append_c1)}}
   %r = txs.cache_append %c, %t at %p : tensor<?x?x2x4xf32>, tensor<?x?x2x8xf32>
@@ -515,6 +593,14 @@ func.func @embedding_grad_c1(%ids: tensor<?x?xi32>, %d: tensor<?x?x8xf32>) {
 
 // -----
 
+func.func @embedding_grad_c2(%ids: tensor<?x?xi32>, %d: tensor<?x?x4xbf16>) {
+  // expected-error @+1 {{expects dweight of f32 or f64, but it is of 'bf16' (embedding_grad_c2)}}
+  %w = txs.embedding_grad %d, %ids : tensor<?x?x4xbf16>, tensor<?x?xi32> -> tensor<9x4xbf16>
+  return
+}
+
+// -----
+
 func.func @rms_norm_grad_c1(%x: tensor<?x?x4xf32>, %w: tensor<8xf32>) {
   // expected-error @+1 {{expects weight of shape [4], but it is [8] (rms_norm_grad_c1)}}
   %dx, %dw = txs.rms_norm_grad %x, %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x4xf32>, tensor<8xf32>
@@ -550,6 +636,22 @@ func.func @linear_grad_input_c1__leading(%x: tensor<?x?x4xf32>, %w: tensor<4x12x
 func.func @linear_grad_weight_c1(%x: tensor<?x?x4xf32>, %h: tensor<?x?x8xf32>) {
   // expected-error @+1 {{expects dweight of shape [4, 8], but it is [8, 4] (linear_grad_weight_c1)}}
   %d = txs.linear_grad_weight %x, %h : tensor<?x?x4xf32>, tensor<?x?x8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_grad_weight_c2(%x: tensor<?x?x4xbf16>, %h: tensor<?x?x8xbf16>) {
+  // expected-error @+1 {{expects dweight of f32 or f64, but it is of 'bf16' (linear_grad_weight_c2)}}
+  %d = txs.linear_grad_weight %x, %h : tensor<?x?x4xbf16>, tensor<?x?x8xbf16> -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+func.func @sum_tokens_c3(%x: tensor<?x?x4xbf16>) {
+  // expected-error @+1 {{expects result of f32 or f64, but it is of 'bf16' (sum_tokens_c3)}}
+  %d = txs.sum_tokens %x : tensor<?x?x4xbf16> -> tensor<4xbf16>
   return
 }
 
@@ -721,6 +823,24 @@ txs.parameter @w : tensor<4xf32> initializer "ones"
 func.func @store_gradient_c1__name(%g: tensor<8xf32>) {
   // expected-error @+1 {{expects a parameter named @v, but there is none (store_gradient_c1)}}
   txs.store_gradient @v, %g : tensor<8xf32>
+  return
+}
+
+// -----
+
+txs.parameter @w : tensor<4x4xbf16> initializer "ones"
+func.func @store_gradient_c2(%g: tensor<4x4xbf16>) {
+  // expected-error @+1 {{expects the gradient of 'f32', but it is of 'bf16' (store_gradient_c2)}}
+  txs.store_gradient @w, %g : tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+txs.parameter @w : tensor<4x4xbf16> initializer "ones"
+func.func @adamw_c3(%g: tensor<4x4xbf16>, %n: tensor<f32>, %h: tensor<8xf32>) {
+  // expected-error @+1 {{expects the gradient of f32 or f64, but it is of 'bf16' (adamw_c3)}}
+  txs.adamw @w, %g, %n, %h : tensor<4x4xbf16>, tensor<f32>, tensor<8xf32>
   return
 }
 

@@ -177,6 +177,25 @@ func.func @zeros(%x: tensor<?x?x64xf32>) {
   return
 }
 
+// CHECK-LABEL: @zeros__type(
+// CHECK: txs.zeros like {{%[a-z_0-9]+}} : tensor<97x64xbf16> -> tensor<97x64xf32>
+func.func @zeros__type(%w: tensor<97x64xbf16>) {
+  %g = txs.zeros like %w : tensor<97x64xbf16> -> tensor<97x64xf32>
+  return
+}
+
+// The gradient of a bf16 weight is float32.
+// CHECK-LABEL: @linear_cross_entropy_grad__bf16(
+// CHECK: txs.linear_cross_entropy_grad {{.*}} : tensor<?x?x64xbf16>, tensor<97x64xbf16>,
+// CHECK: txs.store_gradient @w, {{.*}} : tensor<97x64xf32>
+txs.parameter @w : tensor<97x64xbf16> initializer "normal"
+func.func @linear_cross_entropy_grad__bf16(%h: tensor<?x?x64xbf16>, %w: tensor<97x64xbf16>, %y: tensor<?x?xi32>, %l: tensor<?x?xf32>) {
+  %dh, %dw = txs.linear_cross_entropy_grad %h, %w, %y, %l shift
+    : tensor<?x?x64xbf16>, tensor<97x64xbf16>, tensor<?x?xi32>, tensor<?x?xf32>
+  txs.store_gradient @w, %dw : tensor<97x64xf32>
+  return
+}
+
 // CHECK-LABEL: @embedding_grad(
 // CHECK: txs.embedding_grad {{%[a-z_0-9]+}}, {{%[a-z_0-9]+}} {pad_token = 2 : i64} : tensor<?x?x64xf32>, tensor<?x?xi32> -> tensor<97x64xf32>
 func.func @embedding_grad(%dx: tensor<?x?x64xf32>, %ids: tensor<?x?xi32>) {

@@ -65,10 +65,12 @@ static Status printStates(const Package &Made, raw_ostream &Out) {
 }
 
 Status transxssm::printMemory(const Package &Made, raw_ostream &Out) {
-  uint64_t Weights = 0, Elements = 0;
+  uint64_t Weights = 0, Elements = 0, Masters = 0;
   for (const PackageParameter &Parameter : Made.parameters()) {
     Elements += Parameter.NumElements;
     Weights += Parameter.NumElements * sizeOf(Parameter.Type);
+    if (Parameter.Type != DType::F32)
+      Masters += Parameter.NumElements * sizeof(float);
   }
   printTotal(Out, "parameters", Weights,
              std::to_string(Elements) + " in " +
@@ -76,8 +78,9 @@ Status transxssm::printMemory(const Package &Made, raw_ostream &Out) {
   if (Made.findEntry("gradients") || Made.findEntry("train"))
     printTotal(Out, "gradients", Elements * sizeof(float));
   if (Made.findEntry("train"))
-    printTotal(Out, "optimizer", 2 * Elements * sizeof(float),
-               "two moments of AdamW");
+    printTotal(Out, "optimizer", 2 * Elements * sizeof(float) + Masters,
+               Masters ? "two moments of AdamW, float32 masters"
+                       : "two moments of AdamW");
   if (!Made.states().empty())
     if (Status Printed = printStates(Made, Out); !Printed)
       return Printed;

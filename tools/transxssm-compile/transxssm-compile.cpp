@@ -93,6 +93,7 @@ private:
   ModelConfig Config;
   std::vector<std::string> Entries;
   PackageOptions Limits;
+  DType Type = DType::F32;
   int64_t RecomputeBlocks = 0;
   OwningOpRef<ModuleOp> Module;
   std::vector<CodeObject> Code;
@@ -102,9 +103,9 @@ private:
 
 /// What this build cannot do yet, said before any work.
 static int checkSupported(const Options &O) {
-  if (O.DType != "f32")
-    return fail("--dtype: expected f32, the only type of this build, got " +
-                O.DType);
+  if (O.DType != "f32" && O.Target != "cpu")
+    return fail("--dtype: expected f32, the only type that --target=" +
+                O.Target + " is tested with, got " + O.DType);
   if (O.Emit == "ptx" && O.Target != "nvptx")
     return fail("--emit=ptx: expected --target=nvptx, got --target=" +
                 O.Target);
@@ -123,6 +124,7 @@ static int checkSupported(const Options &O) {
 }
 
 int Compiler::loadConfig() {
+  Type = O.DType == "bf16" ? DType::BF16 : DType::F32;
   Result<ModelConfig> Loaded = ModelConfig::load(O.Config);
   if (!Loaded)
     return fail(Loaded.message());
@@ -150,7 +152,7 @@ int Compiler::buildStages() {
       return fail("--activation-memory: expected --entry=train with it, got " +
                   llvm::join(Entries, ", "));
     Result<RecomputeChoice> Choice =
-        chooseRecompute(Config, Limits, *O.ActivationMemory, Context);
+        chooseRecompute(Config, Limits, *O.ActivationMemory, Context, Type);
     if (!Choice)
       return fail(O.Config + ": " + Choice.message());
     RecomputeBlocks = Choice->Blocks;
@@ -160,7 +162,7 @@ int Compiler::buildStages() {
                                  formatSize(Choice->PeakBytes) + " (" +
                                  llvm::Twine(Choice->PeakBytes) + " bytes)");
   }
-  Module = buildModel(Config, Entries, RecomputeBlocks, Context);
+  Module = buildModel(Config, Entries, RecomputeBlocks, Context, Type);
   if (!Module)
     return 1;
   size_t Operations = 0;

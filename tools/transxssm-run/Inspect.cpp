@@ -108,16 +108,19 @@ Status Inspector::addRow(const PackageEntry &Entry, int64_t Batch,
     return Call.error();
   Row.Call = *Call;
   bool Gradients = false, Moments = false, States = false;
+  uint64_t Masters = 0;
   for (const PackageBuffer &B : Entry.Buffers) {
     Gradients |= B.Kind == BufferKind::Gradient;
     Moments |= B.Kind == BufferKind::Moment1;
     States |= B.Kind == BufferKind::State;
+    if (B.Kind == BufferKind::Master)
+      Masters += uint64_t(From.parameters()[B.Index].NumElements) * 4;
   }
   if (!States)
     Row.Call.States = 0;
-  // Both are float32, whatever the parameters are.
+  // All are float32, whatever the parameters are.
   Row.Gradients = Gradients ? uint64_t(NumElements) * 4 : 0;
-  Row.Moments = Moments ? uint64_t(NumElements) * 8 : 0;
+  Row.Moments = (Moments ? uint64_t(NumElements) * 8 : 0) + Masters;
   Memory.push_back(std::move(Row));
   return {};
 }

@@ -28,6 +28,8 @@ std::string print(llvm::ArrayRef<int64_t> Shape);
 bool fits(llvm::ArrayRef<int64_t> Actual, llvm::ArrayRef<int64_t> Expected);
 /// The shape of a tensor type; that of a scalar for every other type.
 llvm::ArrayRef<int64_t> shapeOf(mlir::Type Kind);
+/// Rounds every value to a float type, to nearest even.
+void roundTo(mlir::Type Kind, Tensor &Values);
 
 /// The values of one call. Every `visit` checks the shapes of its operands,
 /// evaluates one operation and binds its results; the first failure sticks.
@@ -46,6 +48,7 @@ public:
 
 private:
   void evaluate(mlir::Operation &Op);
+  void roundResults(mlir::Operation &Op);
 
   void fail(mlir::Operation *Op, const std::string &Why) {
     if (!Failure)

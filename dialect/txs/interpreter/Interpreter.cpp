@@ -46,11 +46,34 @@ ArrayRef<int64_t> transxssm::txs::shapeOf(Type Kind) {
   return Tensor ? Tensor.getShape() : ArrayRef<int64_t>();
 }
 
+void transxssm::txs::roundTo(Type Kind, Tensor &Values) {
+  auto Element = dyn_cast<FloatType>(getElementTypeOrSelf(Kind));
+  if (!Element || Element.isF64())
+    return;
+  for (double &Value : Values.values()) {
+    APFloat Rounded(Value);
+    bool LosesInfo;
+    Rounded.convert(Element.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                    &LosesInfo);
+    Rounded.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
+                    &LosesInfo);
+    Value = Rounded.convertToDouble();
+  }
+}
+
+void Call::roundResults(Operation &Op) {
+  for (Value Of : Op.getResults())
+    if (auto Found = Values.find(Of); Found != Values.end())
+      roundTo(Of.getType(), Found->second);
+}
+
 void Call::evaluate(Block &Body) {
   for (Operation &Op : Body.without_terminator()) {
     evaluate(Op);
     if (Failure)
       return;
+    if (Owner.RoundResults)
+      roundResults(Op);
     if (!Owner.AfterOperation)
       continue;
     SmallVector<const Tensor *> Results;

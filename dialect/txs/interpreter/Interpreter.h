@@ -7,7 +7,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Evaluates a function of a txs module operation by operation with the
-// functions of Reference.h, whatever the module's element types say.
+// functions of Reference.h. Arithmetic is float64 whatever the element types
+// say; a parameter of a type narrower than float32 is read rounded to it, so
+// that a compiled model is compared with the truth about its own weights.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,8 +44,13 @@ public:
   explicit Interpreter(mlir::ModuleOp Module) : Module(Module) {}
 
   /// By checkpoint name. `txs.adamw` updates them and the two moments, which
-  /// start as zeros.
+  /// start as zeros. Of a parameter narrower than float32 this is the master:
+  /// operations see it rounded.
   TensorMap Parameters, FirstMoments, SecondMoments;
+  /// Rounds the results of every operation to their element types. The distance
+  /// to a run without it is what a module's types cost at least, however well
+  /// it is compiled.
+  bool RoundResults = false;
   Probe AfterOperation;
 
   /// Runs `Entry`. `Inputs` and `States` are by argument name and must have

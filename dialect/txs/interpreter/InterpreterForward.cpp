@@ -21,8 +21,12 @@ void Call::visit(ReadOp Op) {
   if (Found == Owner.Parameters.end())
     return fail(Op, "no value for parameter '" + Op.getParameter().str() + "'");
   std::string What = "parameter '" + Op.getParameter().str() + "'";
-  if (is(Op, What.c_str(), Found->second, shapeOf(Op.getType())))
-    bind(Op.getResult(), Found->second);
+  if (!is(Op, What.c_str(), Found->second, shapeOf(Op.getType())))
+    return;
+  Tensor Read = Found->second;
+  if (gradientTypeOf(Op.getType()) != Op.getType())
+    roundTo(Op.getType(), Read);
+  bind(Op.getResult(), std::move(Read));
 }
 
 void Call::visit(BlockOp Op) {

@@ -42,21 +42,25 @@ Tile tiling::activationDerivative(txs::ActivationKind Kind, Tile X) {
 }
 
 tile::KernelOp tiling::buildActivationGrad(ModuleOp Module,
-                                           txs::ActivationKind Kind) {
-  return buildFlat(Module, txs::stringifyActivationKind(Kind) + "_grad", 2,
-                   [&](ArrayRef<Tile> Inputs) {
-                     return Inputs[0] * activationDerivative(Kind, Inputs[1]);
-                   });
+                                           txs::ActivationKind Kind,
+                                           Type Element) {
+  return buildFlat(
+      Module, txs::stringifyActivationKind(Kind) + "_grad", 2,
+      [&](ArrayRef<Tile> Inputs) {
+        return Inputs[0] * activationDerivative(Kind, Inputs[1]);
+      },
+      Element);
 }
 
 static LogicalResult lowerActivationGrad(txs::ActivationGradOp Op,
                                          EntryBuilder &E) {
   AffineExpr Size = E.rows(Op.getInput()) * E.columns(Op.getInput());
-  E.launch(buildActivationGrad(E.module(), Op.getKind()),
-           {Size.ceilDiv(FlatTile)},
-           {{E.read(Op.getDresult()), {Size}},
-            {E.read(Op.getInput()), {Size}},
-            {E.write(Op.getDinput()), {Size}}});
+  E.launch(
+      buildActivationGrad(E.module(), Op.getKind(), E.element(Op.getInput())),
+      {Size.ceilDiv(FlatTile)},
+      {{E.read(Op.getDresult()), {Size}},
+       {E.read(Op.getInput()), {Size}},
+       {E.write(Op.getDinput()), {Size}}});
   return success();
 }
 

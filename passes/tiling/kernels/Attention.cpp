@@ -32,22 +32,24 @@ struct AttentionShape {
   bool Masked, LogSumExp;
   double Dropout;
   int64_t Site;
+  Type Element;
 
   std::string name(StringRef Kind) const {
     std::string Drop = Dropout > 0 ? dropoutName(Dropout, Site) : "";
-    return llvm::formatv("{0}_h{1}_g{2}_p{3}{4}{5}{6}", Kind, Heads, Groups, P,
-                         Masked ? "_mask" : "", LogSumExp ? "_lse" : "", Drop);
+    return llvm::formatv("{0}_h{1}_g{2}_p{3}{4}{5}{6}{7}", Kind, Heads, Groups,
+                         P, typeSuffix(Element), Masked ? "_mask" : "",
+                         LogSumExp ? "_lse" : "", Drop);
   }
 };
 
 struct AttentionArguments {
   AttentionArguments(TileBuilder &B, const AttentionShape &S)
-      : Query(B.memory({Dynamic, Dynamic, S.Heads, S.P})),
-        Key(B.memory({Dynamic, Dynamic, S.Groups, S.P})),
-        Value(B.memory({Dynamic, Dynamic, S.Groups, S.P})),
+      : Query(B.memory({Dynamic, Dynamic, S.Heads, S.P}, S.Element)),
+        Key(B.memory({Dynamic, Dynamic, S.Groups, S.P}, S.Element)),
+        Value(B.memory({Dynamic, Dynamic, S.Groups, S.P}, S.Element)),
         Mask(S.Masked ? B.memory({Dynamic, Dynamic}) : Tile()),
         Seed(S.Dropout > 0 ? B.integerMemory({2}) : Tile()),
-        Result(B.memory({Dynamic, Dynamic, S.Heads, S.P})),
+        Result(B.memory({Dynamic, Dynamic, S.Heads, S.P}, S.Element)),
         LogSumExp(S.LogSumExp ? B.memory({Dynamic, Dynamic, S.Heads}) : Tile()),
         Past(B.indexArgument()) {}
 
@@ -141,8 +143,9 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
     Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * Q;
     Tile Group = Head / (S.Heads / S.Groups);
     Tile Queries = B.extent(M.Query, 1);
-    Tile Query = B.load(M.Query, {Batch, First, Head, 0}, {Q, S.P}, {1, 3}) *
-                 (1 / std::sqrt(static_cast<double>(S.P)));
+    ScoreScale Scale(S.P, S.Element);
+    Tile Query = Scale.beforeProduct(
+        B.load(M.Query, {Batch, First, Head, 0}, {Q, S.P}, {1, 3}));
     Tile Position = B.iota({Q, K}, 0) + B.toI32(M.Past + First);
     Tile End = M.Past + minimum(First + Q, Queries);
     auto Values = [&](Tile Key) {
@@ -154,7 +157,8 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
     };
     auto Step = [&](Tile Key, Softmax Old) {
       Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
-      Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({Q, K}));
+      Tile Scores = Scale.afterProduct(
+          B.mmaTransposedRight(Query, Keys, B.zeros({Q, K})));
       Tile Visible = applyMask(B, M, Batch, Key,
                                B.iota({Q, K}, 1) + B.toI32(Key) <= Position);
       return accumulate(B, Old, select(Visible, Scores, HiddenScore),
@@ -182,15 +186,17 @@ static tile::KernelOp buildAttentionStep(ModuleOp Module,
   return defineKernel(Module, S.name("attention_step"), 2, [&](TileBuilder &B) {
     AttentionArguments M(B, S);
     Tile Batch = B.grid(0), Group = B.grid(1), Head = Group * R;
-    Tile Query = B.load(M.Query, {Batch, 0, Head, 0}, {R, S.P}) *
-                 (1 / std::sqrt(static_cast<double>(S.P)));
+    ScoreScale Scale(S.P, S.Element);
+    Tile Query =
+        Scale.beforeProduct(B.load(M.Query, {Batch, 0, Head, 0}, {R, S.P}));
     Tile End = M.Past + 1;
     auto Values = [&](Tile Key) {
       return B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
     };
     auto Step = [&](Tile Key, Softmax Old) {
       Tile Keys = B.load(M.Key, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
-      Tile Scores = B.mmaTransposedRight(Query, Keys, B.zeros({R, K}));
+      Tile Scores = Scale.afterProduct(
+          B.mmaTransposedRight(Query, Keys, B.zeros({R, K})));
       Tile Visible = applyMask(B, M, Batch, Key,
                                B.iota({R, K}, 1) + B.toI32(Key) < B.toI32(End));
       return accumulate(B, Old, select(Visible, Scores, HiddenScore),
@@ -217,7 +223,8 @@ static LogicalResult lowerAttention(txs::AttentionOp Op, EntryBuilder &E) {
       static_cast<bool>(Op.getKeyMask()),
       E.isUsed(Op.getLogSumExp()),
       Op.getDropout().convertToDouble(),
-      static_cast<int64_t>(Op.getSite())};
+      static_cast<int64_t>(Op.getSite()),
+      E.element(Op.getQuery())};
   SmallVector<AffineExpr> Queries = {E.batch(), E.seq()};
   SmallVector<AffineExpr> Keys = {E.batch(), E.shape(Op.getKey())[1]};
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getQuery()), Queries},

@@ -37,11 +37,13 @@ using namespace transxssm::tiling;
 
 #include <cmath>
 
-tile::KernelOp tiling::buildAttentionDelta(ModuleOp Module, int64_t HeadSize) {
+tile::KernelOp tiling::buildAttentionDelta(ModuleOp Module, int64_t HeadSize,
+                                           Type Element) {
   return defineKernel(
-      Module, "attention_delta_p" + Twine(HeadSize), 1, [&](TileBuilder &B) {
-        Tile Result = B.memory({Dynamic, HeadSize});
-        Tile DResult = B.memory({Dynamic, HeadSize});
+      Module, "attention_delta_p" + Twine(HeadSize) + typeSuffix(Element), 1,
+      [&](TileBuilder &B) {
+        Tile Result = B.memory({Dynamic, HeadSize}, Element);
+        Tile DResult = B.memory({Dynamic, HeadSize}, Element);
         Tile Delta = B.memory({Dynamic});
         int64_t Columns = tileExtent(HeadSize, HeadSize + 15);
         Tile Row = B.grid(0) * AttentionTile;
@@ -77,19 +79,19 @@ struct AttentionGrad {
   TileBuilder &B;
   const AttentionGradShape &S;
   int64_t Width;
-  double Scale;
+  ScoreScale Scale;
   Tile DResult, Query, Key, Value, LogSumExp, Delta, Mask, Seed;
 };
 } // namespace
 
 AttentionGrad::AttentionGrad(TileBuilder &B, const AttentionGradShape &S)
     : B(B), S(S), Width(tileExtent(S.HeadSize, S.HeadSize + 15)),
-      Scale(1 / std::sqrt(static_cast<double>(S.HeadSize))) {
+      Scale(S.HeadSize, S.Element) {
   int64_t H = S.Heads, G = S.KeyHeads, P = S.HeadSize;
-  DResult = B.memory({Dynamic, Dynamic, H, P});
-  Query = B.memory({Dynamic, Dynamic, H, P});
-  Key = B.memory({Dynamic, Dynamic, G, P});
-  Value = B.memory({Dynamic, Dynamic, G, P});
+  DResult = B.memory({Dynamic, Dynamic, H, P}, S.Element);
+  Query = B.memory({Dynamic, Dynamic, H, P}, S.Element);
+  Key = B.memory({Dynamic, Dynamic, G, P}, S.Element);
+  Value = B.memory({Dynamic, Dynamic, G, P}, S.Element);
   LogSumExp = B.memory({Dynamic, Dynamic, H});
   Delta = B.memory({Dynamic, Dynamic, H});
   if (S.Mask)
@@ -154,7 +156,7 @@ static std::string shapeName(const AttentionGradShape &S) {
         "_dropout_p" + numberName(S.Dropout) + "_site" + std::to_string(S.Site);
   return Dropout + "_h" + std::to_string(S.Heads) + "_g" +
          std::to_string(S.KeyHeads) + "_p" + std::to_string(S.HeadSize) +
-         (S.Mask ? "_masked" : "");
+         typeSuffix(S.Element) + (S.Mask ? "_masked" : "");
 }
 
 // Scores are made transposed, [key, query]: the operands that must be
@@ -166,13 +168,15 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
       "attention_grad_query" + shapeName(S) + (S.RotatedQuery ? "_unrope" : ""),
       3, [&](TileBuilder &B) {
         AttentionGrad G(B, S);
-        Tile DQuery = B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize});
+        Tile DQuery =
+            B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize}, S.Element);
         auto Tables = G.declareTables(S.RotatedQuery);
         constexpr int64_t N = AttentionTile;
         Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * N;
         Tile KeyHead = Head / (S.Heads / S.KeyHeads);
 
-        Tile Q = B.transpose(G.loadRows(G.Query, Batch, First, Head) * G.Scale);
+        Tile Q = B.transpose(
+            G.Scale.beforeProduct(G.loadRows(G.Query, Batch, First, Head)));
         Tile Do = B.transpose(G.loadRows(G.DResult, Batch, First, Head));
         Tile Lse = B.asRow(G.loadVector(G.LogSumExp, Batch, First, Head), N);
         Tile Delta = B.asRow(G.loadVector(G.Delta, Batch, First, Head), N);
@@ -180,7 +184,7 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
         auto Step = [&](Tile Token, ArrayRef<Tile> Carried) {
           Tile K = G.loadRows(G.Key, Batch, Token, KeyHead);
           Tile V = G.loadRows(G.Value, Batch, Token, KeyHead);
-          Tile Score = B.mma(K, Q, B.zeros({N, N})) - Lse;
+          Tile Score = G.Scale.afterProduct(B.mma(K, Q, B.zeros({N, N}))) - Lse;
           Tile Visible = G.visible(Batch, First, Token, /*Transposed=*/true);
           Tile P = exp(select(Visible, Score, MaskedExponent));
           Tile DP = G.dropped(B.mma(V, Do, B.zeros({N, N})), Batch, Head, First,
@@ -189,7 +193,7 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
           return SmallVector<Tile>{B.mmaTransposedLeft(DScore, K, Carried[0])};
         };
         Tile Sum = B.forLoop(0, End, N, {B.zeros({N, G.Width})}, Step)[0];
-        G.storeRows(Sum * G.Scale, DQuery, Batch, First, Head, Tables);
+        G.storeRows(Sum * G.Scale.Factor, DQuery, Batch, First, Head, Tables);
       });
 }
 
@@ -202,22 +206,25 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
           (S.RotatedKey ? "_unrope" : ""),
       3, [&](TileBuilder &B) {
         AttentionGrad G(B, S);
-        Tile DKey = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
-        Tile DValue = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize});
+        Tile DKey =
+            B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
+        Tile DValue =
+            B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
         auto Tables = G.declareTables(S.RotatedKey);
         constexpr int64_t N = AttentionTile;
         int64_t Group = S.Heads / S.KeyHeads;
         Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
 
-        Tile K =
-            B.transpose(G.loadRows(G.Key, Batch, First, KeyHead) * G.Scale);
+        Tile K = B.transpose(
+            G.Scale.beforeProduct(G.loadRows(G.Key, Batch, First, KeyHead)));
         Tile V = B.transpose(G.loadRows(G.Value, Batch, First, KeyHead));
         auto Step = [&](Tile Head, Tile Token, ArrayRef<Tile> Carried) {
           Tile Q = G.loadRows(G.Query, Batch, Token, Head);
           Tile Do = G.loadRows(G.DResult, Batch, Token, Head);
           Tile Lse = G.loadVector(G.LogSumExp, Batch, Token, Head);
           Tile Delta = G.loadVector(G.Delta, Batch, Token, Head);
-          Tile Score = B.mma(Q, K, B.zeros({N, N})) - B.asColumn(Lse, N);
+          Tile Score = G.Scale.afterProduct(B.mma(Q, K, B.zeros({N, N}))) -
+                       B.asColumn(Lse, N);
           Tile Visible = G.visible(Batch, Token, First, /*Transposed=*/false);
           Tile P = exp(select(Visible, Score, MaskedExponent));
           auto Dropped = [&](Tile Value) {
@@ -256,7 +263,8 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                  return Step(Head, Token, Carried);
                                });
             });
-        G.storeRows(Sums[0] * G.Scale, DKey, Batch, First, KeyHead, Tables);
+        G.storeRows(Sums[0] * G.Scale.Factor, DKey, Batch, First, KeyHead,
+                    Tables);
         G.storeRows(Sums[1], DValue, Batch, First, KeyHead, {});
       });
 }
@@ -274,7 +282,8 @@ static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
                           Query.getDimSize(3),
                           Op.getKeyMask() != nullptr,
                           Op.getDropout().convertToDouble(),
-                          static_cast<int64_t>(Op.getSite())};
+                          static_cast<int64_t>(Op.getSite()),
+                          Query.getElementType()};
   FusedGroup Group = E.group(Op);
   txs::RopeOp RopeQuery = rotationOf(Group, Op.getDquery());
   txs::RopeOp RopeKey = rotationOf(Group, Op.getDkey());
@@ -283,7 +292,7 @@ static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
   AffineExpr Rows = Batch * Seq * S.Heads, Tiles = Seq.ceilDiv(AttentionTile);
   Buffer *Delta =
       E.temporary("attention_grad.delta", {Batch, Seq, E.constant(S.Heads)});
-  E.launch(buildAttentionDelta(E.module(), S.HeadSize),
+  E.launch(buildAttentionDelta(E.module(), S.HeadSize, S.Element),
            {Rows.ceilDiv(AttentionTile)},
            {{E.read(Op.getResult()), {Rows}},
             {E.read(Op.getDresult()), {Rows}},

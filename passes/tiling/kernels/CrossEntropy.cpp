@@ -25,6 +25,7 @@ namespace {
 struct CrossEntropyShape {
   int64_t Width, Vocabulary;
   bool Shift;
+  Type Element, WeightElement;
 
   int64_t columnTile() const { return productTile(Vocabulary, 128); }
   /// The vocabulary of one cell, a multiple of the column tile.
@@ -52,12 +53,12 @@ static tile::KernelOp buildPartial(ModuleOp Module,
                                    const CrossEntropyShape &S) {
   constexpr int64_t R = CrossEntropyRows;
   int64_t N = S.columnTile(), K = productTile(S.Width, 256);
-  std::string Name =
-      llvm::formatv("cross_entropy_partial_k{0}_v{1}{2}", S.Width, S.Vocabulary,
-                    S.Shift ? "_shift" : "");
+  std::string Name = llvm::formatv(
+      "cross_entropy_partial_k{0}_v{1}{2}{3}", S.Width, S.Vocabulary,
+      typeSuffix({S.Element, S.WeightElement}), S.Shift ? "_shift" : "");
   return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
-    Tile Hidden = B.memory({Dynamic, S.Width});
-    Tile Weight = B.memory({S.Vocabulary, S.Width});
+    Tile Hidden = B.memory({Dynamic, S.Width}, S.Element);
+    Tile Weight = B.memory({S.Vocabulary, S.Width}, S.WeightElement);
     Tile Labels = B.integerMemory({Dynamic});
     Tile Maxima = B.memory({S.ranges(), Dynamic});
     Tile Sums = B.memory({S.ranges(), Dynamic});
@@ -146,7 +147,8 @@ static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
                                        EntryBuilder &E) {
   auto Weight = cast<RankedTensorType>(Op.getWeight().getType());
   CrossEntropyShape Shape = {Weight.getDimSize(1), Weight.getDimSize(0),
-                             Op.getShift()};
+                             Op.getShift(), E.element(Op.getHidden()),
+                             Weight.getElementType()};
   AffineExpr Rows = E.tokens(Op.getHidden());
   AffineExpr Tiles = Rows.ceilDiv(CrossEntropyRows);
   AffineExpr Ranges = E.constant(Shape.ranges());

@@ -43,7 +43,8 @@ tile::KernelOp tiling::buildFlat(ModuleOp Module, const Twine &Name,
                                  unsigned InputCount,
                                  function_ref<Tile(ArrayRef<Tile>)> Function,
                                  Type Element) {
-  return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
+  std::string Typed = Name.str() + typeSuffix(Element);
+  return defineKernel(Module, Typed, 1, [&](TileBuilder &B) {
     SmallVector<Tile> Inputs;
     for (unsigned I = 0; I < InputCount; ++I)
       Inputs.push_back(B.memory({Dynamic}, Element));
@@ -55,13 +56,13 @@ tile::KernelOp tiling::buildFlat(ModuleOp Module, const Twine &Name,
   });
 }
 
-tile::KernelOp tiling::buildCopy(ModuleOp Module, Type Element) {
-  std::string Name = "copy";
-  if (!Element.isF32())
-    llvm::raw_string_ostream(Name) << '_' << Element;
-  return buildFlat(
-      Module, Name, 1, [](ArrayRef<Tile> Inputs) { return Inputs[0]; },
-      Element);
+tile::KernelOp tiling::buildCopy(ModuleOp Module, Type From, Type To) {
+  std::string Name = "copy" + typeSuffix({From, To});
+  return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
+    Tile Source = B.memory({Dynamic}, From), Target = B.memory({Dynamic}, To);
+    Tile First = B.grid(0) * FlatTile;
+    B.store(B.load(Source, {First}, {FlatTile}), Target, {First});
+  });
 }
 
 /// Launches a flat kernel that makes Result.
@@ -94,32 +95,37 @@ static LogicalResult lowerActivation(txs::ActivationOp Op, EntryBuilder &E) {
   txs::ActivationKind Kind = Op.getKind();
   auto Kernel = buildFlat(
       E.module(), txs::stringifyActivationKind(Kind), 1,
-      [&](ArrayRef<Tile> Inputs) { return activation(Kind, Inputs[0]); });
+      [&](ArrayRef<Tile> Inputs) { return activation(Kind, Inputs[0]); },
+      E.element(Op.getInput()));
   launchFlat(E, Kernel, {Op.getInput()}, Op.getResult());
   return success();
 }
 
 static LogicalResult lowerMul(txs::MulOp Op, EntryBuilder &E) {
-  auto Kernel = buildFlat(E.module(), "mul", 2, [](ArrayRef<Tile> Inputs) {
-    return Inputs[0] * Inputs[1];
-  });
+  auto Kernel = buildFlat(
+      E.module(), "mul", 2,
+      [](ArrayRef<Tile> Inputs) { return Inputs[0] * Inputs[1]; },
+      E.element(Op.getLhs()));
   launchFlat(E, Kernel, {Op.getLhs(), Op.getRhs()}, Op.getResult());
   return success();
 }
 
 static LogicalResult lowerAdd(txs::AddOp Op, EntryBuilder &E) {
-  auto Kernel = buildFlat(E.module(), "add", 2, [](ArrayRef<Tile> Inputs) {
-    return Inputs[0] + Inputs[1];
-  });
+  auto Kernel = buildFlat(
+      E.module(), "add", 2,
+      [](ArrayRef<Tile> Inputs) { return Inputs[0] + Inputs[1]; },
+      E.element(Op.getLhs()));
   launchFlat(E, Kernel, {Op.getLhs(), Op.getRhs()}, Op.getResult());
   return success();
 }
 
 static LogicalResult lowerZeros(txs::ZerosOp Op, EntryBuilder &E) {
-  auto Kernel = defineKernel(E.module(), "zeros", 1, [](TileBuilder &B) {
-    Tile Result = B.memory({Dynamic});
-    B.store(B.zeros({FlatTile}), Result, {B.grid(0) * FlatTile});
-  });
+  Type Element = E.element(Op.getResult());
+  auto Kernel = defineKernel(
+      E.module(), "zeros" + typeSuffix(Element), 1, [&](TileBuilder &B) {
+        Tile Result = B.memory({Dynamic}, Element);
+        B.store(B.zeros({FlatTile}), Result, {B.grid(0) * FlatTile});
+      });
   launchFlat(E, Kernel, {}, Op.getResult());
   return success();
 }
@@ -207,11 +213,12 @@ std::string tiling::dropoutName(double Probability, int64_t Site) {
 
 static LogicalResult lowerDropout(txs::DropoutOp Op, EntryBuilder &E) {
   double Probability = Op.getProbability().convertToDouble();
-  std::string Name =
-      dropoutName(Probability, Op.getSite()).substr(1); // no prefix
+  Type Element = E.element(Op.getInput());
+  std::string Name = dropoutName(Probability, Op.getSite()).substr(1) +
+                     typeSuffix(Element); // no prefix
   auto Kernel = defineKernel(E.module(), Name, 1, [&](TileBuilder &B) {
-    Tile X = B.memory({Dynamic}), Seed = B.integerMemory({2});
-    Tile Result = B.memory({Dynamic});
+    Tile X = B.memory({Dynamic}, Element), Seed = B.integerMemory({2});
+    Tile Result = B.memory({Dynamic}, Element);
     Tile First = B.grid(0) * FlatTile;
     Tile Indices = B.toI64(B.iota({FlatTile})) + B.toI64(First);
     Tile Factor = dropoutFactor(B, linearWords(B, Indices), Seed, Probability,
@@ -255,11 +262,15 @@ static LogicalResult lowerScale(txs::ScaleOp Op, EntryBuilder &E) {
   RowTiles Tiles(E.columns(Op.getInput()));
   AffineExpr Rows = E.rows(Op.getInput());
   int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
+  Type Element = E.element(Op.getInput());
+  Type WeightElement = E.element(Op.getWeight());
   auto Kernel = defineKernel(
-      E.module(), "scale_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
-        Tile X = B.memory({Dynamic, Tiles.Columns});
-        Tile W = B.memory({Tiles.Columns});
-        Tile Result = B.memory({Dynamic, Tiles.Columns});
+      E.module(),
+      "scale_n" + Twine(Tiles.Columns) + typeSuffix({Element, WeightElement}),
+      1, [&](TileBuilder &B) {
+        Tile X = B.memory({Dynamic, Tiles.Columns}, Element);
+        Tile W = B.memory({Tiles.Columns}, WeightElement);
+        Tile Result = B.memory({Dynamic, Tiles.Columns}, Element);
         Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
           Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
           B.store(Weight * B.load(X, {Row, Column}, {R, C}), Result,
@@ -277,19 +288,24 @@ static LogicalResult lowerResidual(txs::ResidualOp Op, EntryBuilder &E) {
   RowTiles Tiles(E.columns(Op.getInput()));
   AffineExpr Rows = E.rows(Op.getInput());
   int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
-  auto Kernel = defineKernel(
-      E.module(), "residual_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
-        Tile X = B.memory({Dynamic, Tiles.Columns});
-        Tile Update = B.memory({Dynamic, Tiles.Columns});
-        Tile W = B.memory({Tiles.Columns});
-        Tile Result = B.memory({Dynamic, Tiles.Columns});
-        Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
-          Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
-          B.store(Weight * B.load(X, {Row, Column}, {R, C}) +
-                      B.load(Update, {Row, Column}, {R, C}),
-                  Result, {Row, Column});
-        });
-      });
+  Type Element = E.element(Op.getInput());
+  Type WeightElement = E.element(Op.getWeight());
+  auto Kernel =
+      defineKernel(E.module(),
+                   "residual_n" + Twine(Tiles.Columns) +
+                       typeSuffix({Element, WeightElement}),
+                   1, [&](TileBuilder &B) {
+                     Tile X = B.memory({Dynamic, Tiles.Columns}, Element);
+                     Tile Update = B.memory({Dynamic, Tiles.Columns}, Element);
+                     Tile W = B.memory({Tiles.Columns}, WeightElement);
+                     Tile Result = B.memory({Dynamic, Tiles.Columns}, Element);
+                     Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
+                       Tile Weight = B.asRow(B.load(W, {Column}, {C}), R);
+                       B.store(Weight * B.load(X, {Row, Column}, {R, C}) +
+                                   B.load(Update, {Row, Column}, {R, C}),
+                               Result, {Row, Column});
+                     });
+                   });
   E.launch(Kernel, {Rows.ceilDiv(R)},
            {{E.read(Op.getInput()), {Rows}},
             {E.read(Op.getUpdate()), {Rows}},
@@ -302,11 +318,15 @@ static LogicalResult lowerMask(txs::MaskOp Op, EntryBuilder &E) {
   RowTiles Tiles(E.width(Op.getInput()));
   AffineExpr Tokens = E.tokens(Op.getInput());
   int64_t R = Tiles.RowTile, C = Tiles.ColumnTile;
+  Type Element = E.element(Op.getInput());
+  Type MaskElement = E.element(Op.getMask());
   auto Kernel = defineKernel(
-      E.module(), "mask_n" + Twine(Tiles.Columns), 1, [&](TileBuilder &B) {
-        Tile X = B.memory({Dynamic, Tiles.Columns});
-        Tile Mask = B.memory({Dynamic});
-        Tile Result = B.memory({Dynamic, Tiles.Columns});
+      E.module(),
+      "mask_n" + Twine(Tiles.Columns) + typeSuffix({Element, MaskElement}), 1,
+      [&](TileBuilder &B) {
+        Tile X = B.memory({Dynamic, Tiles.Columns}, Element);
+        Tile Mask = B.memory({Dynamic}, MaskElement);
+        Tile Result = B.memory({Dynamic, Tiles.Columns}, Element);
         Tiles.forEachTile(B, [&](Tile Row, Tile Column) {
           Tile Factor = B.asColumn(B.load(Mask, {Row}, {R}), C);
           B.store(Factor * B.load(X, {Row, Column}, {R, C}), Result,

@@ -21,13 +21,15 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 tile::KernelOp tiling::buildEmbeddingGrad(ModuleOp Module, int64_t Vocabulary,
-                                          int64_t Width, int64_t PadToken) {
+                                          int64_t Width, int64_t PadToken,
+                                          Type Element) {
   std::string Name = "embedding_grad_v" + std::to_string(Vocabulary) + "_n" +
-                     std::to_string(Width);
+                     std::to_string(Width) + typeSuffix(Element);
   if (PadToken >= 0)
     Name += "_pad" + std::to_string(PadToken);
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    Tile DResult = B.memory({Dynamic, Width}), Ids = B.integerMemory({Dynamic});
+    Tile DResult = B.memory({Dynamic, Width}, Element);
+    Tile Ids = B.integerMemory({Dynamic});
     Tile DWeight = B.memory({Vocabulary, Width});
     constexpr int64_t ClearRows = 16;
     int64_t Columns = tileExtent(Width, 256);
@@ -61,7 +63,8 @@ static LogicalResult lowerEmbeddingGrad(txs::EmbeddingGradOp Op,
   int64_t Vocabulary = Type.getDimSize(0), Width = Type.getDimSize(1);
   AffineExpr Rows = E.tokens(Op.getIds());
   int64_t PadToken = Op.getPadToken() ? int64_t(*Op.getPadToken()) : -1;
-  E.launch(buildEmbeddingGrad(E.module(), Vocabulary, Width, PadToken),
+  E.launch(buildEmbeddingGrad(E.module(), Vocabulary, Width, PadToken,
+                              E.element(Op.getDresult())),
            {E.constant(llvm::divideCeil(Vocabulary, EmbeddingBlockRows))},
            {{E.read(Op.getDresult()), {Rows}},
             {E.read(Op.getIds()), {Rows}},

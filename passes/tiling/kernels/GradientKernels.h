@@ -8,7 +8,9 @@
 //
 // Each function returns the kernel of its kind and shape in the module, built
 // on first use. The comment gives the memories in launch order with their
-// shapes, and the grid. R counts rows: tokens of all sequences together.
+// shapes, and the grid. R counts rows: tokens of all sequences together. The
+// element types of activations and weights come last, null for float32;
+// gradients of parameters, partial sums, states and statistics are float32.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,7 +49,7 @@ void launchSumRows(EntryBuilder &E, Buffer *Partials, mlir::AffineExpr Count,
 /// SumBlockRows), Width]; grid ceil(R / SumBlockRows), ceil(Width /
 /// SumColumns).
 tile::KernelOp buildSumTokens(mlir::ModuleOp Module, int64_t Width,
-                              bool Product);
+                              bool Product, mlir::Type Element = {});
 
 void registerSumTokens(LoweringTable &Table);
 
@@ -59,7 +61,9 @@ void registerSumTokens(LoweringTable &Table);
 /// epilogue declares, partials [ceil(R / NormBlockRows), Width]; grid
 /// ceil(R / NormBlockRows).
 tile::KernelOp buildRmsNormGrad(mlir::ModuleOp Module, int64_t Width,
-                                double Epsilon, Epilogue *Tail = nullptr);
+                                double Epsilon, Epilogue *Tail = nullptr,
+                                mlir::Type Element = {},
+                                mlir::Type WeightElement = {});
 
 void registerRmsNormGrad(LoweringTable &Table);
 
@@ -70,17 +74,23 @@ constexpr int64_t ProductColumns = 128;
 /// The sum over the products with these numbers of outputs: for each one dy
 /// [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
 /// epilogue declares; grid ceil(R / ProductRows), ceil(Inputs /
-/// ProductColumns).
+/// ProductColumns). `Elements` are the types of the dy, `WeightElement` that of
+/// the weights and dx.
 tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module,
                                     llvm::ArrayRef<int64_t> Outputs,
-                                    int64_t Inputs, Epilogue *Tail = nullptr);
+                                    int64_t Inputs, Epilogue *Tail = nullptr,
+                                    llvm::ArrayRef<mlir::Type> Elements = {},
+                                    mlir::Type WeightElement = {});
 
 /// dy [R, Outputs] of every product, x [R, Inputs], dweight [Outputs, Inputs]
 /// of every product; grid ceil(most outputs / ProductRows), ceil(Inputs /
-/// ProductColumns), and the number of products if there are several.
+/// ProductColumns), and the number of products if there are several. `Elements`
+/// are the types of the dy.
 tile::KernelOp buildLinearGradWeight(mlir::ModuleOp Module,
                                      llvm::ArrayRef<int64_t> Outputs,
-                                     int64_t Inputs);
+                                     int64_t Inputs,
+                                     llvm::ArrayRef<mlir::Type> Elements = {},
+                                     mlir::Type InputElement = {});
 
 void registerLinearGrad(LoweringTable &Table);
 
@@ -89,7 +99,8 @@ Tile activationDerivative(txs::ActivationKind Kind, Tile X);
 
 /// dy [n], x [n], dx [n] for any n; grid ceil(n / FlatTile).
 tile::KernelOp buildActivationGrad(mlir::ModuleOp Module,
-                                   txs::ActivationKind Kind);
+                                   txs::ActivationKind Kind,
+                                   mlir::Type Element = {});
 
 void registerActivationGrad(LoweringTable &Table);
 
@@ -99,13 +110,15 @@ constexpr int64_t EmbeddingBlockRows = 256;
 /// dy [R, Width], ids [R] i32, dweight [Vocabulary, Width]; grid
 /// ceil(Vocabulary / EmbeddingBlockRows). PadToken < 0: none.
 tile::KernelOp buildEmbeddingGrad(mlir::ModuleOp Module, int64_t Vocabulary,
-                                  int64_t Width, int64_t PadToken);
+                                  int64_t Width, int64_t PadToken,
+                                  mlir::Type Element = {});
 
 void registerEmbeddingGrad(LoweringTable &Table);
 
 /// dresult [B, Width], with Mask mask [B, T], dinput [B, T, Width]; grid B.
 tile::KernelOp buildLastTokenGrad(mlir::ModuleOp Module, int64_t Width,
-                                  bool Mask);
+                                  bool Mask, mlir::Type ResultElement = {},
+                                  mlir::Type InputElement = {});
 
 void registerLastTokenGrad(LoweringTable &Table);
 
@@ -115,9 +128,10 @@ void registerLastTokenGrad(LoweringTable &Table);
 
 struct ScanGradShape {
   int64_t Heads, HeadSize, StateSize;
-  int64_t Chunk; ///< tokens of a chunk; see scanTile
-  bool Initial;  ///< is there an initial state?
-  bool Final;    ///< is there a gradient of the final state?
+  int64_t Chunk;           ///< tokens of a chunk; see scanTile
+  bool Initial;            ///< is there an initial state?
+  bool Final;              ///< is there a gradient of the final state?
+  mlir::Type Element = {}; ///< of all but dt, a and states
   bool RotatedC = false, RotatedB = false; ///< are dc, db rotated backwards?
 };
 
@@ -145,12 +159,14 @@ struct AttentionGradShape {
   bool Mask;
   double Dropout = 0;
   int64_t Site = 0;
+  mlir::Type Element = {}; ///< of all but log_sum_exp, delta and mask
   bool RotatedQuery = false, RotatedKey = false; ///< backwards, dquery, dkey
 };
 
 /// result, dresult [n, HeadSize], delta [n] with n = B T H; grid
 /// ceil(n / AttentionTile).
-tile::KernelOp buildAttentionDelta(mlir::ModuleOp Module, int64_t HeadSize);
+tile::KernelOp buildAttentionDelta(mlir::ModuleOp Module, int64_t HeadSize,
+                                   mlir::Type Element = {});
 
 /// dresult, query [B, T, H, P], key, value [B, T, G, P], log_sum_exp, delta
 /// [B, T, H], with Mask mask [B, T], with Dropout seed [2] i32, dquery
@@ -173,6 +189,12 @@ void registerAttentionGrad(LoweringTable &Table);
 /// Vocabulary entries whose logits' gradients are in memory at a time.
 constexpr int64_t CrossEntropySlab = 2048;
 
+/// What the products of the loss are made of; dlogits is of hidden's type.
+struct CrossEntropyGradShape {
+  int64_t Vocabulary, Width;
+  mlir::Type Element = {}, WeightElement = {};
+};
+
 /// labels [B, T] i32 ([1, B] for classification), targets [R] i32: the label
 /// that a row is scored against, -1 for none, scale [1]: 1 / how many there
 /// are; grid 1.
@@ -182,20 +204,21 @@ tile::KernelOp buildCrossEntropyTargets(mlir::ModuleOp Module, bool Shift);
 /// [R], scale [1], dlogits [R, slab], index first entry of the slab; grid
 /// ceil(R / ProductRows), ceil(slab / ProductColumns).
 tile::KernelOp buildCrossEntropyLogitsGrad(mlir::ModuleOp Module,
-                                           int64_t Vocabulary, int64_t Width);
+                                           const CrossEntropyGradShape &Shape);
 
 /// dlogits [R, slab], weight [Vocabulary, Width], dhidden [R, Width], index
 /// first entry of the slab; grid ceil(R / ProductRows), ceil(Width /
-/// ProductColumns). Adds to dhidden with Accumulate.
+/// ProductColumns). Adds to dhidden, of type SumElement, with Accumulate.
 tile::KernelOp buildCrossEntropyHiddenGrad(mlir::ModuleOp Module,
-                                           int64_t Vocabulary, int64_t Width,
-                                           bool Accumulate);
+                                           const CrossEntropyGradShape &Shape,
+                                           bool Accumulate,
+                                           mlir::Type SumElement = {});
 
 /// dlogits [R, slab], hidden [R, Width], dweight [Vocabulary, Width], index
 /// first entry of the slab; grid ceil(slab / ProductRows), ceil(Width /
 /// ProductColumns).
 tile::KernelOp buildCrossEntropyWeightGrad(mlir::ModuleOp Module,
-                                           int64_t Vocabulary, int64_t Width);
+                                           const CrossEntropyGradShape &Shape);
 
 void registerLinearCrossEntropyGrad(LoweringTable &Table);
 
@@ -215,8 +238,10 @@ tile::KernelOp buildSumSquares(mlir::ModuleOp Module);
 tile::KernelOp buildNorm(mlir::ModuleOp Module);
 
 /// gradient [n], norm [1], hyperparameters [8], parameter, first and second
-/// moment [n], updated in place; grid ceil(n / AdamWBlock).
-tile::KernelOp buildAdamW(mlir::ModuleOp Module, bool Decay);
+/// moment [n], with a parameter narrower than float32 its master [n], updated
+/// in place; grid ceil(n / AdamWBlock).
+tile::KernelOp buildAdamW(mlir::ModuleOp Module, bool Decay,
+                          mlir::Type Element = {});
 
 void registerOptimizer(LoweringTable &Table);
 

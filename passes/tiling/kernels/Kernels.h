@@ -37,8 +37,8 @@ tile::KernelOp
 buildFlat(mlir::ModuleOp Module, const llvm::Twine &Name, unsigned InputCount,
           llvm::function_ref<Tile(llvm::ArrayRef<Tile>)> Function,
           mlir::Type Element = {});
-/// copy(from: [?], to: [?]).
-tile::KernelOp buildCopy(mlir::ModuleOp Module, mlir::Type Element);
+/// copy(from: [?], to: [?]), converting where the types differ.
+tile::KernelOp buildCopy(mlir::ModuleOp Module, mlir::Type From, mlir::Type To);
 
 /// f(V).
 Tile activation(txs::ActivationKind Kind, Tile V);
@@ -142,6 +142,25 @@ void registerSsmScan(LoweringTable &Table);
 
 /// The queries and the keys of one step.
 constexpr int64_t AttentionTile = 64;
+
+/// The factor 1 / sqrt P of the scores. In float32 the smaller operand of their
+/// product is multiplied by it; in bf16, where that would round once more, the
+/// product is.
+struct ScoreScale {
+  ScoreScale(int64_t HeadSize, mlir::Type Element)
+      : Factor(1 / std::sqrt(static_cast<double>(HeadSize))),
+        Before(!Element || Element.isF32()) {}
+
+  Tile beforeProduct(Tile Operand) const {
+    return Before ? Operand * Factor : Operand;
+  }
+  Tile afterProduct(Tile Scores) const {
+    return Before ? Scores : Scores * Factor;
+  }
+
+  double Factor;
+  bool Before;
+};
 
 /// dropoutFactor for a tile (Shape: queries x keys, with Transposed keys x
 /// queries) of the probabilities of one head. The counter of an element is

@@ -20,15 +20,17 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 tile::KernelOp tiling::buildLastTokenGrad(ModuleOp Module, int64_t Width,
-                                          bool Mask) {
+                                          bool Mask, Type ResultElement,
+                                          Type InputElement) {
   return defineKernel(
       Module,
-      (Mask ? "last_token_grad_masked_n" : "last_token_grad_n") + Twine(Width),
+      (Mask ? "last_token_grad_masked_n" : "last_token_grad_n") + Twine(Width) +
+          typeSuffix({ResultElement, InputElement}),
       1, [&](TileBuilder &B) {
-        Tile DResult = B.memory({Dynamic, Width}), MaskMemory;
+        Tile DResult = B.memory({Dynamic, Width}, ResultElement), MaskMemory;
         if (Mask)
           MaskMemory = B.memory({Dynamic, Dynamic});
-        Tile DInput = B.memory({Dynamic, Dynamic, Width});
+        Tile DInput = B.memory({Dynamic, Dynamic, Width}, InputElement);
         constexpr int64_t Rows = 16;
         int64_t Columns = tileExtent(Width, 256);
         Tile Batch = B.grid(0), Length = B.extent(DInput, 1);
@@ -53,7 +55,9 @@ static LogicalResult lowerLastTokenGrad(txs::LastTokenGradOp Op,
   if (Op.getMask())
     Arguments.push_back({E.read(Op.getMask()), {Batch, Seq}});
   Arguments.push_back({E.write(Op.getDinput()), {Batch, Seq}});
-  E.launch(buildLastTokenGrad(E.module(), Width, Op.getMask() != nullptr),
+  E.launch(buildLastTokenGrad(E.module(), Width, Op.getMask() != nullptr,
+                              E.element(Op.getDresult()),
+                              E.element(Op.getDinput())),
            {Batch}, Arguments);
   return success();
 }

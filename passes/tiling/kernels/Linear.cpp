@@ -80,8 +80,10 @@ public:
 private:
   struct Product {
     Value WeightValue, BiasValue; // the bias may be missing
-    Tile Weight, Bias;            // of the kernel being built
+    Type ResultElement;
+    Tile Weight, Bias; // of the kernel being built
   };
+  Type Element; // of the input
   SmallVector<Product> Products;
   Epilogue Tail;
 };
@@ -103,6 +105,7 @@ struct LinearGroup {
                 function_ref<int64_t(const LinearPart &)> ColumnTile) const;
 
   int64_t Inputs;
+  Type Element; // of the input
   std::vector<LinearPart> Parts;
 };
 } // namespace
@@ -112,20 +115,31 @@ static SmallVector<Value> resultsOf(ArrayRef<Operation *> Roots) {
       Roots, [](Operation *Root) { return Value(Root->getResult(0)); });
 }
 
+static Type elementOf(Value V) { return getElementTypeOrSelf(V.getType()); }
+
 LinearPart::LinearPart(EntryBuilder &E, const FusedGroup &Part)
     : Outputs(E.width(Part.Roots.front()->getResult(0))),
       Multiple(Part.columnMultiple()),
+      Element(E.element(Part.Roots.front()->getOperand(0))),
       Tail(E, resultsOf(Part.Roots), Part.Steps) {
   for (Operation *Root : Part.Roots) {
     auto Op = cast<txs::LinearOp>(Root);
-    Products.push_back({Op.getWeight(), Op.getBias(), Tile(), Tile()});
+    Products.push_back({Op.getWeight(), Op.getBias(), E.element(Op.getResult()),
+                        Tile(), Tile()});
   }
 }
 
 std::string LinearPart::name() const {
   std::string Name;
-  for (const Product &P : Products)
-    Name += "_n" + std::to_string(Outputs) + (P.BiasValue ? "_bias" : "");
+  for (const Product &P : Products) {
+    Name += "_n" + std::to_string(Outputs);
+    if (elementOf(P.WeightValue) != Element)
+      Name += "_weight" + typeName(elementOf(P.WeightValue));
+    if (P.ResultElement != Element)
+      Name += "_to" + typeName(P.ResultElement);
+    if (P.BiasValue)
+      Name += "_bias" + typeSuffix(elementOf(P.BiasValue));
+  }
   return Name + Tail.name();
 }
 
@@ -141,8 +155,8 @@ void LinearPart::addArguments(
 
 void LinearPart::declare(TileBuilder &B, int64_t Inputs) {
   for (Product &P : Products) {
-    P.Weight = B.memory({Outputs, Inputs});
-    P.Bias = P.BiasValue ? B.memory({Outputs}) : Tile();
+    P.Weight = B.memory({Outputs, Inputs}, elementOf(P.WeightValue));
+    P.Bias = P.BiasValue ? B.memory({Outputs}, elementOf(P.BiasValue)) : Tile();
   }
   Tail.declare(B);
 }
@@ -166,20 +180,22 @@ void LinearPart::store(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
 }
 
 LinearGroup::LinearGroup(EntryBuilder &E, const FusedGroup &Group)
-    : Inputs(E.width(Group.Roots.front()->getOperand(0))) {
+    : Inputs(E.width(Group.Roots.front()->getOperand(0))),
+      Element(E.element(Group.Roots.front()->getOperand(0))) {
   for (const FusedGroup &Part : Group.parts())
     Parts.emplace_back(E, Part);
 }
 
 std::string LinearGroup::name(StringRef Kind) const {
-  std::string Name = Kind.str() + "_k" + std::to_string(Inputs);
+  std::string Name =
+      Kind.str() + "_k" + std::to_string(Inputs) + typeSuffix(Element);
   for (const LinearPart &Part : Parts)
     Name += (&Part == &Parts.front() ? "" : "_and") + Part.name();
   return Name;
 }
 
 Tile LinearGroup::declare(TileBuilder &B) {
-  Tile X = B.memory({Dynamic, Inputs});
+  Tile X = B.memory({Dynamic, Inputs}, Element);
   for (LinearPart &Part : Parts)
     Part.declare(B, Inputs);
   return X;

@@ -67,21 +67,24 @@ static Tile logitsGrad(TileBuilder &B, Tile Logits, Tile Column, Tile Target,
   return (exp(Exponent) - Chosen) * Scale;
 }
 
-static std::string shapeName(int64_t Vocabulary, int64_t Width) {
-  return "_v" + std::to_string(Vocabulary) + "_n" + std::to_string(Width);
+static std::string shapeName(const CrossEntropyGradShape &S) {
+  return "_v" + std::to_string(S.Vocabulary) + "_n" + std::to_string(S.Width) +
+         typeSuffix({S.Element, S.WeightElement});
 }
 
-tile::KernelOp tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
-                                                   int64_t Vocabulary,
-                                                   int64_t Width) {
+tile::KernelOp
+tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
+                                    const CrossEntropyGradShape &S) {
+  int64_t Vocabulary = S.Vocabulary, Width = S.Width;
   return defineKernel(
-      Module, "cross_entropy_logits_grad" + shapeName(Vocabulary, Width), 2,
+      Module, "cross_entropy_logits_grad" + shapeName(S), 2,
       [&](TileBuilder &B) {
-        Tile Hidden = B.memory({Dynamic, Width});
-        Tile Weight = B.memory({Vocabulary, Width});
+        Tile Hidden = B.memory({Dynamic, Width}, S.Element);
+        Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
         Tile Targets = B.integerMemory({Dynamic});
         Tile LogSumExp = B.memory({Dynamic}), Scale = B.memory({1});
-        Tile DLogits = B.memory({Dynamic, Dynamic}), Slab = B.indexArgument();
+        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile Slab = B.indexArgument();
         int64_t Rows = ProductRows, Inner = tileExtent(Width, 128);
         int64_t Columns = tileExtent(Vocabulary, ProductColumns);
         Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
@@ -100,18 +103,21 @@ tile::KernelOp tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
       });
 }
 
-tile::KernelOp tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
-                                                   int64_t Vocabulary,
-                                                   int64_t Width,
-                                                   bool Accumulate) {
+tile::KernelOp
+tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
+                                    const CrossEntropyGradShape &S,
+                                    bool Accumulate, Type SumElement) {
+  int64_t Vocabulary = S.Vocabulary, Width = S.Width;
   return defineKernel(
       Module,
-      "cross_entropy_hidden_grad" + shapeName(Vocabulary, Width) +
+      "cross_entropy_hidden_grad" + shapeName(S) +
+          (S.Element == SumElement ? "" : "_sum" + typeSuffix(SumElement)) +
           (Accumulate ? "_add" : ""),
       2, [&](TileBuilder &B) {
-        Tile DLogits = B.memory({Dynamic, Dynamic});
-        Tile Weight = B.memory({Vocabulary, Width});
-        Tile DHidden = B.memory({Dynamic, Width}), Slab = B.indexArgument();
+        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
+        Tile DHidden = B.memory({Dynamic, Width}, SumElement);
+        Tile Slab = B.indexArgument();
         int64_t Rows = ProductRows, Inner = tileExtent(Vocabulary, 128);
         int64_t Columns = tileExtent(Width, ProductColumns);
         Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
@@ -129,14 +135,15 @@ tile::KernelOp tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
       });
 }
 
-tile::KernelOp tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
-                                                   int64_t Vocabulary,
-                                                   int64_t Width) {
+tile::KernelOp
+tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
+                                    const CrossEntropyGradShape &S) {
+  int64_t Vocabulary = S.Vocabulary, Width = S.Width;
   return defineKernel(
-      Module, "cross_entropy_weight_grad" + shapeName(Vocabulary, Width), 2,
+      Module, "cross_entropy_weight_grad" + shapeName(S), 2,
       [&](TileBuilder &B) {
-        Tile DLogits = B.memory({Dynamic, Dynamic});
-        Tile Hidden = B.memory({Dynamic, Width});
+        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile Hidden = B.memory({Dynamic, Width}, S.Element);
         Tile DWeight = B.memory({Vocabulary, Width}), Slab = B.indexArgument();
         int64_t Rows = tileExtent(Vocabulary, ProductRows);
         int64_t Columns = tileExtent(Width, ProductColumns), Inner = 64;
@@ -161,14 +168,15 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
                       int64_t First, Buffer *Targets, Buffer *Scale,
                       Buffer *DLogits, Buffer *DHidden, Buffer *DWeight) {
   auto Type = cast<RankedTensorType>(Op.getWeight().getType());
-  int64_t Vocabulary = Type.getDimSize(0), Width = Type.getDimSize(1);
-  int64_t Size = std::min(CrossEntropySlab, Vocabulary - First);
+  CrossEntropyGradShape S = {Type.getDimSize(0), Type.getDimSize(1),
+                             E.element(Op.getHidden()), Type.getElementType()};
+  int64_t Size = std::min(CrossEntropySlab, S.Vocabulary - First);
   AffineExpr Rows = E.tokens(Op.getHidden()), Slab = E.constant(Size);
   AffineExpr Offset = E.constant(First);
   AffineExpr RowTiles = Rows.ceilDiv(ProductRows);
-  AffineExpr WidthTiles = E.constant(llvm::divideCeil(Width, ProductColumns));
+  AffineExpr WidthTiles = E.constant(llvm::divideCeil(S.Width, ProductColumns));
   Buffer *Hidden = E.read(Op.getHidden()), *Weight = E.read(Op.getWeight());
-  E.launch(buildCrossEntropyLogitsGrad(E.module(), Vocabulary, Width),
+  E.launch(buildCrossEntropyLogitsGrad(E.module(), S),
            {RowTiles, Slab.ceilDiv(ProductColumns)},
            {{Hidden, {Rows}},
             {Weight},
@@ -178,10 +186,10 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
             {DLogits, {Rows, Slab}},
             {Offset}});
   E.launch(
-      buildCrossEntropyHiddenGrad(E.module(), Vocabulary, Width, First > 0),
+      buildCrossEntropyHiddenGrad(E.module(), S, First > 0, DHidden->Element),
       {RowTiles, WidthTiles},
       {{DLogits, {Rows, Slab}}, {Weight}, {DHidden, {Rows}}, {Offset}});
-  E.launch(buildCrossEntropyWeightGrad(E.module(), Vocabulary, Width),
+  E.launch(buildCrossEntropyWeightGrad(E.module(), S),
            {Slab.ceilDiv(ProductRows), WidthTiles},
            {{DLogits, {Rows, Slab}}, {Hidden, {Rows}}, {DWeight}, {Offset}});
 }
@@ -201,13 +209,21 @@ lowerLinearCrossEntropyGrad(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E) {
       E.temporary("linear_cross_entropy_grad.scale", {E.constant(1)});
   Buffer *DLogits =
       E.temporary("linear_cross_entropy_grad.dlogits",
-                  {Rows, E.constant(std::min(Vocabulary, CrossEntropySlab))});
+                  {Rows, E.constant(std::min(Vocabulary, CrossEntropySlab))},
+                  E.element(Op.getHidden()));
   E.launch(buildCrossEntropyTargets(E.module(), Op.getShift()), {E.constant(1)},
            {{E.read(Op.getLabels()), Labels}, {Targets, Labels}, {Scale}});
   Buffer *DHidden = E.write(Op.getDhidden());
   Buffer *DWeight = E.write(Op.getDweight());
+  // What several slabs add up must not be rounded in between.
+  Buffer *Sum = DHidden;
+  if (Vocabulary > CrossEntropySlab && !DHidden->Element.isF32())
+    Sum = E.temporary("linear_cross_entropy_grad.dhidden",
+                      E.shape(Op.getDhidden()));
   for (int64_t First = 0; First < Vocabulary; First += CrossEntropySlab)
-    lowerSlab(Op, E, First, Targets, Scale, DLogits, DHidden, DWeight);
+    lowerSlab(Op, E, First, Targets, Scale, DLogits, Sum, DWeight);
+  if (Sum != DHidden)
+    E.copy(Sum, DHidden, Op.getDhidden());
   return success();
 }
 

@@ -22,26 +22,35 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-/// "_o1024_o8": the outputs of every product.
-static std::string outputNames(ArrayRef<int64_t> Outputs) {
+/// The type of gradient I; none are given where all are float32.
+static Type elementOf(ArrayRef<Type> Elements, size_t I) {
+  return Elements.empty() ? Type() : Elements[I];
+}
+
+/// "_o1024_o8": the outputs of every product, with their types.
+static std::string outputNames(ArrayRef<int64_t> Outputs,
+                               ArrayRef<Type> Elements) {
   std::string Name;
-  for (int64_t Count : Outputs)
-    Name += "_o" + std::to_string(Count);
+  for (auto [I, Count] : llvm::enumerate(Outputs))
+    Name += "_o" + std::to_string(Count) + typeSuffix(elementOf(Elements, I));
   return Name;
 }
 
 tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
                                             ArrayRef<int64_t> Outputs,
-                                            int64_t Inputs, Epilogue *Tail) {
-  std::string Name = "linear_grad_input" + outputNames(Outputs) + "_i" +
-                     std::to_string(Inputs) + (Tail ? Tail->name() : "");
+                                            int64_t Inputs, Epilogue *Tail,
+                                            ArrayRef<Type> Elements,
+                                            Type WeightElement) {
+  std::string Name = "linear_grad_input" + outputNames(Outputs, Elements) +
+                     "_i" + std::to_string(Inputs) + typeSuffix(WeightElement) +
+                     (Tail ? Tail->name() : "");
   return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
     SmallVector<Tile> DResults, Weights;
-    for (int64_t Count : Outputs) {
-      DResults.push_back(B.memory({Dynamic, Count}));
-      Weights.push_back(B.memory({Count, Inputs}));
+    for (auto [I, Count] : llvm::enumerate(Outputs)) {
+      DResults.push_back(B.memory({Dynamic, Count}, elementOf(Elements, I)));
+      Weights.push_back(B.memory({Count, Inputs}, WeightElement));
     }
-    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs});
+    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs}, WeightElement);
     if (Tail)
       Tail->declare(B);
     int64_t Columns = tileExtent(Inputs, ProductColumns);
@@ -84,15 +93,17 @@ static void storeWeightGrad(TileBuilder &B, Tile Input, Tile DResult,
 
 tile::KernelOp tiling::buildLinearGradWeight(ModuleOp Module,
                                              ArrayRef<int64_t> Outputs,
-                                             int64_t Inputs) {
+                                             int64_t Inputs,
+                                             ArrayRef<Type> Elements,
+                                             Type InputElement) {
   bool Several = Outputs.size() > 1;
-  std::string Name = "linear_grad_weight" + outputNames(Outputs) + "_i" +
-                     std::to_string(Inputs);
+  std::string Name = "linear_grad_weight" + outputNames(Outputs, Elements) +
+                     "_i" + std::to_string(Inputs) + typeSuffix(InputElement);
   return defineKernel(Module, Name, Several ? 3 : 2, [&](TileBuilder &B) {
     SmallVector<Tile> DResults, DWeights;
-    for (int64_t Count : Outputs)
-      DResults.push_back(B.memory({Dynamic, Count}));
-    Tile Input = B.memory({Dynamic, Inputs});
+    for (auto [I, Count] : llvm::enumerate(Outputs))
+      DResults.push_back(B.memory({Dynamic, Count}, elementOf(Elements, I)));
+    Tile Input = B.memory({Dynamic, Inputs}, InputElement);
     for (int64_t Count : Outputs)
       DWeights.push_back(B.memory({Count, Inputs}));
     Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
@@ -117,15 +128,18 @@ static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
   GradientSum Sum = *GradientSum::of(E.group(Op));
   SmallVector<LaunchArgument> Arguments;
   SmallVector<int64_t> Outputs;
+  SmallVector<Type> Elements;
   for (Operation *Term : Sum.Terms) {
     auto Product = cast<txs::LinearGradInputOp>(Term);
     Outputs.push_back(E.width(Product.getDresult()));
+    Elements.push_back(E.element(Product.getDresult()));
     Arguments.push_back({E.read(Product.getDresult()), {Rows}});
     Arguments.push_back({E.read(Product.getWeight())});
   }
   Epilogue Tail(E, {Sum.Result}, Sum.Steps);
   Tail.addArguments(Arguments);
-  E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail),
+  E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail, Elements,
+                                E.element(Op.getWeight())),
            {Rows.ceilDiv(ProductRows),
             E.constant(llvm::divideCeil(Inputs, ProductColumns))},
            Arguments);
@@ -138,9 +152,11 @@ static LogicalResult lowerLinearGradWeight(txs::LinearGradWeightOp Op,
   int64_t Inputs = E.width(Op.getInput());
   SmallVector<LaunchArgument> Arguments, Results;
   SmallVector<int64_t> Outputs;
+  SmallVector<Type> Elements;
   for (Operation *Root : E.group(Op).Roots) {
     auto Product = cast<txs::LinearGradWeightOp>(Root);
     Outputs.push_back(E.width(Product.getDresult()));
+    Elements.push_back(E.element(Product.getDresult()));
     Arguments.push_back({E.read(Product.getDresult()), {Rows}});
     Results.push_back({E.write(Product.getDweight())});
   }
@@ -152,7 +168,9 @@ static LogicalResult lowerLinearGradWeight(txs::LinearGradWeightOp Op,
       E.constant(llvm::divideCeil(Inputs, ProductColumns))};
   if (Outputs.size() > 1)
     Grid.push_back(E.constant(Outputs.size()));
-  E.launch(buildLinearGradWeight(E.module(), Outputs, Inputs), Grid, Arguments);
+  E.launch(buildLinearGradWeight(E.module(), Outputs, Inputs, Elements,
+                                 E.element(Op.getInput())),
+           Grid, Arguments);
   return success();
 }
 

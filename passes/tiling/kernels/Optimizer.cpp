@@ -14,6 +14,9 @@
 //   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
 //   p = p - lr (m / c1 / (sqrt(v / c2) + eps) + weight_decay p)
 //
+// A parameter narrower than float32 has a float32 master, which is p here; it
+// is rounded in the same kernel.
+//
 // hyperparameters: lr, beta1, beta2, eps, weight_decay, max_norm, c1, c2.
 //
 //===----------------------------------------------------------------------===//
@@ -54,12 +57,24 @@ tile::KernelOp tiling::buildNorm(ModuleOp Module) {
   });
 }
 
-tile::KernelOp tiling::buildAdamW(ModuleOp Module, bool Decay) {
+static bool hasMaster(Type Element) { return Element && !Element.isF32(); }
+
+/// The value to update: the master, as long as it rounds to the parameter.
+/// Otherwise somebody wrote the parameter (also before the first step, when the
+/// master is zero), and that counts.
+static Tile currentMaster(TileBuilder &B, Tile Master, Tile Parameter) {
+  Tile Rounded = B.toType(Master, Parameter.elementType());
+  return select(equal(Rounded, Parameter), Master, Parameter);
+}
+
+tile::KernelOp tiling::buildAdamW(ModuleOp Module, bool Decay, Type Element) {
   return defineKernel(
-      Module, Decay ? "adamw" : "adamw_no_decay", 1, [&](TileBuilder &B) {
+      Module, (Decay ? "adamw" : "adamw_no_decay") + typeSuffix(Element), 1,
+      [&](TileBuilder &B) {
         Tile Gradient = B.memory({Dynamic}), Norm = B.memory({1});
-        Tile Hyper = B.memory({8}), Parameter = B.memory({Dynamic});
+        Tile Hyper = B.memory({8}), Parameter = B.memory({Dynamic}, Element);
         Tile Moment1 = B.memory({Dynamic}), Moment2 = B.memory({Dynamic});
+        Tile Master = hasMaster(Element) ? B.memory({Dynamic}) : Tile();
         auto Number = [&](int64_t I) { return B.load(Hyper, {I}); };
         Tile Rate = Number(0), Beta1 = Number(1), Beta2 = Number(2);
         Tile Epsilon = Number(3), WeightDecay = Number(4), Limit = Number(5);
@@ -72,6 +87,8 @@ tile::KernelOp tiling::buildAdamW(ModuleOp Module, bool Decay) {
         B.forLoop(First, End, Step, [&](Tile I) {
           auto Load = [&](Tile Memory) { return B.load(Memory, {I}, {Step}); };
           Tile G = Load(Gradient) * Factor, P = Load(Parameter);
+          if (Master)
+            P = currentMaster(B, Load(Master), P);
           Tile M = Load(Moment1) * Beta1 + G * (1 - Beta1);
           Tile V = Load(Moment2) * Beta2 + G * G * (1 - Beta2);
           Tile Update = M / C1 / (sqrt(V / C2) + Epsilon);
@@ -79,7 +96,10 @@ tile::KernelOp tiling::buildAdamW(ModuleOp Module, bool Decay) {
             Update = Update + P * WeightDecay;
           B.store(M, Moment1, {I});
           B.store(V, Moment2, {I});
-          B.store(P - Update * Rate, Parameter, {I});
+          Tile Next = P - Update * Rate;
+          if (Master)
+            B.store(Next, Master, {I});
+          B.store(Next, Parameter, {I});
         });
       });
 }
@@ -118,14 +138,19 @@ static LogicalResult lowerAdamW(txs::AdamWOp Op, EntryBuilder &E) {
   int64_t Size = sizeOf(Op.getGradient());
   AffineExpr Extent = E.constant(Size);
   bool Decay = !E.parameterOp(Name).getNoDecay();
-  E.launch(buildAdamW(E.module(), Decay),
-           {E.constant(llvm::divideCeil(Size, AdamWBlock))},
-           {{E.read(Op.getGradient()), {Extent}},
-            {E.read(Op.getNorm())},
-            {E.read(Op.getHyperparameters())},
-            {E.parameter(plan::BufferKind::Parameter, Name), {Extent}},
-            {E.parameter(plan::BufferKind::Moment1, Name), {Extent}},
-            {E.parameter(plan::BufferKind::Moment2, Name), {Extent}}});
+  Buffer *Parameter = E.parameter(plan::BufferKind::Parameter, Name);
+  SmallVector<LaunchArgument> Arguments = {
+      {E.read(Op.getGradient()), {Extent}},
+      {E.read(Op.getNorm())},
+      {E.read(Op.getHyperparameters())},
+      {Parameter, {Extent}},
+      {E.parameter(plan::BufferKind::Moment1, Name), {Extent}},
+      {E.parameter(plan::BufferKind::Moment2, Name), {Extent}}};
+  if (hasMaster(Parameter->Element))
+    Arguments.push_back(
+        {E.parameter(plan::BufferKind::Master, Name), {Extent}});
+  E.launch(buildAdamW(E.module(), Decay, Parameter->Element),
+           {E.constant(llvm::divideCeil(Size, AdamWBlock))}, Arguments);
   return success();
 }
 

@@ -22,6 +22,7 @@ namespace {
 struct RmsNormShape {
   int64_t Columns;
   double Eps;
+  Type Element, WeightElement;
 
   int64_t columnTile() const { return tileFor(Columns, 64, 1024); }
   int64_t rowTile() const {
@@ -33,10 +34,12 @@ struct RmsNormShape {
 static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape,
                                    Epilogue &Tail) {
   int64_t N = Shape.Columns, C = Shape.columnTile(), R = Shape.rowTile();
-  std::string Name = "rms_norm_n" + std::to_string(N) + "_eps" +
-                     numberName(Shape.Eps) + Tail.name();
+  std::string Name =
+      "rms_norm_n" + std::to_string(N) + "_eps" + numberName(Shape.Eps) +
+      typeSuffix({Shape.Element, Shape.WeightElement}) + Tail.name();
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    Tile X = B.memory({Dynamic, N}), W = B.memory({N});
+    Tile X = B.memory({Dynamic, N}, Shape.Element);
+    Tile W = B.memory({N}, Shape.WeightElement);
     Tail.declare(B);
     Tile Row = B.grid(0) * R;
     auto Squares = [&](Tile Column) {
@@ -55,8 +58,8 @@ static tile::KernelOp buildRmsNorm(ModuleOp Module, const RmsNormShape &Shape,
 }
 
 static LogicalResult lowerRmsNorm(txs::RmsNormOp Op, EntryBuilder &E) {
-  RmsNormShape Shape = {E.columns(Op.getInput()),
-                        Op.getEps().convertToDouble()};
+  RmsNormShape Shape = {E.columns(Op.getInput()), Op.getEps().convertToDouble(),
+                        E.element(Op.getInput()), E.element(Op.getWeight())};
   AffineExpr Rows = E.rows(Op.getInput());
   Epilogue Tail(E, {Op.getResult()}, E.group(Op).Steps);
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}},

@@ -23,14 +23,16 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 tile::KernelOp tiling::buildRmsNormGrad(ModuleOp Module, int64_t Width,
-                                        double Epsilon, Epilogue *Tail) {
-  std::string Name = "rms_norm_grad_n" + std::to_string(Width) + "_e" +
-                     numberName(Epsilon) + (Tail ? Tail->name() : "");
+                                        double Epsilon, Epilogue *Tail,
+                                        Type Element, Type WeightElement) {
+  std::string Name =
+      "rms_norm_grad_n" + std::to_string(Width) + "_e" + numberName(Epsilon) +
+      typeSuffix({Element, WeightElement}) + (Tail ? Tail->name() : "");
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    Tile DResult = B.memory({Dynamic, Width}),
-         Input = B.memory({Dynamic, Width});
-    Tile Weight = B.memory({Width});
-    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Width});
+    Tile DResult = B.memory({Dynamic, Width}, Element);
+    Tile Input = B.memory({Dynamic, Width}, Element);
+    Tile Weight = B.memory({Width}, WeightElement);
+    Tile DInput = Tail ? Tile() : B.memory({Dynamic, Width}, Element);
     if (Tail)
       Tail->declare(B);
     Tile Partials = B.memory({Dynamic, Width});
@@ -80,9 +82,10 @@ static LogicalResult lowerRmsNormGrad(txs::RmsNormGradOp Op, EntryBuilder &E) {
                                            {E.read(Op.getWeight())}};
   Tail.addArguments(Arguments);
   Arguments.push_back({Partials, {Blocks}});
-  E.launch(
-      buildRmsNormGrad(E.module(), Width, Op.getEps().convertToDouble(), &Tail),
-      {Blocks}, Arguments);
+  E.launch(buildRmsNormGrad(E.module(), Width, Op.getEps().convertToDouble(),
+                            &Tail, E.element(Op.getInput()),
+                            E.element(Op.getWeight())),
+           {Blocks}, Arguments);
   launchSumRows(E, Partials, Blocks, Width, E.write(Op.getDweight()));
   return success();
 }

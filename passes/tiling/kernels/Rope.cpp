@@ -31,15 +31,16 @@ static LogicalResult lowerRope(txs::RopeOp Op, EntryBuilder &E) {
   int64_t P = E.columns(Op.getInput()), Width = E.width(Op.getInput());
   int64_t C = P * tileFor(Width / P, 1, std::max<int64_t>(512 / P, 1));
   int64_t R = powerOfTwoAtMost(std::clamp<int64_t>(FlatTile / Width, 1, 64));
+  Type Element = E.element(Op.getInput());
   auto Kernel = defineKernel(
       E.module(),
-      llvm::formatv("rope_n{0}_p{1}{2}", Width, P,
+      llvm::formatv("rope_n{0}_p{1}{2}{3}", Width, P, typeSuffix(Element),
                     Op.getInverse() ? "_inverse" : ""),
       1, [&](TileBuilder &B) {
-        Tile X = B.memory({Dynamic, Width});
+        Tile X = B.memory({Dynamic, Width}, Element);
         Tile CosTable = B.memory({Dynamic, P / 2});
         Tile SinTable = B.memory({Dynamic, P / 2});
-        Tile Result = B.memory({Dynamic, Width});
+        Tile Result = B.memory({Dynamic, Width}, Element);
         Tile Row = B.grid(0) * R;
         auto [Cos, Sin] = loadRopeTables(B, CosTable, SinTable, Row, R);
         B.forColumns(Width, C, [&, Cos = Cos, Sin = Sin](Tile Column) {

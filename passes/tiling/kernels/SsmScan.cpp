@@ -47,27 +47,29 @@ enum class StateUse {
 struct ScanShape {
   int64_t Heads, P, N, Q;
   StateUse State;
+  Type Element; // of c, b, x and y
 
   std::string name(StringRef Kind, bool WithTile) const {
     static const char *const Suffixes[] = {"", "_final", "_initial",
                                            "_initial_final", "_inplace"};
     std::string Tile = WithTile ? "_q" + std::to_string(Q) : "";
-    return llvm::formatv("{0}_h{1}_p{2}_n{3}{4}{5}", Kind, Heads, P, N, Tile,
+    return llvm::formatv("{0}_h{1}_p{2}_n{3}{4}{5}{6}", Kind, Heads, P, N, Tile,
+                         typeSuffix(Element),
                          Suffixes[static_cast<int>(State)]);
   }
 };
 
 struct ScanArguments {
   ScanArguments(TileBuilder &B, const ScanShape &S)
-      : C(B.memory({Dynamic, Dynamic, S.Heads, S.N})),
-        K(B.memory({Dynamic, Dynamic, S.Heads, S.N})),
-        X(B.memory({Dynamic, Dynamic, S.Heads, S.P})),
+      : C(B.memory({Dynamic, Dynamic, S.Heads, S.N}, S.Element)),
+        K(B.memory({Dynamic, Dynamic, S.Heads, S.N}, S.Element)),
+        X(B.memory({Dynamic, Dynamic, S.Heads, S.P}, S.Element)),
         Dt(B.memory({Dynamic, Dynamic, S.Heads})), A(B.memory({S.Heads})) {
     auto State = [&]() { return B.memory({Dynamic, S.Heads, S.P, S.N}); };
     if (S.State == StateUse::Initial || S.State == StateUse::Separate ||
         S.State == StateUse::InPlace)
       Initial = State();
-    Y = B.memory({Dynamic, Dynamic, S.Heads, S.P});
+    Y = B.memory({Dynamic, Dynamic, S.Heads, S.P}, S.Element);
     if (S.State == StateUse::InPlace)
       Final = Initial;
     if (S.State == StateUse::Final || S.State == StateUse::Separate)
@@ -142,8 +144,12 @@ static tile::KernelOp buildScanStep(ModuleOp Module, const ScanShape &S) {
 
 static LogicalResult lowerScan(txs::SsmScanOp Op, EntryBuilder &E) {
   ArrayRef<int64_t> X = cast<RankedTensorType>(Op.getX().getType()).getShape();
-  ScanShape Shape = {X[2], X[3], E.columns(Op.getB()), scanTile(Op.getChunk()),
-                     StateUse::None};
+  ScanShape Shape = {X[2],
+                     X[3],
+                     E.columns(Op.getB()),
+                     scanTile(Op.getChunk()),
+                     StateUse::None,
+                     E.element(Op.getX())};
   bool UsesFinal = E.isUsed(Op.getFinal());
   SmallVector<AffineExpr> Extents = {E.batch(), E.seq()};
   SmallVector<LaunchArgument> Arguments;

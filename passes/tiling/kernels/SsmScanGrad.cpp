@@ -45,7 +45,7 @@ using namespace transxssm::tiling;
 static std::string shapeName(const ScanGradShape &S) {
   return "_h" + std::to_string(S.Heads) + "_p" + std::to_string(S.HeadSize) +
          "_n" + std::to_string(S.StateSize) + "_q" + std::to_string(S.Chunk) +
-         (S.Initial ? "_initial" : "");
+         typeSuffix(S.Element) + (S.Initial ? "_initial" : "");
 }
 
 namespace {
@@ -73,8 +73,8 @@ tile::KernelOp tiling::buildScanStates(ModuleOp Module,
   return defineKernel(
       Module, "ssm_scan_states" + shapeName(S), 2, [&](TileBuilder &B) {
         int64_t H = S.Heads, P = S.HeadSize, N = S.StateSize, Q = S.Chunk;
-        Tile BMemory = B.memory({Dynamic, Dynamic, H, N});
-        Tile XMemory = B.memory({Dynamic, Dynamic, H, P});
+        Tile BMemory = B.memory({Dynamic, Dynamic, H, N}, S.Element);
+        Tile XMemory = B.memory({Dynamic, Dynamic, H, P}, S.Element);
         Tile DtMemory = B.memory({Dynamic, Dynamic, H});
         Tile AMemory = B.memory({H});
         Tile Initial = S.Initial ? B.memory({Dynamic, H, P, N}) : Tile();
@@ -132,7 +132,7 @@ ScanGrad::ScanGrad(TileBuilder &B, const ScanGradShape &S)
       TileN(tileExtent(S.StateSize, S.StateSize + 15)) {
   int64_t H = S.Heads, P = S.HeadSize, N = S.StateSize;
   auto Tokens = [&](int64_t Width) {
-    return B.memory({Dynamic, Dynamic, H, Width});
+    return B.memory({Dynamic, Dynamic, H, Width}, S.Element);
   };
   Dy = Tokens(P), C = Tokens(N), Key = Tokens(N), X = Tokens(P);
   Dt = B.memory({Dynamic, Dynamic, H}), AMemory = B.memory({H});
@@ -189,7 +189,8 @@ SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
   Tile FromOutputs = B.asColumn(B.sum(CT * DCState), Q);
   Tile FromInputs = B.asColumn(B.sum(Scaled * DXState), Q);
   Tile Rows = B.iota({Q, Q}, 0), Columns = B.iota({Q, Q}, 1);
-  Tile Paths = B.mma(K * DyX, B.toFloat(Rows < Columns), FromOutputs);
+  // A running sum as a product: decays and steps are float32 in any model.
+  Tile Paths = B.mmaFloat32(K * DyX, B.toFloat(Rows < Columns), FromOutputs);
   Tile DLog = B.sum(select(Columns <= Rows, Paths, FromInputs), 0) +
               B.fill(B.sum(B.sum(E * State)) * exp(D.Last), {Q});
   B.store(DLog * A + B.sum(XT * DScaled), DDt, {Batch, Token, Head}, {1});
@@ -232,7 +233,8 @@ static ScanGradShape shapeOf(txs::SsmScanGradOp Op) {
           C.getDimSize(3),
           scanTile(Op.getChunk()),
           Op.getInitial() != nullptr,
-          Op.getDfinal() != nullptr};
+          Op.getDfinal() != nullptr,
+          X.getElementType()};
 }
 
 static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {

@@ -39,14 +39,15 @@ tile::KernelOp tiling::buildSumRows(ModuleOp Module, int64_t Width) {
 }
 
 tile::KernelOp tiling::buildSumTokens(ModuleOp Module, int64_t Width,
-                                      bool Product) {
+                                      bool Product, Type Element) {
   return defineKernel(
       Module,
-      (Product ? "sum_tokens_product_n" : "sum_tokens_n") + Twine(Width), 2,
-      [&](TileBuilder &B) {
-        Tile Left = B.memory({Dynamic, Width}), Right;
+      (Product ? "sum_tokens_product_n" : "sum_tokens_n") + Twine(Width) +
+          typeSuffix(Element),
+      2, [&](TileBuilder &B) {
+        Tile Left = B.memory({Dynamic, Width}, Element), Right;
         if (Product)
-          Right = B.memory({Dynamic, Width});
+          Right = B.memory({Dynamic, Width}, Element);
         Tile Partials = B.memory({Dynamic, Width});
         int64_t Columns = tileExtent(Width, SumColumns);
         Tile First = B.grid(0) * SumBlockRows, Column = B.grid(1) * SumColumns;
@@ -83,7 +84,8 @@ static LogicalResult lowerSumTokens(txs::SumTokensOp Op, EntryBuilder &E) {
   if (Op.getRhs())
     Arguments.push_back({E.read(Op.getRhs()), {Rows}});
   Arguments.push_back({Partials, {Blocks}});
-  E.launch(buildSumTokens(E.module(), Width, Op.getRhs() != nullptr),
+  E.launch(buildSumTokens(E.module(), Width, Op.getRhs() != nullptr,
+                          E.element(Op.getLhs())),
            {Blocks, E.constant(columnTiles(Width))}, Arguments);
   launchSumRows(E, Partials, Blocks, Width, E.write(Op.getResult()));
   return success();

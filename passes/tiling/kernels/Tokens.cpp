@@ -28,11 +28,13 @@ static LogicalResult lowerEmbedding(txs::EmbeddingOp Op, EntryBuilder &E) {
   int64_t V = Weight.getDimSize(0), D = Weight.getDimSize(1);
   constexpr int64_t R = 8;
   int64_t C = tileFor(D, 64, 512);
+  Type From = Weight.getElementType(), To = E.element(Op.getResult());
   auto Kernel = defineKernel(
-      E.module(), llvm::formatv("embedding_v{0}_n{1}", V, D), 1,
+      E.module(),
+      llvm::formatv("embedding_v{0}_n{1}{2}", V, D, typeSuffix({From, To})), 1,
       [&](TileBuilder &B) {
-        Tile Ids = B.integerMemory({Dynamic}), Table = B.memory({V, D});
-        Tile Result = B.memory({Dynamic, D});
+        Tile Ids = B.integerMemory({Dynamic}), Table = B.memory({V, D}, From);
+        Tile Result = B.memory({Dynamic, D}, To);
         Tile Row = B.grid(0) * R;
         // Rows past the end read row 0 and are not stored.
         Tile Rows = B.load(Ids, {Row}, {R});
@@ -53,12 +55,13 @@ static LogicalResult lowerEmbedding(txs::EmbeddingOp Op, EntryBuilder &E) {
 //===----------------------------------------------------------------------===//
 
 static tile::KernelOp buildCacheAppend(ModuleOp Module, int64_t Width,
-                                       int64_t RowTile) {
+                                       int64_t RowTile, Type Element) {
   int64_t C = tileFor(Width, 64, 1024);
   return defineKernel(
-      Module, "cache_append_n" + Twine(Width), 2, [&](TileBuilder &B) {
-        Tile Tokens = B.memory({Dynamic, Dynamic, Width});
-        Tile Cache = B.memory({Dynamic, Dynamic, Width});
+      Module, "cache_append_n" + Twine(Width) + typeSuffix(Element), 2,
+      [&](TileBuilder &B) {
+        Tile Tokens = B.memory({Dynamic, Dynamic, Width}, Element);
+        Tile Cache = B.memory({Dynamic, Dynamic, Width}, Element);
         Tile Past = B.indexArgument();
         Tile Batch = B.grid(0), First = B.grid(1) * RowTile;
         // What follows the last token of this call stays as it is.
@@ -81,7 +84,7 @@ static LogicalResult lowerCacheAppend(txs::CacheAppendOp Op, EntryBuilder &E) {
   Buffer *From = E.read(Tokens);
   Buffer *To = E.writeInPlace(Op.getResult(), Cache, Op);
   SmallVector<AffineExpr> Extents = E.shape(Tokens), Room = E.shape(Cache);
-  E.launch(buildCacheAppend(E.module(), Width, RowTile),
+  E.launch(buildCacheAppend(E.module(), Width, RowTile, E.element(Cache)),
            {Extents[0], Extents[1].ceilDiv(RowTile)},
            {{From, {Extents[0], Extents[1]}},
             {To, {Room[0], Room[1]}},
@@ -106,19 +109,22 @@ Tile tiling::lastPosition(TileBuilder &B, Tile Mask, Tile Batch, Tile Length) {
 static LogicalResult lowerLastToken(txs::LastTokenOp Op, EntryBuilder &E) {
   int64_t D = E.width(Op.getInput()), C = tileFor(D, 64, 1024);
   bool Masked = static_cast<bool>(Op.getMask());
-  auto Kernel = defineKernel(
-      E.module(), llvm::formatv("last_token_n{0}{1}", D, Masked ? "_mask" : ""),
-      1, [&](TileBuilder &B) {
-        Tile X = B.memory({Dynamic, Dynamic, D});
-        Tile Mask = Masked ? B.memory({Dynamic, Dynamic}) : Tile();
-        Tile Result = B.memory({Dynamic, D});
-        Tile Batch = B.grid(0);
-        Tile Last = lastPosition(B, Mask, Batch, B.extent(X, 1));
-        B.forColumns(D, C, [&](Tile Column) {
-          B.store(B.load(X, {Batch, Last, Column}, {C}), Result,
-                  {Batch, Column});
-        });
-      });
+  Type From = E.element(Op.getInput()), To = E.element(Op.getResult());
+  auto Kernel =
+      defineKernel(E.module(),
+                   llvm::formatv("last_token_n{0}{1}{2}", D,
+                                 typeSuffix({From, To}), Masked ? "_mask" : ""),
+                   1, [&](TileBuilder &B) {
+                     Tile X = B.memory({Dynamic, Dynamic, D}, From);
+                     Tile Mask = Masked ? B.memory({Dynamic, Dynamic}) : Tile();
+                     Tile Result = B.memory({Dynamic, D}, To);
+                     Tile Batch = B.grid(0);
+                     Tile Last = lastPosition(B, Mask, Batch, B.extent(X, 1));
+                     B.forColumns(D, C, [&](Tile Column) {
+                       B.store(B.load(X, {Batch, Last, Column}, {C}), Result,
+                               {Batch, Column});
+                     });
+                   });
   SmallVector<AffineExpr> Extents = {E.batch(), E.seq()};
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), Extents}};
   if (Masked)

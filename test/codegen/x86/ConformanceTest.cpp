@@ -45,19 +45,45 @@ std::vector<int64_t> evaluate(AffineMap Map, const Sizes &S) {
 /// The memory of one plan buffer, as both sides see it.
 struct Memory {
   Memory(plan::BufferOp Buffer, const Sizes &S)
-      : IsFloat(Buffer.getElementType().isF32()) {
+      : IsFloat(isa<FloatType>(Buffer.getElementType())),
+        IsShort(Buffer.getElementType().isBF16()) {
     for (int64_t Extent : evaluate(Buffer.getShape(), S))
       Count *= Extent;
-    Expected = std::make_unique<Array<float>>(Count, NAN);
-    Actual = std::make_unique<Array<float>>(Count, NAN);
+    Bytes = Count * (IsShort ? 2 : 4);
+    Expected = std::make_unique<Array<uint8_t>>(Bytes);
+    Actual = std::make_unique<Array<uint8_t>>(Bytes);
+    for (size_t I = 0; I < Count; ++I)
+      set(I, NAN);
+    publish();
   }
-  void publish() {
-    std::memcpy(Actual->data(), Expected->data(), Count * sizeof(float));
+  void publish() { std::memcpy(Actual->data(), Expected->data(), Bytes); }
+
+  float get(const Array<uint8_t> &From, size_t I) const {
+    // A bf16 is the upper half of a float32.
+    uint32_t Bits = 0;
+    if (IsShort)
+      Bits = uint32_t(static_cast<const uint16_t *>(From.data())[I]) << 16;
+    else
+      Bits = static_cast<const uint32_t *>(From.data())[I];
+    float Value;
+    std::memcpy(&Value, &Bits, 4);
+    return Value;
+  }
+  float expected(size_t I) const { return get(*Expected, I); }
+  float actual(size_t I) const { return get(*Actual, I); }
+  /// Of a bf16 only what is left of the value's upper half.
+  void set(size_t I, float Value) {
+    uint32_t Bits;
+    std::memcpy(&Bits, &Value, 4);
+    if (IsShort)
+      static_cast<uint16_t *>(Expected->data())[I] = uint16_t(Bits >> 16);
+    else
+      static_cast<uint32_t *>(Expected->data())[I] = Bits;
   }
 
-  bool IsFloat;
-  size_t Count = 1;
-  std::unique_ptr<Array<float>> Expected, Actual;
+  bool IsFloat, IsShort;
+  size_t Count = 1, Bytes = 0;
+  std::unique_ptr<Array<uint8_t>> Expected, Actual;
 };
 
 void fill(Memory &M, plan::BufferOp Buffer, std::mt19937 &Generator) {
@@ -69,18 +95,18 @@ void fill(Memory &M, plan::BufferOp Buffer, std::mt19937 &Generator) {
     if (!M.IsFloat)
       Integers[I] = Generator() % 50;
     else if (Name.find(".A") != std::string::npos)
-      (*M.Expected)[I] = -std::abs(X) - 0.1f;
+      M.set(I, -std::abs(X) - 0.1f);
     else if (Name.find("mask") != std::string::npos)
-      (*M.Expected)[I] = X > -0.5f ? 1.0f : 0.0f;
+      M.set(I, X > -0.5f ? 1.0f : 0.0f);
     else if (Buffer.getKind() == plan::BufferKind::Input)
       // Rates and decays of the optimizer are between 0 and 1.
-      (*M.Expected)[I] = 0.05f + 0.9f * std::abs(X);
+      M.set(I, 0.05f + 0.9f * std::abs(X));
     else if (Buffer.getKind() == plan::BufferKind::Parameter)
-      (*M.Expected)[I] = 0.3f * X;
+      M.set(I, 0.3f * X);
     else if (Buffer.getKind() == plan::BufferKind::Moment2)
-      (*M.Expected)[I] = X * X;
+      M.set(I, X * X);
     else
-      (*M.Expected)[I] = X;
+      M.set(I, X);
   }
 }
 
@@ -88,8 +114,8 @@ void fill(Memory &M, plan::BufferOp Buffer, std::mt19937 &Generator) {
 double largestOf(const Memory &M) {
   double Largest = 0;
   for (size_t I = 0; I < M.Count; ++I)
-    if (std::isfinite((*M.Expected)[I]))
-      Largest = std::max(Largest, std::abs(double((*M.Expected)[I])));
+    if (std::isfinite(M.expected(I)))
+      Largest = std::max(Largest, std::abs(double(M.expected(I))));
   return Largest;
 }
 
@@ -104,14 +130,41 @@ void compare(const Memory &M, double Scale, const std::string &Where) {
   }
   double Absolute = 1e-5 * largestOf(M) + 1e-6 * Scale;
   for (size_t I = 0; I < M.Count; ++I)
-    ASSERT_TRUE(isClose((*M.Actual)[I], (*M.Expected)[I], 1e-5, Absolute))
-        << Where << ", element " << I << " is " << (*M.Actual)[I]
-        << ", expected " << (*M.Expected)[I];
+    ASSERT_TRUE(isClose(M.actual(I), M.expected(I), 1e-5, Absolute))
+        << Where << ", element " << I << " is " << M.actual(I) << ", expected "
+        << M.expected(I);
+}
+
+/// The same in a kernel with bf16 memories, against float64 arithmetic on the
+/// same operands. In the norm, two results that are rounded to bf16 may be one
+/// unit apart (2^-8), and every product on the way to a result rounds both
+/// operands (2 2^-9 each); no kernel has more than three in a row.
+void compareMixed(const Memory &M, double Scale, int64_t Products,
+                  const std::string &Where) {
+  if (!M.IsFloat)
+    return compare(M, Scale, Where);
+  double Error = 0, Norm = 0;
+  for (size_t I = 0; I < M.Count; ++I) {
+    double Actual = M.actual(I), Expected = M.expected(I);
+    if (!std::isfinite(Expected)) {
+      ASSERT_TRUE(isClose(Actual, Expected, 0))
+          << Where << ", element " << I << " is " << Actual << ", expected "
+          << Expected;
+      continue;
+    }
+    Error += (Actual - Expected) * (Actual - Expected);
+    Norm += Expected * Expected;
+  }
+  double Bound =
+      (M.IsShort ? 0x1p-8 : 1e-5) + 0x1p-8 * std::min<int64_t>(Products, 3);
+  EXPECT_LE(std::sqrt(Error),
+            Bound * (std::sqrt(Norm) + 1e-3 * Scale * std::sqrt(M.Count)))
+      << Where << ": relative error " << std::sqrt(Error / Norm);
 }
 
 class Model {
 public:
-  explicit Model(const std::string &Json) {
+  explicit Model(const std::string &Json, DType Type = DType::F32) {
     DialectRegistry Registry;
     registerCompilerDialects(Registry);
     Context.appendDialectRegistry(Registry);
@@ -122,7 +175,7 @@ public:
       return;
     }
     auto Entries = expandEntries({"forward", "decode", "train"}, *Config);
-    Module = buildModel(*Config, *Entries, 0, Context);
+    Module = buildModel(*Config, *Entries, 0, Context, Type);
     if (!Module || failed(lowerToPlan(*Module))) {
       ADD_FAILURE() << "the model does not lower to a plan";
       return;
@@ -176,13 +229,23 @@ private:
     std::vector<int64_t> LaunchSizes = evaluate(Launch.getSizes(), S);
     std::vector<int64_t> Grid = evaluate(Launch.getGrid(), S);
     auto Kernel = Module->lookupSymbol<tile::KernelOp>(Name);
-    ASSERT_TRUE(
-        succeeded(tile::runKernel(Kernel, Expected, LaunchSizes, Grid)));
+    bool Mixed = llvm::any_of(Launch.getOperands(), [&](Value Operand) {
+      return Memories[Operand]->IsShort;
+    });
+    int64_t Products = 0;
+    Kernel.walk([&](tile::MmaOp) { ++Products; });
+    tile::InterpreterOptions Options;
+    Options.RoundToType = !Mixed || Products == 0;
+    ASSERT_TRUE(succeeded(
+        tile::runKernel(Kernel, Expected, LaunchSizes, Grid, Options)));
     Grid.resize(3, 1);
     Compiled->run(Name, Actual, LaunchSizes, Grid[0], Grid[1], Grid[2]);
     for (auto [I, Operand] : llvm::enumerate(Launch.getOperands())) {
-      compare(*Memories[Operand], Scale,
-              Name + ", operand " + std::to_string(I));
+      std::string Where = Name + ", operand " + std::to_string(I);
+      if (Mixed)
+        compareMixed(*Memories[Operand], Scale, Products, Where);
+      else
+        compare(*Memories[Operand], Scale, Where);
       if (testing::Test::HasFatalFailure())
         return;
     }
@@ -196,23 +259,35 @@ private:
 const Sizes AllSizes[] = {
     {1, 1, 0, 8}, {2, 1, 5, 8}, {2, 3, 0, 40}, {1, 37, 30, 80}, {3, 70, 0, 70}};
 
-TEST(Conformance, HybridWithGroupedHeads) {
-  Model M(R"({"model_type": "TransXSSM", "vocab_size": 97, "hidden_size": 64,
+const char *const GroupedHeads =
+    R"({"model_type": "TransXSSM", "vocab_size": 97, "hidden_size": 64,
     "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "ssd_chunk_size": 16, "attn_layer_period": 2,
-    "attn_layer_offset": 1, "hidden_bias": true, "rope_scaling": null})");
+    "attn_layer_offset": 1, "hidden_bias": true, "rope_scaling": null})";
+
+const char *const OddWidths =
+    R"({"model_type": "TransXSSM", "vocab_size": 53, "hidden_size": 60,
+    "intermediate_size": 75, "num_hidden_layers": 2, "num_attention_heads": 3,
+    "ssd_chunk_size": 64, "attn_layer_period": 2, "attn_layer_offset": 0,
+    "hidden_act": "gelu", "tie_word_embeddings": false,
+    "rope_scaling": null})";
+
+void checkAllSizes(const char *Json, DType Type) {
+  Model M(Json, Type);
   for (const Sizes &S : AllSizes)
     M.check(S);
 }
 
-TEST(Conformance, OddWidths) {
-  Model M(R"({"model_type": "TransXSSM", "vocab_size": 53, "hidden_size": 60,
-    "intermediate_size": 75, "num_hidden_layers": 2, "num_attention_heads": 3,
-    "ssd_chunk_size": 64, "attn_layer_period": 2, "attn_layer_offset": 0,
-    "hidden_act": "gelu", "tie_word_embeddings": false,
-    "rope_scaling": null})");
-  for (const Sizes &S : AllSizes)
-    M.check(S);
+TEST(Conformance, HybridWithGroupedHeads) {
+  checkAllSizes(GroupedHeads, DType::F32);
 }
+
+TEST(Conformance, HybridWithGroupedHeadsInBf16) {
+  checkAllSizes(GroupedHeads, DType::BF16);
+}
+
+TEST(Conformance, OddWidths) { checkAllSizes(OddWidths, DType::F32); }
+
+TEST(Conformance, OddWidthsInBf16) { checkAllSizes(OddWidths, DType::BF16); }
 
 } // namespace

@@ -79,6 +79,47 @@ TEST_F(Targets, UseTheirRegistersAndListEveryKernel) {
   }
 }
 
+size_t countOf(const std::string &Text, const std::string &Part) {
+  size_t Count = 0;
+  for (size_t At = Text.find(Part); At != std::string::npos;
+       At = Text.find(Part, At + 1))
+    ++Count;
+  return Count;
+}
+
+/// bf16 is read by widening words and shifting them up, and written by rounding
+/// in integers and narrowing: in vectors, without the processor's own bf16
+/// instructions (which flush denormals) and without library calls.
+TEST_F(Targets, ConvertBf16InVectors) {
+  for (const x86::X86Target &Target : x86::x86Targets()) {
+    std::string Assembly;
+    x86::X86Options Options;
+    Options.AsmText = &Assembly;
+    auto Compiled = compile(R"(
+tile.kernel @double(%x: memref<4096xbf16>, %y: memref<4096xbf16>) grid(%i) {
+  %z = arith.constant 0 : index
+  %t = tile.load %x[%z] over [0] : memref<4096xbf16> -> tensor<4096xbf16>
+  %u = arith.extf %t : tensor<4096xbf16> to tensor<4096xf32>
+  %v = arith.addf %u, %u : tensor<4096xf32>
+  %w = arith.truncf %v : tensor<4096xf32> to tensor<4096xbf16>
+  tile.store %w, %y[%z] over [0] : tensor<4096xbf16>, memref<4096xbf16>
+})",
+                            Target, Options);
+    ASSERT_TRUE(mlir::succeeded(Compiled)) << Target.Name;
+    bool Wide = Target.VectorBits == 512;
+    const std::string Register = Wide ? "zmm" : "ymm";
+    EXPECT_GT(countOf(Assembly, "vpmovzxwd"), 0u) << Assembly;
+    EXPECT_GT(countOf(Assembly, "vpslld\t$16, %" + Register), 0u) << Assembly;
+    EXPECT_GT(countOf(Assembly, Wide ? "vpmovdw" : "vpackusdw"), 0u)
+        << Assembly;
+    EXPECT_EQ(countOf(Assembly, "call"), 0u) << Assembly;
+    EXPECT_EQ(countOf(Assembly, "vcvtneps2bf16"), 0u) << Assembly;
+    // No element goes on its own.
+    for (const char *Scalar : {"pinsrw", "pextrw", "addss", "movw"})
+      EXPECT_EQ(countOf(Assembly, Scalar), 0u) << Scalar << Assembly;
+  }
+}
+
 /// The same text gives the same object, bit for bit.
 TEST_F(Targets, AreDeterministic) {
   for (const x86::X86Target &Target : x86::x86Targets()) {

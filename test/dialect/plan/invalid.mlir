@@ -41,6 +41,14 @@ plan.entry @e {
 
 // -----
 
+plan.parameter @weight tensor<8x4xbf16> "normal"
+plan.entry @e {
+  // expected-error@+1 {{'plan.buffer' op names "weight" with shape affine_map<()[s0, s1, s2, s3] -> (8, 4)> of 'bf16', expected that of 'tensor<8x4xbf16>' in 'f32' (buffer_c3)}}
+  %x = plan.buffer master "weight" affine_map<()[s0, s1, s2, s3] -> (8, 4)> bf16 live 0 to 0
+}
+
+// -----
+
 plan.entry @e {
   // expected-error@+1 {{'plan.buffer' op names "ssd_state.0", expected a plan.state of the same shape and type (buffer_c3)}}
   %x = plan.buffer state "ssd_state.0" affine_map<()[s0, s1, s2, s3] -> (8)> f32 live 0 to 0
