@@ -163,7 +163,7 @@ def test_command_line(package, tmp_path):
     bench = json.loads(
         run("bench", package.path, "--json", "--batch", 1, "--seq-len", 16, "--iterations", 1)
     )
-    assert {entry["entry"] for entry in bench["results"]} >= {"train", "prefill", "decode"}
+    assert {entry["name"] for entry in bench["results"]} >= {"train", "prefill", "decode"}
     described = json.loads(run("inspect", package.path, "--json"))
     types = {entry["name"]: entry["dtype"] for entry in described["parameters"]}
     assert types["model.word_embed.weight"] == "bf16"
