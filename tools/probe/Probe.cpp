@@ -149,7 +149,7 @@ OwningOpRef<ModuleOp> Prober::build() {
   std::vector<std::string> Entries;
   for (const ProbedCall &Call : Calls)
     Entries.push_back(Call.Entry);
-  return buildModel(Config, Entries, O.RecomputeBlocks, Context);
+  return buildModel(Config, Entries, O.RecomputeBlocks, Context, O.Type);
 }
 
 Result<Package> Prober::compile() {
@@ -185,6 +185,8 @@ Status Prober::loadModel() {
     return Loaded.error();
   Compiled.emplace(std::move(*Loaded));
   Runner.emplace(*Module);
+  // What is stored as bf16 is one rounding off by design, not by mistake.
+  Runner->RoundResults = O.Type == DType::BF16;
   for (const std::string &Name : Compiled->parameterNames()) {
     Result<TensorView> From = Compiled->parameter(Name);
     if (!From)

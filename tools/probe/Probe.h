@@ -43,11 +43,12 @@ struct ProbeOptions {
   /// A package with names. Without, one is compiled from the directory.
   std::optional<Package> Compiled;
   /// How the package is compiled, or was.
+  DType Type = DType::F32;
   int64_t RecomputeBlocks = 0;
   bool Fuse = true;
   /// Called on the kernels before code is generated.
   std::function<Status(mlir::ModuleOp)> EditKernels;
-  /// For every value, in place of the two below.
+  /// For every value, in place of the two below, which are for float32.
   std::optional<double> Tolerance;
   unsigned Threads = 0;
   std::string Device = "cpu"; ///< other ones need a package for them

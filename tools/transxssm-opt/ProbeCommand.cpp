@@ -58,6 +58,9 @@ cl::opt<std::string>
     DeviceName("device", cl::cat(Category), cl::init("cpu"),
                cl::value_desc("name"),
                cl::desc("With --package: what runs it, as for transxssm-run"));
+cl::opt<bool> Mixed("bf16", cl::cat(Category),
+                    cl::desc("Compile, or the package was compiled, with "
+                             "--dtype=bf16; needs --tolerance"));
 cl::opt<bool> NoFuse("no-fuse", cl::cat(Category),
                      cl::desc("Compile every operation to a kernel of its "
                               "own, so that every value is compared"));
@@ -218,6 +221,10 @@ int transxssm::probeModel() {
   Options.Prefill = Prefill;
   Options.RecomputeBlocks = RecomputeBlocks;
   Options.Fuse = !NoFuse;
+  if (Mixed && !Tolerance.getNumOccurrences())
+    return fail("--bf16: expected a --tolerance, got none: the bounds by "
+                "default are those of float32");
+  Options.Type = Mixed ? DType::BF16 : DType::F32;
   Options.Device = DeviceName;
   if (Tolerance.getNumOccurrences())
     Options.Tolerance = Tolerance;

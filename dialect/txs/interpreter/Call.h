@@ -18,6 +18,8 @@
 #include "dialect/txs/interpreter/Interpreter.h"
 #include "dialect/txs/interpreter/Reference.h"
 
+#include <random>
+
 namespace transxssm {
 namespace txs {
 
@@ -30,12 +32,15 @@ bool fits(llvm::ArrayRef<int64_t> Actual, llvm::ArrayRef<int64_t> Expected);
 llvm::ArrayRef<int64_t> shapeOf(mlir::Type Kind);
 /// Rounds every value to a float type, to nearest even.
 void roundTo(mlir::Type Kind, Tensor &Values);
+/// The same, to one of the two neighbours: the nearer is the likelier.
+void roundByChance(mlir::Type Kind, Tensor &Values, std::mt19937_64 &Chance);
 
 /// The values of one call. Every `visit` checks the shapes of its operands,
 /// evaluates one operation and binds its results; the first failure sticks.
 class Call {
 public:
-  Call(Interpreter &Owner, RunResult &Made) : Owner(Owner), Made(Made) {}
+  Call(Interpreter &Owner, RunResult &Made)
+      : Owner(Owner), Made(Made), Chance(Owner.RoundingSeed.value_or(0)) {}
 
   void bind(mlir::Value Of, Tensor Content) { Values[Of] = std::move(Content); }
   const Tensor &get(mlir::Value Of) const { return Values.find(Of)->second; }
@@ -129,6 +134,7 @@ private:
 
   Interpreter &Owner;
   RunResult &Made;
+  std::mt19937_64 Chance;
   llvm::DenseMap<mlir::Value, Tensor> Values;
 };
 

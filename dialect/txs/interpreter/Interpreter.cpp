@@ -46,24 +46,47 @@ ArrayRef<int64_t> transxssm::txs::shapeOf(Type Kind) {
   return Tensor ? Tensor.getShape() : ArrayRef<int64_t>();
 }
 
-void transxssm::txs::roundTo(Type Kind, Tensor &Values) {
+static double rounded(double Value, FloatType To, APFloat::roundingMode How) {
+  APFloat Rounded(Value);
+  bool LosesInfo;
+  Rounded.convert(To.getFloatSemantics(), How, &LosesInfo);
+  Rounded.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
+                  &LosesInfo);
+  return Rounded.convertToDouble();
+}
+
+/// Null where nothing is to be rounded.
+static FloatType roundedElement(Type Kind) {
   auto Element = dyn_cast<FloatType>(getElementTypeOrSelf(Kind));
-  if (!Element || Element.isF64())
+  return Element && !Element.isF64() ? Element : FloatType();
+}
+
+void transxssm::txs::roundTo(Type Kind, Tensor &Values) {
+  if (FloatType Element = roundedElement(Kind))
+    for (double &Value : Values.values())
+      Value = rounded(Value, Element, APFloat::rmNearestTiesToEven);
+}
+
+void transxssm::txs::roundByChance(Type Kind, Tensor &Values,
+                                   std::mt19937_64 &Chance) {
+  FloatType Element = roundedElement(Kind);
+  if (!Element)
     return;
   for (double &Value : Values.values()) {
-    APFloat Rounded(Value);
-    bool LosesInfo;
-    Rounded.convert(Element.getFloatSemantics(), APFloat::rmNearestTiesToEven,
-                    &LosesInfo);
-    Rounded.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
-                    &LosesInfo);
-    Value = Rounded.convertToDouble();
+    double Low = rounded(Value, Element, APFloat::rmTowardNegative);
+    double High = rounded(Value, Element, APFloat::rmTowardPositive);
+    double Draw = static_cast<double>(Chance() >> 11) * 0x1p-53; // in [0, 1)
+    Value = Value - Low > Draw * (High - Low) ? High : Low;
   }
 }
 
 void Call::roundResults(Operation &Op) {
   for (Value Of : Op.getResults())
-    if (auto Found = Values.find(Of); Found != Values.end())
+    if (auto Found = Values.find(Of); Found == Values.end())
+      continue;
+    else if (Owner.RoundingSeed)
+      roundByChance(Of.getType(), Found->second, Chance);
+    else
       roundTo(Of.getType(), Found->second);
 }
 

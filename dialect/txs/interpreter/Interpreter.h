@@ -21,6 +21,7 @@
 #include "runtime/support/Error.h"
 
 #include <functional>
+#include <optional>
 
 namespace transxssm {
 namespace txs {
@@ -51,6 +52,10 @@ public:
   /// to a run without it is what a module's types cost at least, however well
   /// it is compiled.
   bool RoundResults = false;
+  /// With RoundResults: rounds up or down by chance, in the mean to the value
+  /// itself. One run is one throw of the dice; the spread over some seeds is a
+  /// measure of what rounding can do to a result.
+  std::optional<uint64_t> RoundingSeed;
   Probe AfterOperation;
 
   /// Runs `Entry`. `Inputs` and `States` are by argument name and must have
