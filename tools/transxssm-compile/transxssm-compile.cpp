@@ -28,6 +28,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace transxssm;
@@ -83,7 +84,7 @@ private:
   int buildStages();
   int emitText(const std::string &Text);
   int generate(CodeText *Text);
-  int generateForGpu();
+  int generateForGpu(std::string &Text);
   int generateForSimulator();
   int emitPackage();
 
@@ -116,10 +117,6 @@ static int checkSupported(const Options &O) {
     return fail("--emit=" + O.Emit +
                 ": expected --target=cpu or nvptx, got --target=sim; it runs "
                 "the LLVM IR of --target=nvptx");
-  if (O.Emit == "package" && O.Target == "nvptx" && !O.Output.empty())
-    return fail("--emit=package: expected --target=cpu, the only target that "
-                "this build can run, got --target=nvptx; --emit=ptx and "
-                "--print-kernels show its code");
   return 0;
 }
 
@@ -250,32 +247,49 @@ wantedTargets(const std::string &List) {
   return Wanted;
 }
 
-/// Code of every architecture as text, or the table of its kernels.
-int Compiler::generateForGpu() {
+/// What a package holds of the code for one architecture: machine code, where
+/// ptxas made some, and PTX for later ones.
+static void addCode(const nvptx::GpuTarget &Target, nvptx::GpuCode &Made,
+                    std::vector<CodeObject> &Code) {
+  std::vector<KernelCode> Kernels;
+  for (const nvptx::DeviceKernel &Kernel : Made.Device.Kernels) {
+    KernelCode Entry{Kernel.Name, Kernel.Symbol};
+    Entry.Threads = static_cast<uint32_t>(Kernel.Threads);
+    Entry.SharedBytes = static_cast<uint64_t>(Kernel.SharedBytes);
+    Kernels.push_back(Entry);
+  }
+  if (!Made.Assembled.Cubin.empty())
+    Code.push_back({Target.Name, {}, Kernels, Made.Assembled.Cubin});
+  Code.push_back({"ptx-" + Target.Name, {}, Kernels, std::move(Made.Ptx)});
+}
+
+/// Fills Code for every architecture; Text gets what --emit asks for, or the
+/// tables of the kernels.
+int Compiler::generateForGpu(std::string &Text) {
   Result<std::vector<nvptx::GpuTarget>> Targets = wantedTargets(O.GpuArch);
   if (!Targets)
     return fail(Targets.message());
   nvptx::GpuOptions Wanted;
   Wanted.WantsLlvmText = O.Emit == "llvm";
-  Wanted.Assembles = O.PrintKernels;
-#ifdef TRANSXSSM_STRICT_PTXAS
-  Wanted.Strict = true;
-#endif
-  std::string Text;
+  Wanted.Assembles = O.Emit == "package";
+  Wanted.Strict = std::getenv("TRANSXSSM_STRICT_PTXAS") != nullptr;
   for (const nvptx::GpuTarget &Target : *Targets) {
     FailureOr<nvptx::GpuCode> Made =
         nvptx::compileForGpu(*Module, Target, Wanted);
     if (failed(Made))
       return 1;
-    Report.done(Target.Name, llvm::Twine(Made->Device.Kernels.size()) +
-                                 " kernels, " + formatSize(Made->Ptx.size()) +
-                                 " of PTX");
-    if (O.PrintKernels)
+    bool OnlyPtx = Wanted.Assembles && Made->Assembled.Cubin.empty();
+    Report.done(Target.Name,
+                llvm::Twine(Made->Device.Kernels.size()) + " kernels, " +
+                    formatSize(Made->Ptx.size()) + " of PTX" +
+                    (OnlyPtx ? "; no ptxas on PATH, so no machine code" : ""));
+    if (O.Emit == "package")
       Text += Target.Name + "\n" + nvptx::describe(*Made);
     else
       Text += O.Emit == "llvm" ? Made->LlvmText : Made->Ptx;
+    addCode(Target, *Made, Code);
   }
-  return emitText(Text);
+  return 0;
 }
 
 /// Code of every architecture for the simulator.
@@ -297,9 +311,11 @@ int Compiler::generateForSimulator() {
 int Compiler::emitPackage() {
   // Memory needs no code: without an output the answer is there at once.
   bool NeedsCode = !O.Output.empty() || O.PrintKernels;
+  std::string GpuKernels;
   if (NeedsCode)
-    if (int Status =
-            O.Target == "sim" ? generateForSimulator() : generate(nullptr))
+    if (int Status = O.Target == "nvptx" ? generateForGpu(GpuKernels)
+                     : O.Target == "sim" ? generateForSimulator()
+                                         : generate(nullptr))
       return Status;
   std::vector<uint8_t> Payload;
   Result<Package> Made = makePackage(*Module, Code, Limits, Payload);
@@ -310,7 +326,9 @@ int Compiler::emitPackage() {
       return fail(Printed.message());
   if (O.PrintMemory && O.PrintKernels)
     llvm::outs() << "\n";
-  if (O.PrintKernels)
+  if (O.PrintKernels && O.Target == "nvptx")
+    llvm::outs() << GpuKernels;
+  else if (O.PrintKernels)
     if (Status Printed = printKernels(*Made, llvm::outs()); !Printed)
       return fail(Printed.message());
   if (O.Output.empty())
@@ -333,9 +351,11 @@ int Compiler::run() {
     return Code;
   if (int Code = buildStages())
     return Code;
-  if (O.Target == "nvptx" &&
-      (O.Emit == "package" || O.Emit == "llvm" || O.Emit == "ptx"))
-    return generateForGpu();
+  if (O.Target == "nvptx" && (O.Emit == "llvm" || O.Emit == "ptx")) {
+    std::string Text;
+    int Status = generateForGpu(Text);
+    return Status ? Status : emitText(Text);
+  }
   if (O.Emit == "package")
     return emitPackage();
   if (O.Emit == "llvm" || O.Emit == "asm") {
