@@ -116,10 +116,11 @@ TEST_P(PlanGolden, PrefillThenDecode) {
   }
   EXPECT_LT(relativeError(Actual, Expected.values()), Tolerance);
   for (const auto &[Name, State] : Golden.Expected)
-    if (Name.rfind("ssd_state.", 0) == 0)
+    if (Name.rfind("ssd_state.", 0) == 0) {
       EXPECT_LT(relativeError(Runner->Floats.at(Name), State.values()),
                 Tolerance)
           << Name;
+    }
 }
 
 /// Any split of a sequence into calls gives the same logits.
