@@ -44,11 +44,18 @@ Array<float> randomArray(size_t Count, unsigned Seed, float Range) {
   return Result;
 }
 
-x86::X86Target hostTarget() {
+static x86::X86Target bestTarget() {
   for (x86::X86Target &Target : x86::x86Targets())
     if (missingCpuFeatures(Target.Features).empty())
       return Target;
   return x86::x86Targets().back();
+}
+
+x86::X86Target hostTarget() {
+  x86::X86Target Target = bestTarget();
+  if (const char *Bits = std::getenv("TRANSXSSM_TEST_VECTOR_BITS"))
+    Target.VectorBits = std::atoi(Bits);
+  return Target;
 }
 
 Kernels::Kernels(const std::string &Text) {

@@ -83,7 +83,10 @@ private:
   std::map<std::string, int64_t> ScratchBytes;
 };
 
-/// The best target that this processor can run.
+/// The best target that this processor can run. $TRANSXSSM_TEST_VECTOR_BITS
+/// sets the width that kernels are tiled and vectorised for: LLVM splits
+/// vectors that are wider than the registers, so that what AVX-512 gets can be
+/// run without it.
 x86::X86Target hostTarget();
 
 /// The text with every `$NAME` replaced.
