@@ -46,12 +46,15 @@ static LogicalResult checkSharedMemory(ModuleOp Kernels,
                                        const GpuTarget &Target,
                                        const DeviceModule &Device) {
   int64_t Limit = (Target.Name == "sm_80" ? 163 : 227) * 1024;
+  bool Fits = true;
   for (const DeviceKernel &Kernel : Device.Kernels)
-    if (Kernel.SharedBytes > Limit)
-      return Kernels.emitError(Target.Name)
-             << ": kernel '" << Kernel.Name << "' needs " << Kernel.SharedBytes
-             << " bytes of shared memory, expected at most " << Limit;
-  return success();
+    if (Kernel.SharedBytes > Limit) {
+      Fits = false;
+      Kernels.emitError(Target.Name)
+          << ": kernel '" << Kernel.Name << "' needs " << Kernel.SharedBytes
+          << " bytes of shared memory, expected at most " << Limit;
+    }
+  return success(Fits);
 }
 
 FailureOr<GpuCode> compileForGpu(ModuleOp Kernels, const GpuTarget &Target,

@@ -180,6 +180,18 @@ LinearLayout LinearLayout::columnSlice() const {
   return Slice;
 }
 
+LinearLayout LinearLayout::firstColumns(int64_t Count) const {
+  LinearLayout First;
+  First.Rows = Rows;
+  First.Columns = Count;
+  for (Coordinates Basis : Register)
+    if (Basis.Column < Count)
+      First.Register.push_back(Basis);
+  for (Coordinates Basis : Thread)
+    First.Thread.push_back(Basis.Column < Count ? Basis : Coordinates());
+  return First;
+}
+
 //===----------------------------------------------------------------------===//
 // Conversions
 //===----------------------------------------------------------------------===//

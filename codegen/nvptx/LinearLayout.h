@@ -109,6 +109,11 @@ public:
   LinearLayout rowSlice() const;
   LinearLayout columnSlice() const;
 
+  /// The layout of a matrix of the first `Count` columns (a power of two) in
+  /// the threads that hold its elements, or those of a column that differs by a
+  /// multiple of Count. For a product layout.
+  LinearLayout firstColumns(int64_t Count) const;
+
   /// The register of this thread that holds an element, given the difference of
   /// the element's and the thread's coordinates.
   std::optional<int64_t> findRegister(Coordinates Difference) const;

@@ -160,6 +160,7 @@ private:
   void lowerTranspose(tile::TransposeOp Transpose);
   void lowerExtract(tile::ExtractOp Extract);
   void lowerRope(tile::RopeOp Rope);
+  void lowerRopeInRegisters(tile::RopeOp Rope, const LinearLayout &Table);
   void lowerReduce(tile::ReduceOp Reduce);
   void lowerCumulativeSum(tile::CumulativeSumOp Sum);
   Registers reduceAcrossWarps(tile::Reduction Kind, Registers Values,

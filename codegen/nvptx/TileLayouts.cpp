@@ -46,15 +46,6 @@ bool isElementwise(Operation *Op) {
              Op->getDialect());
 }
 
-bool readsSharedCopy(OpOperand &Operand) {
-  Operation *Op = Operand.getOwner();
-  unsigned Number = Operand.getOperandNumber();
-  if (isa<tile::MmaOp>(Op))
-    return Number < 2;
-  return isa<tile::TransposeOp, tile::CumulativeSumOp, tile::ExtractOp,
-             tile::RopeOp>(Op);
-}
-
 //===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//
@@ -186,6 +177,14 @@ void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
       return;
     assign(V, *wanted(Broadcast.getValueMutable()));
   });
+  // Tables are loaded to where the embedding wants them.
+  Kernel.walk([&](tile::RopeOp Rope) {
+    std::optional<LinearLayout> Table = ropeTable(Rope);
+    for (Value Lines : {Rope.getCos(), Rope.getSin()})
+      if (Table &&
+          isa_and_nonnull<tile::LoadOp, tile::GatherOp>(Lines.getDefiningOp()))
+        Layouts.try_emplace(Lines, *Table);
+  });
   forEachTile(Kernel, [&](Value V) {
     ArrayRef<int64_t> Shape = tileType(V).getShape();
     if (Shape.size() == 2) {
@@ -210,6 +209,28 @@ const LinearLayout &TileLayouts::of(Value Tile) const {
 // What users want
 //===----------------------------------------------------------------------===//
 
+std::optional<LinearLayout> TileLayouts::ropeTable(tile::RopeOp Rope) const {
+  RankedTensorType Type = tileType(Rope.getResult());
+  int64_t Half = tileType(Rope.getCos()).getDimSize(1);
+  LinearLayout Layout = ofMatrix(Type.getDimSize(0), Type.getDimSize(1));
+  // The halves of a head differ in one bit of the column.
+  if (!llvm::isPowerOf2_64(Half) || Type.getDimSize(1) != Layout.columns() ||
+      !Layout.isProduct() ||
+      !llvm::is_contained(Layout.registerBases(), Coordinates{0, Half}))
+    return std::nullopt;
+  return Layout.firstColumns(Half);
+}
+
+bool TileLayouts::readsSharedCopy(OpOperand &Operand) const {
+  Operation *Op = Operand.getOwner();
+  unsigned Number = Operand.getOperandNumber();
+  if (isa<tile::MmaOp>(Op))
+    return Number < 2;
+  if (auto Rope = dyn_cast<tile::RopeOp>(Op))
+    return !ropeTable(Rope);
+  return isa<tile::TransposeOp, tile::CumulativeSumOp, tile::ExtractOp>(Op);
+}
+
 std::optional<LinearLayout> TileLayouts::wanted(OpOperand &Operand) const {
   Operation *Op = Operand.getOwner();
   if (auto Broadcast = dyn_cast<tile::BroadcastOp>(Op)) {
@@ -228,6 +249,11 @@ std::optional<LinearLayout> TileLayouts::wanted(OpOperand &Operand) const {
     if (Operand.getOperandNumber() == 2)
       return of(Mma.getResult());
     return std::nullopt;
+  }
+  if (auto Rope = dyn_cast<tile::RopeOp>(Op)) {
+    std::optional<LinearLayout> Table = ropeTable(Rope);
+    return Table && Operand.getOperandNumber() == 0 ? of(Rope.getResult())
+                                                    : Table;
   }
   if (auto For = dyn_cast<scf::ForOp>(Op))
     return of(For.getTiedLoopResult(&Operand));

@@ -61,6 +61,14 @@ public:
   /// the copy in shared memory or takes any layout.
   std::optional<LinearLayout> wanted(mlir::OpOperand &Operand) const;
 
+  /// Where a thread holds both elements of every pair that a rotary embedding
+  /// turns: the layout of the tables that brings it their lines as well.
+  std::optional<LinearLayout> ropeTable(tile::RopeOp Rope) const;
+
+  /// Whether the operation reads this operand from shared memory, whatever its
+  /// layout.
+  bool readsSharedCopy(mlir::OpOperand &Operand) const;
+
 private:
   void chooseThreads(tile::KernelOp Kernel);
   void chooseShapes(tile::KernelOp Kernel);
@@ -80,10 +88,6 @@ private:
   llvm::DenseMap<void *, LinearLayout> ClassLayouts;
   llvm::DenseSet<mlir::Value> Shared;
 };
-
-/// Whether the operation reads this operand from shared memory, whatever its
-/// layout.
-bool readsSharedCopy(mlir::OpOperand &Operand);
 
 } // namespace transxssm::nvptx
 

@@ -85,6 +85,8 @@ void ThreadLowering::lowerExtract(tile::ExtractOp Extract) {
 /// For halves u1, u2 of a head: u1 cos - u2 sin and u2 cos + u1 sin. Every
 /// element meets its partner m columns away, and its line of the table.
 void ThreadLowering::lowerRope(tile::RopeOp Rope) {
+  if (std::optional<LinearLayout> Table = Layouts.ropeTable(Rope))
+    return lowerRopeInRegisters(Rope, *Table);
   Value Result = Rope.getResult();
   const LinearLayout &Layout = Layouts.of(Result);
   Type Element = tileType(Result).getElementType();
@@ -118,6 +120,31 @@ void ThreadLowering::lowerRope(tile::RopeOp Rope) {
     Value Kept = arith::MulFOp::create(B, Own[R], CosValue);
     Values.push_back(arith::AddFOp::create(
         B, Element, Kept, arith::MulFOp::create(B, Other, Signed)));
+  }
+  define(Result, std::move(Values));
+}
+
+/// The same where a thread holds both elements of each pair.
+void ThreadLowering::lowerRopeInRegisters(tile::RopeOp Rope,
+                                          const LinearLayout &Table) {
+  Value Result = Rope.getResult();
+  const LinearLayout &Layout = Layouts.of(Result);
+  int64_t Half = Table.columns();
+  Registers Own = registersOf(Rope.getValue(), Layout);
+  Registers Cos = registersOf(Rope.getCos(), Table);
+  Registers Sin = registersOf(Rope.getSin(), Table);
+  Registers Values;
+  for (int64_t R = 0; R < Layout.registerCount(); ++R) {
+    Coordinates Place = Layout.ofRegister(R);
+    int64_t Line = *Table.findRegister({Place.Row, Place.Column & (Half - 1)});
+    int64_t Partner = *Layout.findRegister({Place.Row, Place.Column ^ Half});
+    bool IsFirst = !(Place.Column & Half);
+    Value Signed = Sin[Line];
+    if (IsFirst != Rope.getInverse())
+      Signed = arith::NegFOp::create(B, Signed);
+    Value Kept = arith::MulFOp::create(B, Own[R], Cos[Line]);
+    Values.push_back(arith::AddFOp::create(
+        B, Kept, arith::MulFOp::create(B, Own[Partner], Signed)));
   }
   define(Result, std::move(Values));
 }

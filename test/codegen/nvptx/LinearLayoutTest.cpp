@@ -89,6 +89,21 @@ TEST(LinearLayout, MmaAccumulatorIsThatOfTheInstruction) {
       checkComplete(LinearLayout::mmaAccumulator(Rows, Columns, 7));
 }
 
+TEST(LinearLayout, FirstColumnsAreThoseOfEveryHalf) {
+  LinearLayout Matrix = LinearLayout::mmaAccumulator(64, 128, 8);
+  LinearLayout Half = Matrix.firstColumns(64);
+  EXPECT_EQ(Half.columns(), 64);
+  checkComplete(Half);
+  for (int64_t T = 0; T < 256; ++T)
+    for (int64_t R = 0; R < Matrix.registerCount(); ++R) {
+      Coordinates C = Matrix.at(R, T), Own = Matrix.ofThread(T);
+      std::optional<int64_t> Line =
+          Half.findRegister({C.Row ^ Own.Row, (C.Column % 64) ^ Own.Column});
+      ASSERT_TRUE(Line);
+      EXPECT_EQ(Half.at(*Line, T), (Coordinates{C.Row, C.Column % 64}));
+    }
+}
+
 TEST(LinearLayout, SlicesFollowTheMatrix) {
   LinearLayout Matrix = LinearLayout::blocked(32, 64, 7);
   LinearLayout Rows = Matrix.rowSlice(), Columns = Matrix.columnSlice();

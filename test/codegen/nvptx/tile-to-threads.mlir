@@ -62,3 +62,22 @@ tile.kernel @product(%a: memref<16x16xf32>, %b: memref<16x16xf32>, %c: memref<16
   %p = tile.mma %l, %r, %start {transpose_rhs} : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
   tile.store %p, %c[%zero, %zero] over [0, 1] : tensor<16x16xf32>, memref<16x16xf32>
 }
+
+// -----
+
+// A thread of this layout holds both elements of each pair, 32 columns apart,
+// and loads their lines of the tables to where it needs them: nothing passes
+// through shared memory.
+// CHECK-LABEL: func.func @turn
+// CHECK-NOT:   memref.alloc
+// CHECK:       arith.mulf
+// CHECK-NOT:   memref.alloc
+// CHECK:       return
+tile.kernel @turn(%x: memref<64x64xf32>, %c: memref<64x32xf32>, %s: memref<64x32xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %t = tile.load %x[%zero, %zero] over [0, 1] : memref<64x64xf32> -> tensor<64x64xf32>
+  %cos = tile.load %c[%zero, %zero] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
+  %sin = tile.load %s[%zero, %zero] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
+  %r = tile.rope %t, %cos, %sin : tensor<64x64xf32>, tensor<64x32xf32>
+  tile.store %r, %x[%zero, %zero] over [0, 1] : tensor<64x64xf32>, memref<64x64xf32>
+}
