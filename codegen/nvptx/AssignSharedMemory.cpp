@@ -166,8 +166,9 @@ LogicalResult AssignSharedMemoryPass::rewrite(const Buffer &Placed) {
     } else {
       New = LLVM::StoreOp::create(B, Store.getValueToStore(), Address, Bytes);
     }
-    if (Attribute Group = User->getAttr(GroupAttr))
-      New->setAttr(GroupAttr, Group);
+    for (const char *Name : {GroupAttr, RingAttr})
+      if (Attribute Number = User->getAttr(Name))
+        New->setAttr(Name, Number);
     New->setAttr(BytesAttr, Range);
     User->erase();
   }

@@ -202,4 +202,43 @@ Operation *storeGlobal(ImplicitLocOpBuilder &B, ArrayRef<Value> Elements,
   return inlinePtx(B, formFor(Bytes, /*Load=*/false), Type(), Operands);
 }
 
+//===----------------------------------------------------------------------===//
+// Asynchronous copies
+//===----------------------------------------------------------------------===//
+
+constexpr char WaitName[] = "llvm.nvvm.cp.async.wait.group";
+constexpr int32_t CopyBytes = 16;
+
+Operation *copyAsync(ImplicitLocOpBuilder &B, Type Element, Value To,
+                     Value Pointer, Value Address, Value Predicate) {
+  constexpr char Name[] = "llvm.nvvm.cp.async.cg.shared.global.16";
+  Value Place = addressOf(B, Element, Pointer, Address);
+  if (!Predicate)
+    return LLVM::CallIntrinsicOp::create(B, B.getStringAttr(Name),
+                                         ValueRange{To, Place});
+  // Fewer bytes than are written are read; the others are zeros.
+  Value Read =
+      arith::SelectOp::create(B, Predicate, word(B, CopyBytes), word(B, 0));
+  return LLVM::CallIntrinsicOp::create(B, B.getStringAttr(Twine(Name) + ".s"),
+                                       ValueRange{To, Place, Read});
+}
+
+void commitCopies(ImplicitLocOpBuilder &B) {
+  LLVM::CallIntrinsicOp::create(
+      B, B.getStringAttr("llvm.nvvm.cp.async.commit.group"), ValueRange());
+}
+
+void waitForCopies(ImplicitLocOpBuilder &B, int64_t Left) {
+  LLVM::CallIntrinsicOp::create(B, B.getStringAttr(WaitName),
+                                ValueRange(word(B, Left)));
+}
+
+bool isCopyWait(Operation *Op, bool &ForAll) {
+  auto Call = dyn_cast<LLVM::CallIntrinsicOp>(Op);
+  if (!Call || Call.getIntrin() != WaitName)
+    return false;
+  ForAll = matchPattern(Call.getArgs()[0], m_Zero());
+  return true;
+}
+
 } // namespace transxssm::nvptx

@@ -61,6 +61,18 @@ mlir::Operation *storeGlobal(mlir::ImplicitLocOpBuilder &B,
                              mlir::Value Pointer, mlir::Value Address,
                              mlir::Value Predicate);
 
+/// Copies sixteen bytes of global memory (`Address` as above, `Element`s) to
+/// shared memory asynchronously; zeros where the predicate, if any, does not
+/// hold. Copies since the last commit are a group.
+mlir::Operation *copyAsync(mlir::ImplicitLocOpBuilder &B, mlir::Type Element,
+                           mlir::Value To, mlir::Value Pointer,
+                           mlir::Value Address, mlir::Value Predicate);
+void commitCopies(mlir::ImplicitLocOpBuilder &B);
+/// Waits until at most `Left` of this thread's groups are under way.
+void waitForCopies(mlir::ImplicitLocOpBuilder &B, int64_t Left);
+/// Whether the operation is such a wait, for all groups with `ForAll`.
+bool isCopyWait(mlir::Operation *Op, bool &ForAll);
+
 /// Vectors of one element and more, in registers.
 mlir::Value packVector(mlir::ImplicitLocOpBuilder &B,
                        llvm::ArrayRef<mlir::Value> Elements);

@@ -11,6 +11,10 @@
 // gets a barrier before it. The end of a loop's body leads to its start, so
 // bodies are walked twice, the second time with what the first left over.
 //
+// An asynchronous copy writes twice: some time after it is issued, and at the
+// latest where its thread waits for it, from where on a barrier makes it
+// visible to others.
+//
 // Accesses of one group touch different elements (or, reads, are harmless), and
 // need no barrier between them; an access in a branch that not all threads take
 // gets its barrier before the branch.
@@ -29,19 +33,22 @@ namespace {
 
 /// Bytes of shared memory, or (Hazard >= 0) somewhere in a global memory.
 struct MemoryAccess {
-  int64_t Hazard, First, End, Group;
-  bool Writes;
+  int64_t Hazard, First, End, Group, Ring;
+  bool Writes, IsCopy;
 
   bool conflictsWith(const MemoryAccess &Other) const {
     if (!Writes && !Other.Writes)
       return false;
     if (Writes && Other.Writes && Group == Other.Group)
       return false;
+    if (Ring >= 0 && Ring == Other.Ring)
+      return false;
     return Hazard == Other.Hazard && First < Other.End && Other.First < End;
   }
   bool operator==(const MemoryAccess &Other) const {
     return Hazard == Other.Hazard && First == Other.First && End == Other.End &&
-           Group == Other.Group && Writes == Other.Writes;
+           Group == Other.Group && Ring == Other.Ring &&
+           Writes == Other.Writes && IsCopy == Other.IsCopy;
   }
 };
 
@@ -57,10 +64,14 @@ std::optional<MemoryAccess> accessOf(Operation *Op) {
   auto Hazard = Op->getAttrOfType<IntegerAttr>(HazardAttr);
   if (!Bytes && !Hazard)
     return std::nullopt;
-  auto Group = Op->getAttrOfType<IntegerAttr>(GroupAttr);
-  MemoryAccess Made{Hazard ? Hazard.getInt() : -1, Bytes ? Bytes[0] : 0,
-                    Bytes ? Bytes[1] : 1, Group ? Group.getInt() : -1,
-                    Op->getNumResults() == 0};
+  auto Number = [&](const char *Attribute) {
+    auto Found = Op->getAttrOfType<IntegerAttr>(Attribute);
+    return Found ? Found.getInt() : -1;
+  };
+  MemoryAccess Made{Number(HazardAttr),   Bytes ? Bytes[0] : 0,
+                    Bytes ? Bytes[1] : 1, Number(GroupAttr),
+                    Number(RingAttr),     Op->getNumResults() == 0,
+                    Op->hasAttr(CopyAttr)};
   return Made;
 }
 
@@ -75,6 +86,13 @@ private:
   void visit(Operation *Op) {
     if (isBarrier(Op)) {
       Pending.clear();
+      return;
+    }
+    if (bool ForAll; isCopyWait(Op, ForAll)) {
+      // Now they write, as far as others are concerned.
+      merge(UnderWay);
+      if (ForAll)
+        UnderWay.clear();
       return;
     }
     if (auto For = dyn_cast<scf::ForOp>(Op)) {
@@ -119,6 +137,9 @@ private:
       Pending.clear();
     }
     merge(Own);
+    for (const MemoryAccess &A : Own)
+      if (A.IsCopy)
+        insert(UnderWay, A);
   }
 
   void merge(const Accesses &Others) {
@@ -126,7 +147,7 @@ private:
       insert(Pending, A);
   }
 
-  Accesses Pending;
+  Accesses Pending, UnderWay;
 };
 
 struct InsertBarriersPass

@@ -74,6 +74,19 @@ LinearLayout LinearLayout::blocked(int64_t Rows, int64_t Columns,
   return LinearLayout(Rows, Columns, Register, Thread);
 }
 
+LinearLayout LinearLayout::rowMajor(int64_t Rows, int64_t Columns,
+                                    unsigned ThreadBits, unsigned VectorBits) {
+  BitSupply Bits(Rows, Columns);
+  SmallVector<Coordinates> Register, Thread;
+  Bits.columns(Register, VectorBits);
+  Bits.columns(Thread, ThreadBits);
+  Bits.rows(Thread, ThreadBits - Thread.size());
+  Thread.resize(ThreadBits);
+  Bits.columns(Register, Bits.columnsLeft());
+  Bits.rows(Register, Bits.rowsLeft());
+  return LinearLayout(Rows, Columns, Register, Thread);
+}
+
 LinearLayout LinearLayout::mmaAccumulator(int64_t Rows, int64_t Columns,
                                           unsigned ThreadBits) {
   assert(Rows >= 16 && Columns >= 8 && ThreadBits >= LaneBits);

@@ -69,6 +69,11 @@ public:
   static LinearLayout blocked(int64_t Rows, int64_t Columns,
                               unsigned ThreadBits, unsigned VectorBits = 2);
 
+  /// 2^VectorBits consecutive columns to a thread, then threads along whole
+  /// rows, then rows: what copies to shared memory want.
+  static LinearLayout rowMajor(int64_t Rows, int64_t Columns,
+                               unsigned ThreadBits, unsigned VectorBits);
+
   /// The accumulator of mma.m16n8: two consecutive columns and rows r, r + 8 to
   /// a thread, four threads along a row; repeated over the tile with the warps
   /// along the rows.

@@ -89,7 +89,8 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
            << Target.Name;
   // They have served their purpose.
   Module.walk([](Operation *Op) {
-    for (const char *Name : {GroupAttr, HazardAttr, BytesAttr, DivergentAttr})
+    for (const char *Name :
+         {GroupAttr, HazardAttr, BytesAttr, DivergentAttr, CopyAttr, RingAttr})
       Op->removeDiscardableAttr(Name);
   });
   return success();

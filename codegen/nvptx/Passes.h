@@ -43,6 +43,11 @@ constexpr char SharedBytesAttr[] = "tile.shared_bytes";
 constexpr char GroupAttr[] = "tile.group";
 /// On an access of global memory that the kernel both reads and writes: which.
 constexpr char HazardAttr[] = "tile.hazard";
+/// On an asynchronous copy to shared memory: it writes when it is waited for.
+constexpr char CopyAttr[] = "tile.copy";
+/// On an access of a ring of stages: which ring. The loop of the ring orders
+/// its accesses by a barrier of its own.
+constexpr char RingAttr[] = "tile.ring";
 /// On scf.if: not all threads of a block take the same branch.
 constexpr char DivergentAttr[] = "tile.divergent";
 /// On an access of shared memory after `assign-shared-memory`: the bytes of its

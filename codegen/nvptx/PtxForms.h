@@ -16,6 +16,7 @@
 //   llvm.nvvm.shfl.sync.bfly.{f32, i32}(-1, value, lane mask, 31)
 //   llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4[.trans].b16
 //   llvm.nvvm.mma.m16n8k16.row.col.bf16
+//   llvm.nvvm.cp.async.cg.shared.global.16[.s], .commit.group, .wait.group(n)
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on
 //   float32
 //

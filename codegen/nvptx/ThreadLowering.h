@@ -51,11 +51,26 @@ struct GlobalMemory {
 struct SharedTile {
   mlir::Value Buffer;
   int64_t Rows = 1, Columns = 1, Pad = 0, Run = 4;
+  /// Elements of the buffer before the tile, if any; and, of a stage of a ring,
+  /// the ring's number.
+  mlir::Value Shift;
+  int64_t Ring = -1;
 
   int64_t offset(int64_t Row, int64_t Column) const {
     return Row * Columns + Row / Run * Pad + Column;
   }
 };
+
+/// How a tile of this layout lies in shared memory, and its elements with
+/// padding.
+SharedTile shapeOf(const LinearLayout &Layout, mlir::Type Element);
+int64_t sharedElements(const SharedTile &Tile);
+
+/// A number of elements such that every group of so many, from the tile's first
+/// element on, begins at a multiple of sixteen bytes if the whole does: a power
+/// of two of at most sixteen bytes.
+int64_t consecutive(mlir::MemRefType Memory, mlir::ValueRange Indices,
+                    llvm::ArrayRef<int64_t> Dimensions);
 
 class ThreadLowering {
 public:
@@ -87,7 +102,8 @@ private:
   void lowerOperation(mlir::Operation *Op);
   void lowerFor(mlir::scf::ForOp For);
   void lowerIf(mlir::scf::IfOp If);
-  void lowerYield(mlir::Operation *Terminator);
+  void lowerYield(mlir::Operation *Terminator,
+                  llvm::ArrayRef<mlir::Value> More = {});
   void lowerElementwise(mlir::Operation *Op);
   void error(mlir::Operation *Op, const llvm::Twine &Message);
 
@@ -126,7 +142,8 @@ private:
   void lowerScalarStore(tile::StoreOp Store);
   void lowerGather(tile::GatherOp Gather);
   Access accessOf(mlir::Value Memory, mlir::ValueRange Indices,
-                  llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
+                  llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile,
+                  const LinearLayout &Layout);
   void setWidth(Access &A, mlir::ValueRange Indices,
                 llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
   mlir::Value predicateOf(const Access &A, Coordinates Place, bool Inside);
@@ -137,6 +154,7 @@ private:
   void markGlobal(mlir::Operation *Op, const GlobalMemory &Memory);
 
   // Shared memory (TileToThreadsShared.cpp).
+  mlir::Value allocateElements(int64_t Count, mlir::Type Element);
   SharedTile allocate(int64_t Rows, int64_t Columns, mlir::Type Element);
   SharedTile sharedOf(mlir::Value Tile);
   void write(const SharedTile &To, const LinearLayout &Layout,
@@ -144,7 +162,10 @@ private:
              mlir::Value Shift = {});
   Registers read(const SharedTile &From, const LinearLayout &Layout,
                  mlir::Type Element, bool Transposed = false);
-  mlir::Value rowOffset(const SharedTile &Tile, mlir::Value Row);
+  mlir::Value sharedPointer(const SharedTile &Tile);
+  void markShared(mlir::Operation *Op, const SharedTile &Tile);
+  mlir::Value rowOffset(const SharedTile &Tile, mlir::Value Row,
+                        bool Shifted = true);
   Registers loadVector(const SharedTile &From, mlir::Value Offset,
                        int64_t Count);
   void storeVector(const SharedTile &To, mlir::Value Offset,
@@ -153,6 +174,28 @@ private:
                     const LinearLayout &From, const LinearLayout &To);
   Registers masked(mlir::Value Tile, const LinearLayout &Layout,
                    Registers Values, mlir::Value Outside);
+
+  // Asynchronous copies (TileToThreadsCopies.cpp).
+  /// The loads of a loop whose tiles are copied iterations ahead.
+  struct Ring {
+    mlir::scf::ForOp For;
+    llvm::SmallVector<tile::LoadOp> Loads;
+    llvm::SmallVector<mlir::Operation *> Slice; ///< makes their indices
+    llvm::SmallVector<SharedTile> Tiles;        ///< in stage 0
+    int64_t Stages, Number;
+  };
+  bool canCopy(tile::LoadOp Load);
+  void copyToShared(tile::LoadOp Load, const SharedTile &To,
+                    int64_t RingNumber);
+  void lowerCopy(tile::LoadOp Load);
+  void awaitCopy(mlir::Value Tile);
+  void awaitCopies();
+  Ring findRing(mlir::scf::ForOp For);
+  SharedTile inStage(const Ring &R, size_t Load, mlir::Value Stage);
+  void copyStage(const Ring &R, mlir::Value Iteration, mlir::Value Stage);
+  void startRing(Ring &R);
+  mlir::Value advanceRing(const Ring &R, mlir::Value Iteration,
+                          mlir::Value Stage);
 
   // Shapes (TileToThreadsShapes.cpp).
   void lowerBroadcast(tile::BroadcastOp Broadcast);
@@ -195,6 +238,9 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> SharedTiles;
   std::map<std::vector<int64_t>, mlir::Value> ThreadParts;
   std::map<int64_t, mlir::Value> Firsts;
+  llvm::SmallVector<mlir::Value> UnderWay; ///< copied tiles, oldest first
+  int64_t NextRing = 0;
+  bool InRing = false;
   int64_t Group = 0;
   bool Failed = false;
 };

@@ -202,6 +202,10 @@ void ThreadLowering::lowerElementwise(Operation *Op) {
 //===----------------------------------------------------------------------===//
 
 void ThreadLowering::lowerFor(scf::ForOp For) {
+  awaitCopies();
+  Ring R = findRing(For);
+  if (R.Stages)
+    startRing(R);
   Registers Inits;
   for (auto [Init, Result] :
        llvm::zip_equal(For.getInitArgs(), For.getResults())) {
@@ -210,6 +214,8 @@ void ThreadLowering::lowerFor(scf::ForOp For) {
     else
       Inits.push_back(scalar(Init));
   }
+  if (R.Stages)
+    Inits.push_back(index(0));
   auto New = scf::ForOp::create(B, scalar(For.getLowerBound()),
                                 scalar(For.getUpperBound()),
                                 scalar(For.getStep()), Inits);
@@ -231,16 +237,23 @@ void ThreadLowering::lowerFor(scf::ForOp For) {
     B.setInsertionPointToStart(New.getBody());
     Scalars.map(For.getInductionVar(), New.getInductionVar());
     Bind(For.getRegionIterArgs(), New.getRegionIterArgs());
+    Registers More;
+    if (R.Stages)
+      More.push_back(advanceRing(R, New.getInductionVar(),
+                                 New.getRegionIterArgs().back()));
+    InRing = R.Stages != 0;
     lowerBlock(*For.getBody());
+    InRing = false;
     if (Failed)
       return;
-    lowerYield(For.getBody()->getTerminator());
+    lowerYield(For.getBody()->getTerminator(), More);
   }
   ++Group;
   Bind(For.getResults(), New.getResults());
 }
 
-void ThreadLowering::lowerYield(Operation *Terminator) {
+/// Passes on the values, and `More` of this lowering's own.
+void ThreadLowering::lowerYield(Operation *Terminator, ArrayRef<Value> More) {
   Registers Flat;
   for (auto [Number, Operand] : llvm::enumerate(Terminator->getOperands())) {
     Value Result = Terminator->getParentOp()->getResult(Number);
@@ -249,10 +262,13 @@ void ThreadLowering::lowerYield(Operation *Terminator) {
     else
       Flat.push_back(scalar(Operand));
   }
+  awaitCopies();
+  llvm::append_range(Flat, More);
   scf::YieldOp::create(B, Flat);
 }
 
 void ThreadLowering::lowerIf(scf::IfOp If) {
+  awaitCopies();
   SmallVector<Type> Types;
   for (Value Result : If.getResults()) {
     if (isTile(Result))
@@ -316,7 +332,11 @@ Registers ThreadLowering::registersOf(Value Tile, const LinearLayout &Layout) {
   if (isUniform(Tile))
     return Registers(Layout.registerCount(), uniformValue(Tile));
   const LinearLayout &Own = Layouts.of(Tile);
-  const Registers &Values = Tiles[Tile];
+  // What was copied to shared memory has never been in registers.
+  auto Known = Tiles.find(Tile);
+  if (Known == Tiles.end())
+    return read(sharedOf(Tile), Layout, tileType(Tile).getElementType());
+  const Registers &Values = Known->second;
   switch (conversionBetween(Own, Layout)) {
   case Conversion::None:
     return Values;

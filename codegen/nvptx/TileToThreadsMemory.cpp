@@ -67,6 +67,18 @@ static int64_t strideDivisor(MemRefType Type, int64_t Dimension) {
   return Divisor;
 }
 
+int64_t consecutive(MemRefType Memory, ValueRange Indices,
+                    ArrayRef<int64_t> Dimensions) {
+  int64_t Divisor = 128 / Memory.getElementTypeBitWidth();
+  for (auto [Dimension, Index] : llvm::enumerate(Indices)) {
+    int64_t Stride = strideDivisor(Memory, Dimension);
+    Divisor = std::gcd(Divisor, divisorOf(Index) * Stride);
+    if (llvm::is_contained(Dimensions.drop_back(), int64_t(Dimension)))
+      Divisor = std::gcd(Divisor, Stride);
+  }
+  return Divisor;
+}
+
 //===----------------------------------------------------------------------===//
 // How a tile lies in memory
 //===----------------------------------------------------------------------===//
@@ -74,10 +86,11 @@ static int64_t strideDivisor(MemRefType Type, int64_t Dimension) {
 ThreadLowering::Access ThreadLowering::accessOf(Value Memory,
                                                 ValueRange Indices,
                                                 ArrayRef<int64_t> Dimensions,
-                                                Value Tile) {
+                                                Value Tile,
+                                                const LinearLayout &Layout) {
   Access A;
   A.Memory = &Memories[Memory];
-  A.Layout = Layouts.of(Tile);
+  A.Layout = Layout;
   ArrayRef<int64_t> Shape = tileType(Tile).getShape();
   MemRefType Type = A.Memory->Type;
   A.Base = index(0);
@@ -123,14 +136,7 @@ void ThreadLowering::setWidth(Access &A, ValueRange Indices,
   int64_t Last = Dimensions.back();
   if (Last + 1 != Type.getRank())
     return;
-  int64_t Bytes = Type.getElementTypeBitWidth() / 8;
-  int64_t Divisor = 16 / Bytes;
-  for (auto [Dimension, Index] : llvm::enumerate(Indices)) {
-    int64_t Stride = strideDivisor(Type, Dimension);
-    Divisor = std::gcd(Divisor, divisorOf(Index) * Stride);
-    if (llvm::is_contained(Dimensions.drop_back(), int64_t(Dimension)))
-      Divisor = std::gcd(Divisor, Stride);
-  }
+  int64_t Divisor = consecutive(Type, Indices, Dimensions);
   if (A.TileColumns)
     Divisor = std::gcd(Divisor, tileType(Tile).getShape().back());
   int64_t Width = std::min(A.Layout.vectorWidth(), Divisor);
@@ -203,8 +209,13 @@ Registers ThreadLowering::emitLoads(const Access &A, Type Element,
 
 void ThreadLowering::lowerLoad(tile::LoadOp Load) {
   Value Result = Load.getResult();
+  // The loop has copied it, iterations ago.
+  if (InRing && SharedTiles.contains(Result))
+    return;
+  if (!InRing && canCopy(Load))
+    return lowerCopy(Load);
   Access A = accessOf(Load.getMemory(), Load.getIndices(), Load.getDimensions(),
-                      Result);
+                      Result, Layouts.of(Result));
   Type Element = tileType(Result).getElementType();
   if (!A.Inside)
     return define(Result, emitLoads(A, Element, /*Inside=*/false));
@@ -233,8 +244,9 @@ void ThreadLowering::emitStores(const Access &A, ArrayRef<Value> Values,
 }
 
 void ThreadLowering::lowerStore(tile::StoreOp Store) {
-  Access A = accessOf(Store.getMemory(), Store.getIndices(),
-                      Store.getDimensions(), Store.getValue());
+  Access A =
+      accessOf(Store.getMemory(), Store.getIndices(), Store.getDimensions(),
+               Store.getValue(), Layouts.of(Store.getValue()));
   Registers Values = registersOf(Store.getValue());
   if (!A.Inside)
     return emitStores(A, Values, /*Inside=*/false);
@@ -258,7 +270,8 @@ void ThreadLowering::lowerGather(tile::GatherOp Gather) {
   Value Columns[] = {Zero, Gather.getColumn()};
   Scalars.map(Zero, Zero);
   // The row's own number takes the place of the first index.
-  Access A = accessOf(Gather.getMemory(), ValueRange(Columns), {1}, Result);
+  Access A =
+      accessOf(Gather.getMemory(), ValueRange(Columns), {1}, Result, Layout);
   if (tileType(Result).getDimSize(0) != Layout.rows()) {
     A.TileRow = threadRow(Layout);
     A.TileRows = index(tileType(Result).getDimSize(0));

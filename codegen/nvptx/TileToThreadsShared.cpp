@@ -23,23 +23,40 @@ static int64_t bytesOf(Type Element) {
   return llvm::divideCeil(Element.getIntOrFloatBitWidth(), 8);
 }
 
+static SharedTile shapeOf(int64_t Rows, int64_t Columns, Type Element) {
+  int64_t Run = bytesOf(Element) == 2 ? 1 : 4;
+  int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
+  return SharedTile{{}, Rows, Columns, Pad, Run};
+}
+
+SharedTile shapeOf(const LinearLayout &Layout, Type Element) {
+  return shapeOf(Layout.rows(), Layout.columns(), Element);
+}
+
+int64_t sharedElements(const SharedTile &Tile) {
+  return Tile.Rows * Tile.Columns +
+         llvm::divideCeil(Tile.Rows, Tile.Run) * Tile.Pad;
+}
+
+Value ThreadLowering::allocateElements(int64_t Count, Type Element) {
+  return memref::AllocOp::create(
+      B, MemRefType::get({Count}, Element, MemRefLayoutAttrInterface(),
+                         B.getI64IntegerAttr(SharedSpace)));
+}
+
 SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
                                     Type Element) {
   // One bit has no address.
   if (Element.isInteger(1))
     Element = B.getI8Type();
-  int64_t Run = bytesOf(Element) == 2 ? 1 : 4;
-  int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
-  SharedTile Tile{{}, Rows, Columns, Pad, Run};
-  int64_t Elements = Rows * Columns + llvm::divideCeil(Rows, Run) * Pad;
-  Tile.Buffer = memref::AllocOp::create(
-      B, MemRefType::get({Elements}, Element, MemRefLayoutAttrInterface(),
-                         B.getI64IntegerAttr(SharedSpace)));
+  SharedTile Tile = shapeOf(Rows, Columns, Element);
+  Tile.Buffer = allocateElements(sharedElements(Tile), Element);
   return Tile;
 }
 
 /// The copy of a tile; a uniform tile gets one where it is used.
 SharedTile ThreadLowering::sharedOf(Value Tile) {
+  awaitCopy(Tile);
   auto Known = SharedTiles.find(Tile);
   if (Known != SharedTiles.end())
     return Known->second;
@@ -63,7 +80,7 @@ Registers ThreadLowering::loadVector(const SharedTile &From, Value Offset,
   auto Memory = cast<MemRefType>(From.Buffer.getType());
   auto Type = VectorType::get({Count}, Memory.getElementType());
   auto Load = vector::LoadOp::create(B, Type, From.Buffer, Offset);
-  Load->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  markShared(Load, From);
   return unpackVector(B, Load);
 }
 
@@ -71,12 +88,30 @@ void ThreadLowering::storeVector(const SharedTile &To, Value Offset,
                                  ArrayRef<Value> Values) {
   auto Store =
       vector::StoreOp::create(B, packVector(B, Values), To.Buffer, Offset);
-  Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  markShared(Store, To);
 }
 
-/// Where a row whose number threads compute begins.
-Value ThreadLowering::rowOffset(const SharedTile &Tile, Value Row) {
+Value ThreadLowering::sharedPointer(const SharedTile &Tile) {
+  return UnrealizedConversionCastOp::create(
+             B, LLVM::LLVMPointerType::get(B.getContext(), SharedSpace),
+             Tile.Buffer)
+      .getResult(0);
+}
+
+/// Says what later passes must know of an access.
+void ThreadLowering::markShared(Operation *Op, const SharedTile &Tile) {
+  Op->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  if (Tile.Ring >= 0)
+    Op->setAttr(RingAttr, B.getI64IntegerAttr(Tile.Ring));
+}
+
+/// Where a row whose number threads compute begins in the buffer; in the tile
+/// if not Shifted.
+Value ThreadLowering::rowOffset(const SharedTile &Tile, Value Row,
+                                bool Shifted) {
   Value Offset = multiply(Row, Tile.Columns);
+  if (Tile.Shift && Shifted)
+    Offset = add(Tile.Shift, Offset);
   if (Tile.Pad == 0)
     return Offset;
   Value Blocks =

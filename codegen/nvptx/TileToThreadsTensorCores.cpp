@@ -74,26 +74,24 @@ ThreadLowering::matrixSide(Value Operand, const LinearLayout &Layout,
   auto [Rows, Columns] = laneBases(IsLeft, InnerIsColumn, HasSecond, Warps);
   Value Row = threadPart(Rows), Column = threadPart(Columns);
   Side.Base = add(rowOffset(Side.Tile, Row), Column);
-  Side.Pointer = UnrealizedConversionCastOp::create(
-                     B, LLVM::LLVMPointerType::get(B.getContext(), SharedSpace),
-                     Side.Tile.Buffer)
-                     .getResult(0);
+  Side.Pointer = sharedPointer(Side.Tile);
   return Side;
 }
 
 /// The fragments at an offset along m or n, and k.
 Registers ThreadLowering::loadFragments(const MatrixSide &Side, Value K,
                                         int64_t Offset) {
-  Value Place =
-      add(Side.Base, Side.InnerIsColumn ? add(K, Side.Tile.offset(Offset, 0))
-                                        : add(rowOffset(Side.Tile, K), Offset));
+  Value Place = add(
+      Side.Base, Side.InnerIsColumn
+                     ? add(K, Side.Tile.offset(Offset, 0))
+                     : add(rowOffset(Side.Tile, K, /*Shifted=*/false), Offset));
   auto Memory = cast<MemRefType>(Side.Tile.Buffer.getType());
   Value Address = LLVM::GEPOp::create(
       B, Side.Pointer.getType(), Memory.getElementType(), Side.Pointer,
       ArrayRef<LLVM::GEPArg>{
           arith::IndexCastOp::create(B, B.getI64Type(), Place).getResult()});
   Operation *Load = loadMatrices(B, Address, Side.Transposed);
-  Load->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  markShared(Load, Side.Tile);
   return unpackStruct(B, Load->getResult(0));
 }
 

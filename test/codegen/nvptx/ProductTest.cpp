@@ -7,7 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Every way in which operands can lie, at shapes that fill one tensor core tile
-// exactly, several of them, and none (padding), against the interpreter.
+// exactly, several of them, and none (padding), against the interpreter; and
+// loops whose operands are copied iterations ahead.
 //
 //===----------------------------------------------------------------------===//
 
@@ -123,6 +124,96 @@ TEST(TensorCores, EveryOrientation) {
     for (bool TransposeLeft : {false, true})
       for (bool TransposeRight : {false, true})
         check(S, TransposeLeft, TransposeRight);
+}
+
+/// A sum over %n tokens, 32 at a time, twice over (so that the ring begins
+/// again), of products and of an operand by itself.
+std::string loopText(StringRef Element) {
+  return llvm::formatv(R"(
+tile.kernel @loop(%a: memref<?x64x{0}>, %b: memref<?x72x{0}>,
+                  %c: memref<64x72xf32>) grid(%i) {{
+  %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
+  %two = arith.constant 2 : index
+  %step = arith.constant 32 : index
+  %start = arith.constant dense<0.0> : tensor<64x72xf32>
+  %n = memref.dim %a, %zero : memref<?x64x{0}>
+  %sum = scf.for %again = %zero to %two step %one iter_args(%before = %start) -> tensor<64x72xf32> {{
+    %inner = scf.for %k = %zero to %n step %step iter_args(%s = %before) -> tensor<64x72xf32> {{
+      %l = tile.load %a[%k, %zero] over [0, 1] : memref<?x64x{0}> -> tensor<32x64x{0}>
+      %r = tile.load %b[%k, %zero] over [0, 1] : memref<?x72x{0}> -> tensor<32x72x{0}>
+      %p = tile.mma %l, %r, %s {{transpose_lhs} : tensor<32x64x{0}>, tensor<32x72x{0}>, tensor<64x72xf32>
+      %w = {1}
+      %v = tile.reduce sum %w along 0 : tensor<32x72xf32> -> tensor<72xf32>
+      %m = tile.broadcast %v along [1] : tensor<72xf32> -> tensor<64x72xf32>
+      %q = arith.addf %p, %m : tensor<64x72xf32>
+      scf.yield %q : tensor<64x72xf32>
+    }
+    scf.yield %inner : tensor<64x72xf32>
+  }
+  tile.store %sum, %c[%zero, %zero] over [0, 1] : tensor<64x72xf32>, memref<64x72xf32>
+})",
+                       Element,
+                       Element == "f32"
+                           ? "arith.addf %r, %r : tensor<32x72xf32>"
+                           : "arith.extf %r : tensor<32x72xbf16> to "
+                             "tensor<32x72xf32>");
+}
+
+/// Runs it for several lengths, from none to more than the ring holds.
+template <typename T>
+void checkLoop(StringRef Element, function_ref<T(float)> Convert) {
+  DialectRegistry Registry;
+  registerCompilerDialects(Registry);
+  MLIRContext Context(Registry, MLIRContext::Threading::DISABLED);
+  OwningOpRef<ModuleOp> Module =
+      parseSourceString<ModuleOp>(loopText(Element), &Context);
+  ASSERT_TRUE(Module);
+  FailureOr<nvptx::DeviceModule> Device =
+      nvptx::lowerForGpu(*Module, {"sm_80"});
+  ASSERT_TRUE(succeeded(Device));
+  std::string Text;
+  llvm::raw_string_ostream(Text) << *Device->Module;
+  EXPECT_NE(Text.find("cp.async.cg.shared.global.16.s"), std::string::npos);
+  SimKernels Kernels(*Device->Module);
+  ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  std::mt19937 Generator(3);
+  std::uniform_real_distribution<float> Uniform(-1.0f, 1.0f);
+  for (int64_t Tokens : {0, 1, 32, 33, 100, 200}) {
+    SCOPED_TRACE(Tokens);
+    // One more, since a buffer is never empty.
+    std::vector<T> Left(Tokens * 64 + 1), Right(Tokens * 72 + 1);
+    for (std::vector<T> *Operand : {&Left, &Right})
+      for (T &V : *Operand)
+        V = Convert(Uniform(Generator));
+    std::vector<float> Sums(64 * 72), Expected(64 * 72);
+    auto Kernel = *Module->getOps<tile::KernelOp>().begin();
+    ASSERT_TRUE(succeeded(
+        tile::runKernel(Kernel, {Left.data(), Right.data(), Expected.data()},
+                        {Tokens, Tokens}, {1})));
+    for (bool Early : {false, true}) {
+      SimLaunch Launch(Kernels, "loop");
+      Launch.Simulator.Options.Order = sim::Schedule::Random;
+      Launch.Simulator.Options.EarlyCopies = Early;
+      Launch.input("a", Left).input("b", Right).output("c", Sums);
+      Launch.size(Tokens);
+      Launch.size(Tokens);
+      sim::LaunchShape Block;
+      Block.Threads = Device->Kernels[0].Threads;
+      Block.DynamicSharedBytes = Device->Kernels[0].SharedBytes;
+      Launch.run(Block);
+      ASSERT_TRUE(Launch.reports().empty()) << Launch.reportText();
+      for (size_t I = 0; I < Sums.size(); ++I)
+        ASSERT_NEAR(Sums[I], Expected[I], 1e-6 * (4 + 2 * Tokens))
+            << "element " << I;
+    }
+  }
+}
+
+TEST(Pipelining, LoopsOfBf16) { checkLoop<uint16_t>("bf16", toBf16); }
+
+TEST(Pipelining, LoopsOfFloat32) {
+  checkLoop<float>("f32", [](float V) { return V; });
 }
 
 } // namespace

@@ -80,3 +80,36 @@ func.func @global(%a: !llvm.ptr<1>, %v: f32) {
   %x = llvm.load %a {tile.hazard = 0 : i64, tile.group = 2} : !llvm.ptr<1> -> f32
   return
 }
+
+// An asynchronous copy writes once more where it is waited for: a barrier
+// between says nothing of it.
+// CHECK-LABEL: func.func @copied
+// CHECK:       cp.async.cg
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.load
+// CHECK-NEXT:  cp.async.wait
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.load
+func.func @copied(%a: !llvm.ptr<3>, %b: !llvm.ptr<3>, %g: !llvm.ptr<1>, %v: f32) {
+  %zero = arith.constant 0 : i32
+  llvm.store %v, %b {tile.bytes = array<i64: 128, 256>, tile.group = 1} : f32, !llvm.ptr<3>
+  llvm.call_intrinsic "llvm.nvvm.cp.async.cg.shared.global.16"(%a, %g) {tile.bytes = array<i64: 0, 128>, tile.copy, tile.group = 2} : (!llvm.ptr<3>, !llvm.ptr<1>) -> ()
+  %x = llvm.load %b {tile.bytes = array<i64: 128, 256>, tile.group = 3} : !llvm.ptr<3> -> f32
+  llvm.call_intrinsic "llvm.nvvm.cp.async.wait.group"(%zero) : (i32) -> ()
+  %y = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 4} : !llvm.ptr<3> -> f32
+  return
+}
+
+// The stages of a ring are ordered by its loop; whatever else gets its bytes is
+// not.
+// CHECK-LABEL: func.func @ring
+// CHECK:       cp.async.cg
+// CHECK-NEXT:  llvm.load
+// CHECK:       llvm.nvvm.barrier
+// CHECK-NEXT:  llvm.store
+func.func @ring(%a: !llvm.ptr<3>, %g: !llvm.ptr<1>, %v: f32) {
+  llvm.call_intrinsic "llvm.nvvm.cp.async.cg.shared.global.16"(%a, %g) {tile.bytes = array<i64: 0, 128>, tile.copy, tile.group = 1, tile.ring = 0} : (!llvm.ptr<3>, !llvm.ptr<1>) -> ()
+  %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 2, tile.ring = 0} : !llvm.ptr<3> -> f32
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 3} : f32, !llvm.ptr<3>
+  return
+}

@@ -65,6 +65,44 @@ tile.kernel @product(%a: memref<16x16xf32>, %b: memref<16x16xf32>, %c: memref<16
 
 // -----
 
+// The operands of a product in a loop are copied ahead: three stages before the
+// loop, of the four that the ring has (2560 elements each); then one in each
+// iteration, after a wait and a barrier.
+// CHECK-LABEL: func.func @ahead
+// CHECK:       %[[RING:.*]] = memref.alloc() : memref<10240xbf16, 3>
+// CHECK:       memref.alloc() : memref<10240xbf16, 3>
+// CHECK-NOT:   memref.alloc
+// CHECK:       llvm.nvvm.cp.async.cg.shared.global.16.s"{{.*}} {tile.copy, tile.group = [[FIRST:[0-9]+]] : i64, tile.ring = 0 : i64}
+// CHECK:       cp.async.commit.group
+// CHECK:       cp.async.commit.group
+// CHECK:       cp.async.commit.group
+// CHECK-NOT:   cp.async
+// CHECK:       scf.for
+// CHECK-NEXT:    llvm.call_intrinsic "llvm.nvvm.cp.async.wait.group"(%c2_i32)
+// CHECK-NEXT:    llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
+// CHECK:         scf.if
+// CHECK-COUNT-2:   llvm.nvvm.cp.async.cg.shared.global.16
+// CHECK:         cp.async.commit.group
+// CHECK-NOT:     cp.async
+// CHECK:         llvm.nvvm.ldmatrix{{.*}}tile.ring = 0 : i64
+tile.kernel @ahead(%a: memref<?x256xbf16>, %b: memref<64x256xbf16>, %c: memref<?x64xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %step = arith.constant 32 : index
+  %end = arith.constant 256 : index
+  %rows = arith.constant 64 : index
+  %row = arith.muli %i, %rows : index
+  %start = arith.constant dense<0.0> : tensor<64x64xf32>
+  %sum = scf.for %k = %zero to %end step %step iter_args(%s = %start) -> tensor<64x64xf32> {
+    %l = tile.load %a[%row, %k] over [0, 1] : memref<?x256xbf16> -> tensor<64x32xbf16>
+    %r = tile.load %b[%zero, %k] over [0, 1] : memref<64x256xbf16> -> tensor<64x32xbf16>
+    %p = tile.mma %l, %r, %s {transpose_rhs} : tensor<64x32xbf16>, tensor<64x32xbf16>, tensor<64x64xf32>
+    scf.yield %p : tensor<64x64xf32>
+  }
+  tile.store %sum, %c[%row, %zero] over [0, 1] : tensor<64x64xf32>, memref<?x64xf32>
+}
+
+// -----
+
 // A thread of this layout holds both elements of each pair, 32 columns apart,
 // and loads their lines of the tables to where it needs them: nothing passes
 // through shared memory.
