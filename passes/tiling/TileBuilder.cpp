@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/tiling/OperationOrder.h"
 
 using namespace mlir;
 using namespace transxssm;
@@ -558,5 +559,6 @@ tile::KernelOp tiling::defineKernel(ModuleOp Module, const Twine &Name,
       ArrayRef<Type>(), GridRank);
   TileBuilder B(Kernel);
   Body(B);
+  orderOperations(Kernel.getBody().front());
   return Kernel;
 }

@@ -6,41 +6,41 @@
 
 // CHECK-LABEL: tile.kernel @rms_norm_n64_eps1em06_bf16_f32(
 // CHECK-SAME:    memref<?x64xbf16>, %{{.*}}: memref<64xf32>, %{{.*}}: memref<?x64xbf16>)
-// CHECK:         %[[X:.*]] = tile.load {{.*}} -> tensor<16x64xbf16>
-// CHECK:         arith.extf %[[X]] : tensor<16x64xbf16> to tensor<16x64xf32>
-// CHECK:         tile.reduce sum {{.*}} : tensor<16x64xf32> -> tensor<16xf32>
-// CHECK:         %[[Y:.*]] = arith.truncf {{.*}} : tensor<16x64xf32> to tensor<16x64xbf16>
+// CHECK-DAG:     %[[X:.*]] = tile.load {{.*}} -> tensor<16x64xbf16>
+// CHECK-DAG:     arith.extf %[[X]] : tensor<16x64xbf16> to tensor<16x64xf32>
+// CHECK-DAG:     tile.reduce sum {{.*}} : tensor<16x64xf32> -> tensor<16xf32>
+// CHECK-DAG:     %[[Y:.*]] = arith.truncf {{.*}} : tensor<16x64xf32> to tensor<16x64xbf16>
 // CHECK:         tile.store %[[Y]]
 
 // CHECK-LABEL: tile.kernel @linear_k64_bf16_n64_silu(
-// CHECK:         tile.mma {{.*}} {transpose_rhs} : tensor<128x64xbf16>, tensor<64x64xbf16>, tensor<128x64xf32>
-// CHECK:         math.exp {{.*}} : tensor<128x64xf32>
-// CHECK:         arith.truncf {{.*}} : tensor<128x64xf32> to tensor<128x64xbf16>
+// CHECK-DAG:     tile.mma {{.*}} {transpose_rhs} : tensor<128x64xbf16>, tensor<64x64xbf16>, tensor<128x64xf32>
+// CHECK-DAG:     math.exp {{.*}} : tensor<128x64xf32>
+// CHECK-DAG:     arith.truncf {{.*}} : tensor<128x64xf32> to tensor<128x64xbf16>
 
 // Logits are not rounded.
 // CHECK-LABEL: tile.kernel @linear_k64_bf16_n97_to_f32(
 // CHECK-SAME:    memref<?x64xbf16>, %{{.*}}: memref<97x64xbf16>, %{{.*}}: memref<?x97xf32>)
-// CHECK:         tile.mma {{.*}} : tensor<128x64xbf16>, tensor<{{.*}}x64xbf16>,
+// CHECK-DAG:     tile.mma {{.*}} : tensor<128x64xbf16>, tensor<{{.*}}x64xbf16>,
 // CHECK-NOT:     arith.truncf
 // CHECK:         tile.store
 
 // Gradients of weights are float32.
 // CHECK-LABEL: tile.kernel @linear_grad_weight_o97_i64_bf16(
 // CHECK-SAME:    memref<?x97xf32>, %{{.*}}: memref<?x64xbf16>, %{{.*}}: memref<97x64xf32>)
-// CHECK:         %[[DY:.*]] = tile.load {{.*}} -> tensor<64x64xf32>
-// CHECK:         %[[SHORT:.*]] = arith.truncf %[[DY]] : tensor<64x64xf32> to tensor<64x64xbf16>
-// CHECK:         tile.mma %[[SHORT]], {{.*}} {transpose_lhs} : tensor<64x64xbf16>,
+// CHECK-DAG:     %[[DY:.*]] = tile.load {{.*}} -> tensor<64x64xf32>
+// CHECK-DAG:     %[[SHORT:.*]] = arith.truncf %[[DY]] : tensor<64x64xf32> to tensor<64x64xbf16>
+// CHECK-DAG:     tile.mma %[[SHORT]], {{.*}} {transpose_lhs} : tensor<64x64xbf16>,
 
 // The optimizer has a master to update, which it rounds to the parameter.
 // CHECK-LABEL: tile.kernel @adamw_bf16(
 // CHECK-SAME:    %[[P:[a-z0-9]+]]: memref<?xbf16>, %{{[a-z0-9]+}}: memref<?xf32>, %{{[a-z0-9]+}}: memref<?xf32>, %[[MASTER:[a-z0-9]+]]: memref<?xf32>) grid
-// CHECK:         %[[PARAMETER:.*]] = tile.load %[[P]]
-// CHECK:         %[[OLD:.*]] = tile.load %[[MASTER]]
-// CHECK:         %[[ROUNDED:.*]] = arith.truncf %[[OLD]]
-// CHECK:         arith.cmpf oeq,
-// CHECK:         arith.select
+// CHECK-DAG:     %[[PARAMETER:.*]] = tile.load %[[P]]
+// CHECK-DAG:     %[[OLD:.*]] = tile.load %[[MASTER]]
+// CHECK-DAG:     %[[ROUNDED:.*]] = arith.truncf %[[OLD]]
+// CHECK-DAG:     arith.cmpf oeq,
+// CHECK-DAG:     arith.select
 // CHECK:         tile.store %[[NEW:.*]], %[[MASTER]]
-// CHECK:         %[[SHORT:.*]] = arith.truncf %[[NEW]]
+// CHECK-DAG:     %[[SHORT:.*]] = arith.truncf %[[NEW]]
 // CHECK:         tile.store %[[SHORT]], %[[P]]
 
 txs.parameter @norm : tensor<64xf32> initializer "ones" no_decay

@@ -5,18 +5,18 @@
 
 // CHECK-LABEL:  tile.kernel @silu_grad(
 // CHECK-SAME:      %[[DYM:[^:]*]]: memref<?xf32>, %[[XM:[^:]*]]: memref<?xf32>, %[[DXM:[^:]*]]: memref<?xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
+// CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
 // CHECK-DAG:    %[[DY:.*]] = tile.load %[[DYM]][%[[FIRST]]] over [0]
 // CHECK-DAG:    %[[X:.*]] = tile.load %[[XM]][%[[FIRST]]] over [0]
-// CHECK:        %[[MINUS:.*]] = arith.negf %[[X]]
-// CHECK:        %[[E:.*]] = math.exp %[[MINUS]]
-// CHECK:        %[[ONEPLUS:.*]] = arith.addf 1, %[[E]]
-// CHECK:        %[[S:.*]] = arith.divf 1, %[[ONEPLUS]]
-// CHECK:        %[[REST:.*]] = arith.subf 1, %[[S]]
-// CHECK:        %[[XREST:.*]] = arith.mulf %[[X]], %[[REST]]
-// CHECK:        %[[FACTOR:.*]] = arith.addf 1, %[[XREST]]
-// CHECK:        %[[SLOPE:.*]] = arith.mulf %[[S]], %[[FACTOR]]
-// CHECK:        %[[DX:.*]] = arith.mulf %[[DY]], %[[SLOPE]]
+// CHECK-DAG:    %[[MINUS:.*]] = arith.negf %[[X]]
+// CHECK-DAG:    %[[E:.*]] = math.exp %[[MINUS]]
+// CHECK-DAG:    %[[ONEPLUS:.*]] = arith.addf 1, %[[E]]
+// CHECK-DAG:    %[[S:.*]] = arith.divf 1, %[[ONEPLUS]]
+// CHECK-DAG:    %[[REST:.*]] = arith.subf 1, %[[S]]
+// CHECK-DAG:    %[[XREST:.*]] = arith.mulf %[[X]], %[[REST]]
+// CHECK-DAG:    %[[FACTOR:.*]] = arith.addf 1, %[[XREST]]
+// CHECK-DAG:    %[[SLOPE:.*]] = arith.mulf %[[S]], %[[FACTOR]]
+// CHECK-DAG:    %[[DX:.*]] = arith.mulf %[[DY]], %[[SLOPE]]
 // CHECK:        tile.store %[[DX]], %[[DXM]][%[[FIRST]]] over [0]
 // CHECK:        plan.launch @silu_grad grid (((batch * seq) * 64) ceildiv 4096)
 func.func @silu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf32> {txs.input = "u"}) -> (tensor<?x?x64xf32> {txs.output = "du"}) {
@@ -30,17 +30,17 @@ func.func @silu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf3
 
 // CHECK-LABEL:  tile.kernel @gelu_grad(
 // CHECK-SAME:      {{.*}}, %[[XM:[^:]*]]: memref<?xf32>, {{.*}}) grid(
-// CHECK:        %[[X:.*]] = tile.load %[[XM]]
-// CHECK:        %[[DOWN:.*]] = arith.mulf %[[X]], 0.707107
-// CHECK:        %[[ERF:.*]] = math.erf %[[DOWN]]
-// CHECK:        %[[ONEPLUS:.*]] = arith.addf 1, %[[ERF]]
-// CHECK:        %[[HALF:.*]] = arith.mulf 0.5, %[[ONEPLUS]]
-// CHECK:        %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]]
-// CHECK:        %[[EXPONENT:.*]] = arith.mulf %[[SQUARE]], -0.5
-// CHECK:        %[[BELL:.*]] = math.exp %[[EXPONENT]]
-// CHECK:        %[[XBELL:.*]] = arith.mulf %[[X]], %[[BELL]]
-// CHECK:        %[[TAIL:.*]] = arith.mulf %[[XBELL]], 0.398942
-// CHECK:        arith.addf %[[HALF]], %[[TAIL]]
+// CHECK-DAG:    %[[X:.*]] = tile.load %[[XM]]
+// CHECK-DAG:    %[[DOWN:.*]] = arith.mulf %[[X]], 0.707107
+// CHECK-DAG:    %[[ERF:.*]] = math.erf %[[DOWN]]
+// CHECK-DAG:    %[[ONEPLUS:.*]] = arith.addf 1, %[[ERF]]
+// CHECK-DAG:    %[[HALF:.*]] = arith.mulf 0.5, %[[ONEPLUS]]
+// CHECK-DAG:    %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK-DAG:    %[[EXPONENT:.*]] = arith.mulf %[[SQUARE]], -0.5
+// CHECK-DAG:    %[[BELL:.*]] = math.exp %[[EXPONENT]]
+// CHECK-DAG:    %[[XBELL:.*]] = arith.mulf %[[X]], %[[BELL]]
+// CHECK-DAG:    %[[TAIL:.*]] = arith.mulf %[[XBELL]], 0.398942
+// CHECK-DAG:    arith.addf %[[HALF]], %[[TAIL]]
 func.func @gelu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf32> {txs.input = "u"}) -> (tensor<?x?x64xf32> {txs.output = "du"}) {
   %du = txs.activation_grad gelu %dy, %u : tensor<?x?x64xf32>
   return %du : tensor<?x?x64xf32>
@@ -51,9 +51,9 @@ func.func @gelu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf3
 // relu' = 1 above 0, else 0.
 
 // CHECK-LABEL:  tile.kernel @relu_grad(
-// CHECK:        %[[ABOVE:.*]] = arith.cmpf ogt, {{.*}}, 0
-// CHECK:        %[[SLOPE:.*]] = arith.select %[[ABOVE]], 1, 0
-// CHECK:        arith.mulf {{.*}}, %[[SLOPE]]
+// CHECK-DAG:    %[[ABOVE:.*]] = arith.cmpf ogt, {{.*}}, 0
+// CHECK-DAG:    %[[SLOPE:.*]] = arith.select %[[ABOVE]], 1, 0
+// CHECK-DAG:    arith.mulf {{.*}}, %[[SLOPE]]
 func.func @relu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf32> {txs.input = "u"}) -> (tensor<?x?x64xf32> {txs.output = "du"}) {
   %du = txs.activation_grad relu %dy, %u : tensor<?x?x64xf32>
   return %du : tensor<?x?x64xf32>
@@ -64,11 +64,11 @@ func.func @relu(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf3
 // softplus' = the sigmoid.
 
 // CHECK-LABEL:  tile.kernel @softplus_grad(
-// CHECK:        %[[MINUS:.*]] = arith.negf
-// CHECK:        %[[E:.*]] = math.exp %[[MINUS]]
-// CHECK:        %[[ONEPLUS:.*]] = arith.addf 1, %[[E]]
-// CHECK:        %[[SLOPE:.*]] = arith.divf 1, %[[ONEPLUS]]
-// CHECK:        arith.mulf {{.*}}, %[[SLOPE]]
+// CHECK-DAG:    %[[MINUS:.*]] = arith.negf
+// CHECK-DAG:    %[[E:.*]] = math.exp %[[MINUS]]
+// CHECK-DAG:    %[[ONEPLUS:.*]] = arith.addf 1, %[[E]]
+// CHECK-DAG:    %[[SLOPE:.*]] = arith.divf 1, %[[ONEPLUS]]
+// CHECK-DAG:    arith.mulf {{.*}}, %[[SLOPE]]
 func.func @softplus(%dy: tensor<?x?x64xf32> {txs.input = "dy"}, %u: tensor<?x?x64xf32> {txs.input = "u"}) -> (tensor<?x?x64xf32> {txs.output = "du"}) {
   %du = txs.activation_grad softplus %dy, %u : tensor<?x?x64xf32>
   return %du : tensor<?x?x64xf32>

@@ -7,7 +7,7 @@
 // CHECK-LABEL:  tile.kernel @cross_entropy_partial_k64_v5000(
 // CHECK-SAME:      %[[H:[^:]*]]: memref<?x64xf32>, %[[W:[^:]*]]: memref<5000x64xf32>, %[[LABELS:[^:]*]]: memref<?xi32>,
 // CHECK-SAME:      %[[MAXIMA:[^:]*]]: memref<2x?xf32>, %[[SUMS:[^:]*]]: memref<2x?xf32>, %[[CHOSEN:[^:]*]]: memref<2x?xf32>, {{.*}}: index) grid(%[[CELL:[^ ,)]*]], %[[RANGE:[^ ,)]*]])
-// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 64
+// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[CELL]], 64
 // CHECK-DAG:    %[[LABEL:.*]] = tile.load %[[LABELS]][%[[ROW]]] over [0] : memref<?xi32> -> tensor<64xi32>
 // CHECK-DAG:    %[[LABELCOLUMN:.*]] = tile.broadcast %[[LABEL]] along [0] : tensor<64xi32> -> tensor<64x64xi32>
 // CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[RANGE]], 4096
@@ -15,15 +15,15 @@
 // CHECK:        %[[R:.*]]:3 = scf.for %[[V:[^ ,)]*]] = %[[FIRST]] to %[[END]] step 64 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[C0:[^ ,)]*]] = 0) ->
 // CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[ROW]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
 // CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[V]], 0] over [0, 1] : {{.*}} -> tensor<64x64xf32>
-// CHECK:          %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], {{.*}} {transpose_rhs}
+// CHECK-DAG:      %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], {{.*}} {transpose_rhs}
 
 // 5000 is no multiple of 64: columns past the end must not be seen.
 
-// CHECK:          %[[COLUMN:.*]] = arith.addi
-// CHECK:          %[[INSIDE:.*]] = arith.cmpi slt, %[[COLUMN]], 5000
-// CHECK:          %[[S:.*]] = arith.select %[[INSIDE]], %[[Z]], -2e+30
-// CHECK:          %[[HIGHEST:.*]] = tile.reduce max %[[S]] along 1
-// CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[HIGHEST]]
+// CHECK-DAG:      %[[COLUMN:.*]] = arith.addi
+// CHECK-DAG:      %[[INSIDE:.*]] = arith.cmpi slt, %[[COLUMN]], 5000
+// CHECK-DAG:      %[[S:.*]] = arith.select %[[INSIDE]], %[[Z]], -2e+30
+// CHECK-DAG:      %[[HIGHEST:.*]] = tile.reduce max %[[S]] along 1
+// CHECK-DAG:      %[[M:.*]] = arith.maximumf %[[M0]], %[[HIGHEST]]
 // CHECK-DAG:      %[[FALL:.*]] = arith.subf %[[M0]], %[[M]] : tensor<64xf32>
 // CHECK-DAG:      %[[RATIO:.*]] = math.exp %[[FALL]] : tensor<64xf32>
 // CHECK-DAG:      %[[REST:.*]] = arith.mulf %[[L0]], %[[RATIO]] : tensor<64xf32>
@@ -31,11 +31,11 @@
 // CHECK-DAG:      %[[BELOW:.*]] = arith.subf %[[S]], %[[MS]]
 // CHECK-DAG:      %[[E:.*]] = math.exp %[[BELOW]]
 // CHECK-DAG:      %[[ADDED:.*]] = tile.reduce sum %[[E]] along 1
-// CHECK:          %[[L:.*]] = arith.addf %[[REST]], %[[ADDED]]
-// CHECK:          %[[ISLABEL:.*]] = arith.cmpi eq, %[[COLUMN]], %[[LABELCOLUMN]]
-// CHECK:          %[[PICKED:.*]] = arith.select %[[ISLABEL]], %[[S]], 0
-// CHECK:          %[[LOGIT:.*]] = tile.reduce sum %[[PICKED]] along 1
-// CHECK:          %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
+// CHECK-DAG:      %[[L:.*]] = arith.addf %[[REST]], %[[ADDED]]
+// CHECK-DAG:      %[[ISLABEL:.*]] = arith.cmpi eq, %[[COLUMN]], %[[LABELCOLUMN]]
+// CHECK-DAG:      %[[PICKED:.*]] = arith.select %[[ISLABEL]], %[[S]], 0
+// CHECK-DAG:      %[[LOGIT:.*]] = tile.reduce sum %[[PICKED]] along 1
+// CHECK-DAG:      %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
 // CHECK:          scf.yield %[[M]], %[[L]], %[[C]]
 // CHECK:        tile.store %[[R]]#0, %[[MAXIMA]][%[[RANGE]], %[[ROW]]] over [1]
 // CHECK-NEXT:   tile.store %[[R]]#1, %[[SUMS]][%[[RANGE]], %[[ROW]]] over [1]
@@ -47,13 +47,13 @@
 // CHECK-LABEL:  tile.kernel @cross_entropy_combine_r2(
 // CHECK-SAME:      %[[MAXIMA:[^:]*]]: memref<2x?xf32>, %[[SUMS:[^:]*]]: memref<2x?xf32>, %[[CHOSEN:[^:]*]]: memref<2x?xf32>, %[[LABELS:[^:]*]]: memref<?xi32>,
 // CHECK-SAME:      %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, {{.*}}: index) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[LABEL:.*]] = tile.load %[[LABELS]]
+// CHECK-DAG:    %[[LABEL:.*]] = tile.load %[[LABELS]]
 // CHECK-DAG:    %[[HAS:.*]] = arith.cmpi sge, %[[LABEL]], 0
 // CHECK-DAG:    %[[INSIDE:.*]] = arith.cmpi slt
-// CHECK:        %[[COUNTED:.*]] = arith.andi %[[HAS]], %[[INSIDE]]
+// CHECK-DAG:    %[[COUNTED:.*]] = arith.andi %[[HAS]], %[[INSIDE]]
 // CHECK:        %[[R:.*]]:3 = scf.for %[[RANGE:[^ ,)]*]] = 0 to 2 step 1 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[C0:[^ ,)]*]] = 0) ->
-// CHECK:          %[[OTHER:.*]] = tile.load %[[MAXIMA]][%[[RANGE]], {{.*}}] over [1]
-// CHECK:          %[[M:.*]] = arith.maximumf %[[M0]], %[[OTHER]]
+// CHECK-DAG:      %[[OTHER:.*]] = tile.load %[[MAXIMA]][%[[RANGE]], {{.*}}] over [1]
+// CHECK-DAG:      %[[M:.*]] = arith.maximumf %[[M0]], %[[OTHER]]
 // CHECK-DAG:      %[[FALL:.*]] = arith.subf %[[M0]], %[[M]]
 // CHECK-DAG:      %[[RATIO:.*]] = math.exp %[[FALL]]
 // CHECK-DAG:      %[[KEPT:.*]] = arith.mulf %[[L0]], %[[RATIO]]
@@ -65,13 +65,13 @@
 // CHECK-DAG:      %[[LOGIT:.*]] = tile.load %[[CHOSEN]][%[[RANGE]], {{.*}}] over [1]
 // CHECK-DAG:      %[[C:.*]] = arith.addf %[[C0]], %[[LOGIT]]
 // CHECK:          scf.yield %[[M]], %[[L]], %[[C]]
-// CHECK:        %[[LOG:.*]] = math.log %[[R]]#1
-// CHECK:        %[[LSE:.*]] = arith.addf %[[R]]#0, %[[LOG]]
-// CHECK:        %[[LOSS:.*]] = arith.subf %[[LSE]], %[[R]]#2
-// CHECK:        %[[COUNTEDLOSS:.*]] = arith.select %[[COUNTED]], %[[LOSS]], 0
-// CHECK:        %[[SUM:.*]] = tile.reduce sum %[[COUNTEDLOSS]] along 0 : tensor<64xf32> -> f32
+// CHECK-DAG:    %[[LOG:.*]] = math.log %[[R]]#1
+// CHECK-DAG:    %[[LSE:.*]] = arith.addf %[[R]]#0, %[[LOG]]
+// CHECK-DAG:    %[[LOSS:.*]] = arith.subf %[[LSE]], %[[R]]#2
+// CHECK-DAG:    %[[COUNTEDLOSS:.*]] = arith.select %[[COUNTED]], %[[LOSS]], 0
+// CHECK-DAG:    %[[SUM:.*]] = tile.reduce sum %[[COUNTEDLOSS]] along 0 : tensor<64xf32> -> f32
 // CHECK:        tile.store %[[SUM]], %[[LOSSES]][%[[CELL]]]
-// CHECK:        %[[COUNT:.*]] = tile.reduce sum {{.*}} along 0 : tensor<64xf32> -> f32
+// CHECK-DAG:    %[[COUNT:.*]] = tile.reduce sum {{.*}} along 0 : tensor<64xf32> -> f32
 // CHECK:        tile.store %[[COUNT]], %[[COUNTS]][%[[CELL]]]
 
 // A third adds the 64-row sums in their order and divides by how many rows count.
@@ -84,8 +84,8 @@
 // CHECK-DAG:      %[[ROWS:.*]] = tile.load %[[COUNTS]][%[[I]]]
 // CHECK-DAG:      %[[COUNT:.*]] = arith.addf %[[COUNT0]], %[[ROWS]]
 // CHECK:          scf.yield %[[SUM]], %[[COUNT]]
-// CHECK:        %[[ATLEASTONE:.*]] = arith.maximumf %[[R]]#1, 1
-// CHECK:        %[[MEAN:.*]] = arith.divf %[[R]]#0, %[[ATLEASTONE]]
+// CHECK-DAG:    %[[ATLEASTONE:.*]] = arith.maximumf %[[R]]#1, 1
+// CHECK-DAG:    %[[MEAN:.*]] = arith.divf %[[R]]#0, %[[ATLEASTONE]]
 // CHECK:        tile.store %[[MEAN]], %[[MEANM]][0]
 
 // CHECK-LABEL:  plan.entry @loss
@@ -105,26 +105,28 @@ func.func @loss(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<5000x64xf32
 // steps; training keeps log_sum_exp, 0 for rows that do not count.
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_partial_k600_v97_shift(
-// CHECK-SAME:      %[[H:[^:]*]]: memref<?x600xf32>, %[[W:[^:]*]]: memref<97x600xf32>, %[[LABELS:[^:]*]]: memref<?xi32>, {{.*}}, %[[SEQ:[^:]*]]: index) grid(
-// CHECK:        %[[NEXT:.*]] = arith.addi {{.*}}, 1 : index
-// CHECK:        tile.load %[[LABELS]][%[[NEXT]]] over [0]
-
-// The last token of a sequence is the one before a multiple of the length.
-
-// CHECK:        %[[SEQ32:.*]] = arith.index_cast %[[SEQ]] : index to i32
-// CHECK:        %[[SEQTILE:.*]] = tile.broadcast %[[SEQ32]]
-// CHECK:        %[[REST:.*]] = arith.remui {{.*}}, %[[SEQTILE]]
-// CHECK:        arith.cmpi ne, %[[REST]], 0
+// CHECK-SAME:      %[[H:[^:]*]]: memref<?x600xf32>, %[[W:[^:]*]]: memref<97x600xf32>, %[[LABELS:[^:]*]]: memref<?xi32>, {{.*}}) grid(
+// CHECK-DAG:    %[[NEXT:.*]] = arith.addi {{.*}}, 1 : index
+// CHECK-DAG:    tile.load %[[LABELS]][%[[NEXT]]] over [0]
 // CHECK:        scf.for {{.*}} step 112
 // CHECK:          %[[Z:.*]] = scf.for %[[K:[^ ,)]*]] = 0 to 600 step 64 iter_args(%[[SUM:[^ ,)]*]] = {{.*}}) -> (tensor<64x112xf32>) {
 // CHECK-DAG:        %[[HT:.*]] = tile.load %[[H]][{{.*}}, %[[K]]] over [0, 1] : {{.*}} -> tensor<64x64xf32>
 // CHECK-DAG:        %[[WT:.*]] = tile.load %[[W]][{{.*}}, %[[K]]] over [0, 1] : {{.*}} -> tensor<112x64xf32>
-// CHECK:            tile.mma %[[HT]], %[[WT]], %[[SUM]] {transpose_rhs}
+// CHECK-DAG:        tile.mma %[[HT]], %[[WT]], %[[SUM]] {transpose_rhs}
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_combine_r1_shift_lse(
-// CHECK-SAME:      {{.*}}: memref<?xi32>, %[[LSE:[^:]*]]: memref<?xf32>, %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, {{.*}}: index)
-// CHECK:        %[[SUM:.*]] = arith.addf
-// CHECK:        %[[KEPT:.*]] = arith.select {{.*}}, {{.*}}, {{.*}} : tensor<64xi1>, tensor<64xf32>
+// CHECK-SAME:      {{.*}}: memref<?xi32>, %[[LSE:[^:]*]]: memref<?xf32>, %[[LOSSES:[^:]*]]: memref<?xf32>, %[[COUNTS:[^:]*]]: memref<?xf32>, %[[SEQ:[^:]*]]: index)
+
+// The last token of a sequence is the one before a multiple of the length.
+
+// CHECK-DAG:    %[[SEQ32:.*]] = arith.index_cast %[[SEQ]] : index to i32
+// CHECK-DAG:    %[[SEQTILE:.*]] = tile.broadcast %[[SEQ32]]
+// CHECK-DAG:    %[[REST:.*]] = arith.remui {{.*}}, %[[SEQTILE]]
+// CHECK-DAG:    %[[FOLLOWED:.*]] = arith.cmpi ne, %[[REST]], 0
+// CHECK-DAG:    %[[COUNTED:.*]] = arith.andi {{.*}}, %[[FOLLOWED]]
+// CHECK:        %[[R:.*]]:3 = scf.for
+// CHECK:        %[[SUM:.*]] = arith.addf %[[R]]#0,
+// CHECK:        %[[KEPT:.*]] = arith.select %[[COUNTED]], %[[SUM]], 0 : tensor<64xi1>, tensor<64xf32>
 // CHECK:        tile.store %[[KEPT]], %[[LSE]][
 
 // CHECK-LABEL:  plan.entry @training
@@ -142,7 +144,7 @@ func.func @training(%h: tensor<?x?x600xf32> {txs.input = "h"}, %w: tensor<97x600
 // of eight.
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_partial_k64_v3(
-// CHECK:        tile.mma {{.*}} {transpose_rhs} : tensor<64x64xf32>, tensor<8x64xf32>, tensor<64x8xf32>
+// CHECK-DAG:    tile.mma {{.*}} {transpose_rhs} : tensor<64x64xf32>, tensor<8x64xf32>, tensor<64x8xf32>
 // CHECK-LABEL:  plan.entry @classification
 // CHECK:        plan.launch @cross_entropy_partial_k64_v3 grid (batch ceildiv 64, 1)
 func.func @classification(%h: tensor<?x64xf32> {txs.input = "h"}, %w: tensor<3x64xf32> {txs.input = "w"}, %labels: tensor<?xi32> {txs.input = "labels"})

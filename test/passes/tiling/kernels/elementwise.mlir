@@ -5,22 +5,22 @@
 
 // CHECK-LABEL:  tile.kernel @mul(
 // CHECK-SAME:      %[[XM:[^:]*]]: memref<?xf32>, %[[YM:[^:]*]]: memref<?xf32>, %[[ZM:[^:]*]]: memref<?xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
+// CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
 // CHECK-DAG:    %[[X:.*]] = tile.load %[[XM]][%[[FIRST]]] over [0]
 // CHECK-DAG:    %[[Y:.*]] = tile.load %[[YM]][%[[FIRST]]] over [0]
-// CHECK:        %[[Z:.*]] = arith.mulf %[[X]], %[[Y]]
+// CHECK-DAG:    %[[Z:.*]] = arith.mulf %[[X]], %[[Y]]
 // CHECK:        tile.store %[[Z]], %[[ZM]][%[[FIRST]]] over [0]
 
 // softplus = log1p(exp(-|x|)) + max(x, 0), which does not overflow.
 
 // CHECK-LABEL:  tile.kernel @softplus(
-// CHECK:        %[[X:.*]] = tile.load
+// CHECK-DAG:    %[[X:.*]] = tile.load
 // CHECK-DAG:    %[[SIZE:.*]] = math.absf %[[X]]
 // CHECK-DAG:    %[[MINUS:.*]] = arith.negf %[[SIZE]]
 // CHECK-DAG:    %[[E:.*]] = math.exp %[[MINUS]]
 // CHECK-DAG:    %[[LOG:.*]] = math.log1p %[[E]]
 // CHECK-DAG:    %[[RAMP:.*]] = arith.maximumf %[[X]], 0
-// CHECK:        arith.addf %[[LOG]], %[[RAMP]]
+// CHECK-DAG:    arith.addf %[[LOG]], %[[RAMP]]
 
 // CHECK-LABEL:  tile.kernel @zeros(
 // CHECK:        tile.store 0, {{.*}} : tensor<4096xf32>
@@ -42,23 +42,23 @@ func.func @flat(%x: tensor<?x?x3x8xf32> {txs.input = "x"}, %y: tensor<?x?x3x8xf3
 // / 2, relu(x) = max(x, 0).
 
 // CHECK-LABEL:  tile.kernel @silu(
-// CHECK:        %[[X:.*]] = tile.load
+// CHECK-DAG:    %[[X:.*]] = tile.load
 // CHECK-DAG:    %[[MINUS:.*]] = arith.negf %[[X]]
 // CHECK-DAG:    %[[E:.*]] = math.exp %[[MINUS]]
 // CHECK-DAG:    %[[BELOW:.*]] = arith.addf 1, %[[E]]
-// CHECK:        arith.divf %[[X]], %[[BELOW]]
+// CHECK-DAG:    arith.divf %[[X]], %[[BELOW]]
 
 // CHECK-LABEL:  tile.kernel @gelu(
-// CHECK:        %[[X:.*]] = tile.load
+// CHECK-DAG:    %[[X:.*]] = tile.load
 // CHECK-DAG:    %[[HALF:.*]] = arith.mulf 0.5, %[[X]]
 // CHECK-DAG:    %[[DOWN:.*]] = arith.mulf %[[X]], 0.707107
 // CHECK-DAG:    %[[ERF:.*]] = math.erf %[[DOWN]]
 // CHECK-DAG:    %[[ONEPLUS:.*]] = arith.addf 1, %[[ERF]]
-// CHECK:        arith.mulf %[[HALF]], %[[ONEPLUS]]
+// CHECK-DAG:    arith.mulf %[[HALF]], %[[ONEPLUS]]
 
 // CHECK-LABEL:  tile.kernel @relu(
-// CHECK:        %[[X:.*]] = tile.load
-// CHECK:        arith.maximumf %[[X]], 0
+// CHECK-DAG:    %[[X:.*]] = tile.load
+// CHECK-DAG:    arith.maximumf %[[X]], 0
 func.func @activations(%x: tensor<?x?x64xf32> {txs.input = "x"})
     -> (tensor<?x?x64xf32> {txs.output = "silu"}, tensor<?x?x64xf32> {txs.output = "gelu"},
         tensor<?x?x64xf32> {txs.output = "relu"}) {
@@ -75,31 +75,31 @@ func.func @activations(%x: tensor<?x?x64xf32> {txs.input = "x"})
 
 // CHECK-LABEL:  tile.kernel @scale_n1000(
 // CHECK-SAME:      %[[XM:[^:]*]]: memref<?x1000xf32>, %[[WM:[^:]*]]: memref<1000xf32>, %[[YM:[^:]*]]: memref<?x1000xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 4
+// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[CELL]], 4
 // CHECK:        scf.for %[[C:[^ ,)]*]] = 0 to 1000 step 500 {
 // CHECK-DAG:      %[[WV:.*]] = tile.load %[[WM]][%[[C]]] over [0]
 // CHECK-DAG:      %[[W:.*]] = tile.broadcast %[[WV]] along [1] : tensor<500xf32> -> tensor<4x500xf32>
 // CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[ROW]], %[[C]]] over [0, 1]
-// CHECK:          %[[Y:.*]] = arith.mulf %[[W]], %[[X]]
+// CHECK-DAG:      %[[Y:.*]] = arith.mulf %[[W]], %[[X]]
 // CHECK:          tile.store %[[Y]], %[[YM]][%[[ROW]], %[[C]]] over [0, 1]
 
 // residual = w x + update.
 
 // CHECK-LABEL:  tile.kernel @residual_n1000(
 // CHECK-SAME:      %[[XM:[^:]*]]: memref<?x1000xf32>, %[[UM:[^:]*]]: memref<?x1000xf32>, %[[WM:[^:]*]]: memref<1000xf32>, %[[YM:[^:]*]]: memref<?x1000xf32>) grid(
-// CHECK:          %[[W:.*]] = tile.broadcast {{.*}} along [1]
+// CHECK-DAG:      %[[W:.*]] = tile.broadcast {{.*}} along [1]
 // CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]]
 // CHECK-DAG:      %[[WX:.*]] = arith.mulf %[[W]], %[[X]]
 // CHECK-DAG:      %[[U:.*]] = tile.load %[[UM]]
-// CHECK:        arith.addf %[[WX]], %[[U]]
+// CHECK-DAG:    arith.addf %[[WX]], %[[U]]
 
 // CHECK-LABEL:  tile.kernel @mask_n1000(
 // CHECK-SAME:      %[[XM:[^:]*]]: memref<?x1000xf32>, %[[MM:[^:]*]]: memref<?xf32>, %[[YM:[^:]*]]: memref<?x1000xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 4
+// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[CELL]], 4
 // CHECK-DAG:    %[[MV:.*]] = tile.load %[[MM]][%[[ROW]]] over [0]
 // CHECK-DAG:    %[[M:.*]] = tile.broadcast %[[MV]] along [0] : tensor<4xf32> -> tensor<4x500xf32>
 // CHECK-DAG:    %[[X:.*]] = tile.load %[[XM]][%[[ROW]], {{.*}}] over [0, 1]
-// CHECK:        arith.mulf %[[M]], %[[X]]
+// CHECK-DAG:    arith.mulf %[[M]], %[[X]]
 
 // CHECK-LABEL:  plan.entry @rows
 // CHECK:        plan.launch @scale_n1000 grid ((batch * seq) ceildiv 4)
@@ -118,7 +118,7 @@ func.func @rows(%x: tensor<?x?x1000xf32> {txs.input = "x"}, %w: tensor<1000xf32>
 
 // CHECK-LABEL:  tile.kernel @dropout0p25_site3(
 // CHECK-SAME:      %[[XM:[^:]*]]: memref<?xf32>, %[[SEED:[^:]*]]: memref<2xi32>, %[[YM:[^:]*]]: memref<?xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
+// CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[CELL]], 4096
 // CHECK-DAG:    %[[POSITION:.*]] = arith.addi {{.*}} : tensor<4096xi64>
 // CHECK-DAG:    %[[HIGHPART:.*]] = arith.shrui %[[POSITION]], 32
 // CHECK-DAG:    %[[LOW:.*]] = arith.trunci %[[POSITION]]
@@ -129,12 +129,12 @@ func.func @rows(%x: tensor<?x?x1000xf32> {txs.input = "x"}, %w: tensor<1000xf32>
 // CHECK-DAG:    %[[PRODUCT:.*]] = arith.muli %[[WIDE]], 3528531795
 // CHECK-DAG:    arith.muli {{.*}}, 3449720151
 // CHECK-DAG:    arith.xori {{.*}}, 3 :
-// CHECK:        arith.addi %[[KEY0]], -1640531527
-// CHECK:        arith.addi %[[KEY1]], -1150833019
-// CHECK:        %[[STAYS:.*]] = arith.cmpi uge, {{.*}}, 1073741824
-// CHECK:        %[[FACTOR:.*]] = arith.select %[[STAYS]], 1.33333, 0
-// CHECK:        %[[X:.*]] = tile.load %[[XM]][%[[FIRST]]]
-// CHECK:        %[[Y:.*]] = arith.mulf %[[X]], %[[FACTOR]]
+// CHECK-DAG:    arith.addi %[[KEY0]], -1640531527
+// CHECK-DAG:    arith.addi %[[KEY1]], -1150833019
+// CHECK-DAG:    %[[STAYS:.*]] = arith.cmpi uge, {{.*}}, 1073741824
+// CHECK-DAG:    %[[FACTOR:.*]] = arith.select %[[STAYS]], 1.33333, 0
+// CHECK-DAG:    %[[X:.*]] = tile.load %[[XM]][%[[FIRST]]]
+// CHECK-DAG:    %[[Y:.*]] = arith.mulf %[[X]], %[[FACTOR]]
 // CHECK:        tile.store %[[Y]], %[[YM]][%[[FIRST]]]
 func.func @dropout(%x: tensor<?x?x64xf32> {txs.input = "x"}, %seed: tensor<2xi32> {txs.input = "seed"}) -> (tensor<?x?x64xf32> {txs.output = "y"}) {
   %y = txs.dropout %x, %seed {probability = 0.25 : f64, site = 3 : i64} : tensor<?x?x64xf32>, tensor<2xi32>

@@ -7,22 +7,22 @@
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_targets_shifted(
 // CHECK-SAME:      %[[LABELS:[^:]*]]: memref<?x?xi32>, %[[TARGETS:[^:]*]]: memref<?x?xi32>, %[[SCALE:[^:]*]]: memref<1xf32>) grid(
-// CHECK:        %[[SEQ:.*]] = memref.dim %[[LABELS]], 1
-// CHECK:        %[[SCORED:.*]] = arith.subi %[[SEQ]], 1
+// CHECK-DAG:    %[[SEQ:.*]] = memref.dim %[[LABELS]], 1
+// CHECK-DAG:    %[[SCORED:.*]] = arith.subi %[[SEQ]], 1
 // CHECK:        %[[COUNT:.*]] = scf.for %[[B:[^ ,)]*]] = 0 to {{.*}} step 1 iter_args({{.*}} = 0) -> (f32) {
 // CHECK:          scf.for %[[T:[^ ,)]*]] = 0 to %[[SEQ]] step 64 iter_args(%[[N:[^ ,)]*]] = {{.*}}) -> (f32) {
-// CHECK:            %[[NEXT:.*]] = arith.addi %[[T]], 1
-// CHECK:            %[[LABEL:.*]] = tile.load %[[LABELS]][%[[B]], %[[NEXT]]] over [1]
+// CHECK-DAG:        %[[NEXT:.*]] = arith.addi %[[T]], 1
+// CHECK-DAG:        %[[LABEL:.*]] = tile.load %[[LABELS]][%[[B]], %[[NEXT]]] over [1]
 // CHECK-DAG:        %[[GIVEN:.*]] = arith.cmpi sge, %[[LABEL]], 0
 // CHECK-DAG:        %[[INSIDE:.*]] = arith.cmpi slt
-// CHECK:            %[[COUNTS:.*]] = arith.andi %[[GIVEN]], %[[INSIDE]]
-// CHECK:            %[[TARGET:.*]] = arith.select %[[COUNTS]], %[[LABEL]], -1
+// CHECK-DAG:        %[[COUNTS:.*]] = arith.andi %[[GIVEN]], %[[INSIDE]]
+// CHECK-DAG:        %[[TARGET:.*]] = arith.select %[[COUNTS]], %[[LABEL]], -1
 // CHECK:            tile.store %[[TARGET]], %[[TARGETS]][%[[B]], %[[T]]] over [1]
-// CHECK:            %[[ONES:.*]] = arith.uitofp %[[COUNTS]]
-// CHECK:            %[[SUM:.*]] = tile.reduce sum %[[ONES]] along 0
-// CHECK:            arith.addf %[[N]], %[[SUM]]
-// CHECK:        %[[ATLEASTONE:.*]] = arith.maximumf %[[COUNT]], 1
-// CHECK:        %[[INVERSE:.*]] = arith.divf 1, %[[ATLEASTONE]]
+// CHECK-DAG:        %[[ONES:.*]] = arith.uitofp %[[COUNTS]]
+// CHECK-DAG:        %[[SUM:.*]] = tile.reduce sum %[[ONES]] along 0
+// CHECK-DAG:        arith.addf %[[N]], %[[SUM]]
+// CHECK-DAG:    %[[ATLEASTONE:.*]] = arith.maximumf %[[COUNT]], 1
+// CHECK-DAG:    %[[INVERSE:.*]] = arith.divf 1, %[[ATLEASTONE]]
 // CHECK:        tile.store %[[INVERSE]], %[[SCALE]][0]
 
 // dlogits = (exp(logits - log_sum_exp) - [column is the target]) / count, in the
@@ -38,7 +38,7 @@
 // CHECK:        %[[LOGITS:.*]] = scf.for %[[K:[^ ,)]*]] = 0 to 64 step 64 iter_args(%[[SUM:[^ ,)]*]] = 0) -> (tensor<64x128xf32>) {
 // CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[ROW]], %[[K]]] over [0, 1]
 // CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[ENTRY]], %[[K]]] over [0, 1]
-// CHECK:          tile.mma %[[HT]], %[[WT]], %[[SUM]] {transpose_rhs}
+// CHECK-DAG:      tile.mma %[[HT]], %[[WT]], %[[SUM]] {transpose_rhs}
 // CHECK-DAG:    %[[TARGET:.*]] = tile.load %[[TARGETS]][%[[ROW]]] over [0]
 // CHECK-DAG:    %[[L:.*]] = tile.load %[[LSE]][%[[ROW]]] over [0]
 // CHECK-DAG:    %[[FACTOR:.*]] = tile.load %[[SCALE]][0]
@@ -51,9 +51,9 @@
 // CHECK-DAG:    %[[P:.*]] = math.exp %[[EXPONENT]]
 // CHECK-DAG:    %[[ISTARGET:.*]] = arith.cmpi eq
 // CHECK-DAG:    %[[ONE:.*]] = arith.uitofp %[[ISTARGET]]
-// CHECK:        %[[DIFFERENCE:.*]] = arith.subf %[[P]], %[[ONE]]
-// CHECK:        %[[FACTORS:.*]] = tile.broadcast %[[FACTOR]]
-// CHECK:        %[[GRAD:.*]] = arith.mulf %[[DIFFERENCE]], %[[FACTORS]]
+// CHECK-DAG:    %[[DIFFERENCE:.*]] = arith.subf %[[P]], %[[ONE]]
+// CHECK-DAG:    %[[FACTORS:.*]] = tile.broadcast %[[FACTOR]]
+// CHECK-DAG:    %[[GRAD:.*]] = arith.mulf %[[DIFFERENCE]], %[[FACTORS]]
 // CHECK:        tile.store %[[GRAD]], %[[DLOGITS]][%[[ROW]], %[[COLUMN]]] over [0, 1]
 
 // dhidden (+)= dlogits W, over the entries of the slab.
@@ -67,7 +67,7 @@
 // CHECK-DAG:      %[[DT:.*]] = tile.load %[[DLOGITS]][%[[ROW]], %[[K]]] over [0, 1]
 // CHECK-DAG:      %[[ENTRY:.*]] = arith.addi %[[SLAB]], %[[K]]
 // CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[ENTRY]], %[[COLUMN]]] over [0, 1]
-// CHECK:          tile.mma %[[DT]], %[[WT]], %[[SUM]] : tensor<64x128xf32>, tensor<128x64xf32>, tensor<64x64xf32>
+// CHECK-DAG:      tile.mma %[[DT]], %[[WT]], %[[SUM]] : tensor<64x128xf32>, tensor<128x64xf32>, tensor<64x64xf32>
 // CHECK:        tile.store %[[DHT]], %[[DH]][%[[ROW]], %[[COLUMN]]] over [0, 1]
 
 // dweight = dlogits^T H, over all tokens, for the rows of the slab.
@@ -80,15 +80,15 @@
 // CHECK:        %[[DWT:.*]] = scf.for %[[T:[^ ,)]*]] = 0 to %[[TOKENS]] step 64 iter_args(%[[SUM:[^ ,)]*]] = 0) -> (tensor<64x64xf32>) {
 // CHECK-DAG:      %[[DT:.*]] = tile.load %[[DLOGITS]][%[[T]], %[[ROW]]] over [0, 1]
 // CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[T]], %[[COLUMN]]] over [0, 1]
-// CHECK:          tile.mma %[[DT]], %[[HT]], %[[SUM]] {transpose_lhs}
-// CHECK:        %[[ENTRY:.*]] = arith.addi %[[SLAB]], %[[ROW]]
+// CHECK-DAG:      tile.mma %[[DT]], %[[HT]], %[[SUM]] {transpose_lhs}
+// CHECK-DAG:    %[[ENTRY:.*]] = arith.addi %[[SLAB]], %[[ROW]]
 // CHECK:        tile.store %[[DWT]], %[[DW]][%[[ENTRY]], %[[COLUMN]]] over [0, 1]
 
 // From the second slab on dhidden is added to.
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_hidden_grad_v4500_n64_add(
 // CHECK-SAME:      {{.*}}, %[[DH:[^:]*]]: memref<?x64xf32>, {{.*}}: index)
-// CHECK:        %[[OLD:.*]] = tile.load %[[DH]]
+// CHECK-DAG:    %[[OLD:.*]] = tile.load %[[DH]]
 // CHECK:        scf.for {{.*}} iter_args({{.*}} = %[[OLD]])
 
 // 4500 entries are slabs of 2048, 2048 and 404.
@@ -127,7 +127,7 @@ func.func @slabs(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<4500x64xf3
 // CHECK-NOT:    arith.addi {{.*}}, 1 :
 // CHECK-LABEL:  tile.kernel @cross_entropy_logits_grad_v3_n200(
 // CHECK:        scf.for {{.*}} = 0 to 200 step 128
-// CHECK:          tile.mma {{.*}} {transpose_rhs} : tensor<64x128xf32>, tensor<16x128xf32>, tensor<64x16xf32>
+// CHECK-DAG:      tile.mma {{.*}} {transpose_rhs} : tensor<64x128xf32>, tensor<16x128xf32>, tensor<64x16xf32>
 // CHECK-LABEL:  plan.entry @classification
 // CHECK:        plan.launch @cross_entropy_targets grid (1){{.*}} sizes (1, batch, 1, batch)
 // CHECK-NEXT:   plan.launch @cross_entropy_logits_grad_v3_n200 grid (batch ceildiv 64, 1)

@@ -7,7 +7,7 @@
 // CHECK-LABEL:  tile.kernel @rms_norm_grad_n200_e1em06(
 // CHECK-SAME:      %[[DYM:[^:]*]]: memref<?x200xf32>, %[[XM:[^:]*]]: memref<?x200xf32>, %[[WM:[^:]*]]: memref<200xf32>,
 // CHECK-SAME:      %[[DXM:[^:]*]]: memref<?x200xf32>, %[[PARTIALS:[^:]*]]: memref<?x200xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK:        %[[ROW:.*]] = arith.muli %[[CELL]], 64
+// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[CELL]], 64
 // CHECK:        %[[R:.*]]:2 = scf.for %[[C:[^ ,)]*]] = 0 to 200 step 128 iter_args(%[[SX0:[^ ,)]*]] = 0, %[[SG0:[^ ,)]*]] = 0) -> (tensor<64xf32>, tensor<64xf32>) {
 // CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[ROW]], %[[C]]] over [0, 1]
 // CHECK-DAG:      %[[DY:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C]]] over [0, 1]
@@ -21,14 +21,14 @@
 // CHECK-DAG:      %[[GXSUM:.*]] = tile.reduce sum %[[GX]] along 1
 // CHECK-DAG:      %[[SG:.*]] = arith.addf %[[SG0]], %[[GXSUM]]
 // CHECK:          scf.yield %[[SX]], %[[SG]]
-// CHECK:        %[[MEANX:.*]] = arith.mulf %[[R]]#0, 0.005
-// CHECK:        %[[SAFE:.*]] = arith.addf %[[MEANX]], 1e-06
-// CHECK:        %[[ROOT:.*]] = math.sqrt %[[SAFE]]
-// CHECK:        %[[INVERSE:.*]] = arith.divf 1, %[[ROOT]]
-// CHECK:        %[[MEANG:.*]] = arith.mulf %[[R]]#1, 0.005
-// CHECK:        %[[G1:.*]] = arith.mulf %[[MEANG]], %[[INVERSE]]
-// CHECK:        %[[G2:.*]] = arith.mulf %[[G1]], %[[INVERSE]]
-// CHECK:        %[[G3:.*]] = arith.mulf %[[G2]], %[[INVERSE]]
+// CHECK-DAG:    %[[MEANX:.*]] = arith.mulf %[[R]]#0, 0.005
+// CHECK-DAG:    %[[SAFE:.*]] = arith.addf %[[MEANX]], 1e-06
+// CHECK-DAG:    %[[ROOT:.*]] = math.sqrt %[[SAFE]]
+// CHECK-DAG:    %[[INVERSE:.*]] = arith.divf 1, %[[ROOT]]
+// CHECK-DAG:    %[[MEANG:.*]] = arith.mulf %[[R]]#1, 0.005
+// CHECK-DAG:    %[[G1:.*]] = arith.mulf %[[MEANG]], %[[INVERSE]]
+// CHECK-DAG:    %[[G2:.*]] = arith.mulf %[[G1]], %[[INVERSE]]
+// CHECK-DAG:    %[[G3:.*]] = arith.mulf %[[G2]], %[[INVERSE]]
 // CHECK-DAG:    %[[RS:.*]] = tile.broadcast %[[INVERSE]] along [0]
 // CHECK-DAG:    %[[GS:.*]] = tile.broadcast %[[G3]] along [0]
 // CHECK:        scf.for %[[C2:[^ ,)]*]] = 0 to 200 step 128 {
@@ -36,11 +36,11 @@
 // CHECK-DAG:      %[[DY2:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C2]]] over [0, 1]
 // CHECK-DAG:      %[[RG:.*]] = arith.mulf {{.*}}, %[[RS]]
 // CHECK-DAG:      %[[XG:.*]] = arith.mulf %[[X2]], %[[GS]]
-// CHECK:          %[[DX:.*]] = arith.subf %[[RG]], %[[XG]]
+// CHECK-DAG:      %[[DX:.*]] = arith.subf %[[RG]], %[[XG]]
 // CHECK:          tile.store %[[DX]], %[[DXM]][%[[ROW]], %[[C2]]] over [0, 1]
-// CHECK:          %[[DYX:.*]] = arith.mulf %[[DY2]], %[[X2]]
-// CHECK:          %[[DYXR:.*]] = arith.mulf %[[DYX]], %[[RS]]
-// CHECK:          %[[DW:.*]] = tile.reduce sum %[[DYXR]] along 0
+// CHECK-DAG:      %[[DYX:.*]] = arith.mulf %[[DY2]], %[[X2]]
+// CHECK-DAG:      %[[DYXR:.*]] = arith.mulf %[[DYX]], %[[RS]]
+// CHECK-DAG:      %[[DW:.*]] = tile.reduce sum %[[DYXR]] along 0
 // CHECK:          tile.store %[[DW]], %[[PARTIALS]][%[[CELL]], %[[C2]]] over [1]
 
 // The cells' parts of dw are added up by a kernel of their own.

@@ -6,9 +6,9 @@
 // CHECK-LABEL:  tile.kernel @ssm_scan_states_h4_p24_n16_q64(
 // CHECK-SAME:      %[[BM:[^:]*]]: memref<?x?x4x16xf32>, %[[XM:[^:]*]]: memref<?x?x4x24xf32>, %[[DTM:[^:]*]]: memref<?x?x4xf32>, %[[AM:[^:]*]]: memref<4xf32>,
 // CHECK-SAME:      %[[STATES:[^:]*]]: memref<?x4x?x24x16xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[SEQ:.*]] = memref.dim %[[XM]], 1
+// CHECK-DAG:    %[[SEQ:.*]] = memref.dim %[[XM]], 1
 // CHECK:        scf.for %[[T:[^ ,)]*]] = 0 to %[[SEQ]] step 64 iter_args(%[[S:[^ ,)]*]] = 0) -> (tensor<32x16xf32>) {
-// CHECK:          %[[NUMBER:.*]] = arith.divui %[[T]], 64
+// CHECK-DAG:      %[[NUMBER:.*]] = arith.divui %[[T]], 64
 // CHECK:          tile.store %[[S]], %[[STATES]][%[[BATCH]], %[[HEAD]], %[[NUMBER]], 0, 0] over [3, 4]
 // CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
 // CHECK-DAG:      %[[B:.*]] = tile.load %[[BM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
@@ -24,7 +24,7 @@
 // CHECK-DAG:      %[[WHOLE:.*]] = math.exp %[[LAST]]
 // CHECK-DAG:      %[[WHOLES:.*]] = tile.broadcast %[[WHOLE]] : f32 -> tensor<32x16xf32>
 // CHECK-DAG:      %[[OLD:.*]] = arith.mulf %[[S]], %[[WHOLES]]
-// CHECK:          %[[NEXT:.*]] = tile.mma %[[XEND]], %[[B]], %[[OLD]] {transpose_lhs}
+// CHECK-DAG:      %[[NEXT:.*]] = tile.mma %[[XEND]], %[[B]], %[[OLD]] {transpose_lhs}
 // CHECK:          scf.yield %[[NEXT]]
 
 // Backward, from the last chunk to the first, with E, the gradient of the state
@@ -35,12 +35,12 @@
 // CHECK-SAME:      %[[DTM:[^:]*]]: memref<?x?x4xf32>, %[[AM:[^:]*]]: memref<4xf32>, %[[STATES:[^:]*]]: memref<?x4x?x24x16xf32>,
 // CHECK-SAME:      %[[DCM:[^:]*]]: memref<?x?x4x16xf32>, %[[DBM:[^:]*]]: memref<?x?x4x16xf32>, %[[DXM:[^:]*]]: memref<?x?x4x24xf32>, %[[DDTM:[^:]*]]: memref<?x?x4xf32>,
 // CHECK-SAME:      %[[DAM:[^:]*]]: memref<?x4xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[A:.*]] = tile.load %[[AM]][%[[HEAD]]]
-// CHECK:        %[[CHUNKS:.*]] = memref.dim %[[STATES]], 2
+// CHECK-DAG:    %[[A:.*]] = tile.load %[[AM]][%[[HEAD]]]
+// CHECK-DAG:    %[[CHUNKS:.*]] = memref.dim %[[STATES]], 2
 // CHECK:        %[[R:.*]]:2 = scf.for %[[I:[^ ,)]*]] = 0 to %[[CHUNKS]] step 1 iter_args(%[[E:[^ ,)]*]] = 0, %[[DA:[^ ,)]*]] = 0) -> (tensor<32x16xf32>, f32) {
-// CHECK:          %[[END:.*]] = arith.subi %[[CHUNKS]], 1
-// CHECK:          %[[NUMBER:.*]] = arith.subi %[[END]], %[[I]]
-// CHECK:          %[[T:.*]] = arith.muli %[[NUMBER]], 64
+// CHECK-DAG:      %[[END:.*]] = arith.subi %[[CHUNKS]], 1
+// CHECK-DAG:      %[[NUMBER:.*]] = arith.subi %[[END]], %[[I]]
+// CHECK-DAG:      %[[T:.*]] = arith.muli %[[NUMBER]], 64
 // CHECK-DAG:      %[[DT:.*]] = tile.load %[[DTM]][%[[BATCH]], %[[T]], %[[HEAD]]] over [1]
 // CHECK-DAG:      %[[AS:.*]] = tile.broadcast %[[A]] : f32 -> tensor<64xf32>
 // CHECK-DAG:      %[[DECAY:.*]] = arith.mulf %[[DT]], %[[AS]]
@@ -55,7 +55,7 @@
 // CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
 // CHECK-DAG:      %[[S:.*]] = tile.load %[[STATES]][%[[BATCH]], %[[HEAD]], {{.*}}, 0, 0] over [3, 4]
 // CHECK-DAG:      %[[DTS:.*]] = tile.broadcast %[[DT]] along [0] : tensor<64xf32> -> tensor<64x32xf32>
-// CHECK:          %[[XDT:.*]] = arith.mulf %[[X]], %[[DTS]]
+// CHECK-DAG:      %[[XDT:.*]] = arith.mulf %[[X]], %[[DTS]]
 
 // K = L o C B^T, M = L o dY (dt X)^T.
 
@@ -63,8 +63,8 @@
 // CHECK-DAG:      %[[AI:.*]] = tile.broadcast %[[SUMS]] along [0]
 // CHECK-DAG:      %[[AJ:.*]] = tile.broadcast %[[SUMS]] along [1]
 // CHECK-DAG:      %[[AIJ:.*]] = arith.subf %[[AI]], %[[AJ]]
-// CHECK:          %[[MASKED:.*]] = arith.select %[[CAUSAL]], %[[AIJ]], -1e+30
-// CHECK:          %[[L:.*]] = math.exp %[[MASKED]]
+// CHECK-DAG:      %[[MASKED:.*]] = arith.select %[[CAUSAL]], %[[AIJ]], -1e+30
+// CHECK-DAG:      %[[L:.*]] = math.exp %[[MASKED]]
 // CHECK-DAG:      %[[CB:.*]] = tile.mma %[[C]], %[[B]], 0 {transpose_rhs}
 // CHECK-DAG:      %[[K:.*]] = arith.mulf %[[L]], %[[CB]]
 // CHECK-DAG:      %[[DYX:.*]] = tile.mma %[[DY]], %[[XDT]], 0 {transpose_rhs}
@@ -89,7 +89,7 @@
 // CHECK-DAG:      tile.store %[[DB]], %[[DBM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
 // CHECK-DAG:      %[[DXDT:.*]] = tile.mma %[[K]], %[[DY]], %[[DXSTATE]] {transpose_lhs}
 // CHECK-DAG:      %[[DX:.*]] = arith.mulf %[[DXDT]],
-// CHECK-DAG:      tile.store %[[DX]], %[[DXM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
+// CHECK:          tile.store %[[DX]], %[[DXM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
 
 // The gradient of the decay of token t: every path that crosses it, of pairs within
 // the chunk (one product with a triangle of ones), of outputs at or after t that
@@ -108,7 +108,7 @@
 // CHECK-DAG:      %[[INSUM:.*]] = tile.reduce sum %[[IN]] along 1
 // CHECK-DAG:      %[[FROMINPUTS:.*]] = tile.broadcast %[[INSUM]] along [0]
 // CHECK-DAG:      %[[BELOW:.*]] = arith.cmpi sle, %[[COLUMNS]], %[[ROWS]]
-// CHECK:          %[[CROSSING:.*]] = arith.select %[[BELOW]], %[[PATHS]], %[[FROMINPUTS]]
+// CHECK-DAG:      %[[CROSSING:.*]] = arith.select %[[BELOW]], %[[PATHS]], %[[FROMINPUTS]]
 // CHECK-DAG:      %[[WITHIN:.*]] = tile.reduce sum %[[CROSSING]] along 0
 // CHECK-DAG:      %[[THROUGH:.*]] = arith.mulf %[[E]], %[[S]]
 // CHECK-DAG:      %[[THROUGHROWS:.*]] = tile.reduce sum %[[THROUGH]] along 1
@@ -116,7 +116,7 @@
 // CHECK-DAG:      %[[WHOLE:.*]] = math.exp %[[LAST]]
 // CHECK-DAG:      %[[THROUGHDECAY:.*]] = arith.mulf %[[THROUGHSUM]], %[[WHOLE]]
 // CHECK-DAG:      %[[THROUGHS:.*]] = tile.broadcast %[[THROUGHDECAY]]
-// CHECK:          %[[DLOG:.*]] = arith.addf %[[WITHIN]], %[[THROUGHS]]
+// CHECK-DAG:      %[[DLOG:.*]] = arith.addf %[[WITHIN]], %[[THROUGHS]]
 
 // ddt = A dlog + x . d(dt x);  dA sums dt dlog;  E before = exp(z) E + (exp(a) dY)^T C.
 
@@ -162,12 +162,12 @@ func.func @training(%dy: tensor<?x?x4x24xf32> {txs.input = "dy"}, %c: tensor<?x?
 
 // CHECK-LABEL:  tile.kernel @ssm_scan_states_h1_p16_n16_q16_initial(
 // CHECK-SAME:      {{.*}}, %[[INITIAL:[^:]*]]: memref<?x1x16x16xf32>, {{.*}}: memref<?x1x?x16x16xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[S:.*]] = tile.load %[[INITIAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
+// CHECK-DAG:    %[[S:.*]] = tile.load %[[INITIAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
 // CHECK:        scf.for {{.*}} step 16 iter_args({{.*}} = %[[S]])
 
 // CHECK-LABEL:  tile.kernel @ssm_scan_grad_h1_p16_n16_q16_initial_final(
 // CHECK-SAME:      {{.*}}: memref<?x1x?x16x16xf32>, %[[DFINAL:[^:]*]]: memref<?x1x16x16xf32>, {{.*}}, %[[DINITIAL:[^:]*]]: memref<?x1x16x16xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[E:.*]] = tile.load %[[DFINAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
+// CHECK-DAG:    %[[E:.*]] = tile.load %[[DFINAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
 // CHECK:        %[[R:.*]]:2 = scf.for {{.*}} iter_args({{.*}} = %[[E]], {{.*}} = 0)
 // CHECK-DAG:    tile.store %[[R]]#1,
 // CHECK-DAG:    tile.store %[[R]]#0, %[[DINITIAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]

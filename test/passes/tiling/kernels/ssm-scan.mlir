@@ -7,8 +7,8 @@
 // CHECK-LABEL:  tile.kernel @ssm_scan_h4_p24_n16_q64(
 // CHECK-SAME:      %[[CM:[^:]*]]: memref<?x?x4x16xf32>, %[[BM:[^:]*]]: memref<?x?x4x16xf32>, %[[XM:[^:]*]]: memref<?x?x4x24xf32>, %[[DTM:[^:]*]]: memref<?x?x4xf32>, %[[AM:[^:]*]]: memref<4xf32>,
 // CHECK-SAME:      %[[YM:[^:]*]]: memref<?x?x4x24xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[A:.*]] = tile.load %[[AM]][%[[HEAD]]] : memref<4xf32> -> f32
-// CHECK:        %[[SEQ:.*]] = memref.dim %[[XM]], 1
+// CHECK-DAG:    %[[A:.*]] = tile.load %[[AM]][%[[HEAD]]] : memref<4xf32> -> f32
+// CHECK-DAG:    %[[SEQ:.*]] = memref.dim %[[XM]], 1
 // CHECK:        scf.for %[[T:[^ ,)]*]] = 0 to %[[SEQ]] step 64 iter_args(%[[S:[^ ,)]*]] = 0) -> (tensor<16x24xf32>) {
 // CHECK-DAG:      %[[C:.*]] = tile.load %[[CM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3] : {{.*}} -> tensor<64x16xf32>
 // CHECK-DAG:      %[[B:.*]] = tile.load %[[BM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3] : {{.*}} -> tensor<64x16xf32>
@@ -17,10 +17,10 @@
 
 // Running sums a of the decays dt A.
 
-// CHECK:          %[[AT:.*]] = tile.broadcast %[[A]]
-// CHECK:          %[[DECAY:.*]] = arith.mulf %[[DT]], %[[AT]]
-// CHECK:          %[[SUMS:.*]] = tile.cumulative_sum %[[DECAY]] : tensor<64xf32>
-// CHECK:          %[[LAST:.*]] = tile.extract %[[SUMS]][63]
+// CHECK-DAG:      %[[AT:.*]] = tile.broadcast %[[A]]
+// CHECK-DAG:      %[[DECAY:.*]] = arith.mulf %[[DT]], %[[AT]]
+// CHECK-DAG:      %[[SUMS:.*]] = tile.cumulative_sum %[[DECAY]] : tensor<64xf32>
+// CHECK-DAG:      %[[LAST:.*]] = tile.extract %[[SUMS]][63]
 
 // Y = (L o C B^T) (dt X) + (exp(a) C) S^T with L[i, j] = exp(a_i - a_j) for i >= j,
 // else 0, masked before the exponential.
@@ -39,7 +39,7 @@
 // CHECK-DAG:      %[[WEIGHTS:.*]] = arith.mulf %[[CB]], %[[L]]
 // CHECK-DAG:      %[[DTS:.*]] = tile.broadcast %[[DT]] along [0]
 // CHECK-DAG:      %[[XDT:.*]] = arith.mulf %[[X]], %[[DTS]]
-// CHECK:          %[[Y:.*]] = tile.mma %[[WEIGHTS]], %[[XDT]], %[[BEFORE]] :
+// CHECK-DAG:      %[[Y:.*]] = tile.mma %[[WEIGHTS]], %[[XDT]], %[[BEFORE]] :
 // CHECK:          tile.store %[[Y]], %[[YM]][%[[BATCH]], %[[T]], %[[HEAD]], 0] over [1, 3]
 
 // The next state, exp(a_last) S^T + B^T (dt exp(a_last - a) X).
@@ -53,7 +53,7 @@
 // CHECK-DAG:      %[[WHOLE:.*]] = math.exp %[[LAST]] : f32
 // CHECK-DAG:      %[[WHOLES:.*]] = tile.broadcast %[[WHOLE]]
 // CHECK-DAG:      %[[OLD:.*]] = arith.mulf %[[S]], %[[WHOLES]]
-// CHECK:          %[[NEXT:.*]] = tile.mma %[[B]], %[[XEND]], %[[OLD]] {transpose_lhs}
+// CHECK-DAG:      %[[NEXT:.*]] = tile.mma %[[B]], %[[XEND]], %[[OLD]] {transpose_lhs}
 // CHECK:          scf.yield %[[NEXT]]
 // CHECK-NOT:    tile.store
 // CHECK:        plan.launch @ssm_scan_h4_p24_n16_q64 grid (batch, 4)({{.*}}) sizes ({{[^)]*}})
@@ -102,10 +102,10 @@ func.func @training(%c: tensor<?x?x4x16xf32> {txs.input = "c"}, %b: tensor<?x?x4
 
 // CHECK-LABEL:  tile.kernel @ssm_scan_h4_p24_n16_q64_inplace(
 // CHECK-SAME:      {{.*}}, %[[SM:[^:]*]]: memref<?x4x24x16xf32>, {{.*}}) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
-// CHECK:        %[[OLD:.*]] = tile.load %[[SM]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
-// CHECK:        %[[START:.*]] = tile.transpose %[[OLD]]
+// CHECK-DAG:    %[[OLD:.*]] = tile.load %[[SM]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
+// CHECK-DAG:    %[[START:.*]] = tile.transpose %[[OLD]]
 // CHECK:        %[[END:.*]] = scf.for {{.*}} step 64 iter_args({{.*}} = %[[START]]) -> (tensor<16x24xf32>)
-// CHECK:        %[[NEW:.*]] = tile.transpose %[[END]]
+// CHECK-DAG:    %[[NEW:.*]] = tile.transpose %[[END]]
 // CHECK:        tile.store %[[NEW]], %[[SM]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
 
 // CHECK-LABEL:  plan.entry @decode
@@ -128,7 +128,7 @@ func.func @decode(%c: tensor<?x?x4x16xf32> {txs.input = "c"}, %b: tensor<?x?x4x1
 // CHECK-LABEL:  tile.kernel @ssm_scan_h1_p8_n8_q16_final(
 // CHECK-SAME:      {{.*}}, %[[YM:[^:]*]]: memref<?x?x1x8xf32>, %[[FINAL:[^:]*]]: memref<?x1x8x8xf32>) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]])
 // CHECK:        %[[END:.*]] = scf.for {{.*}} step 16 iter_args({{.*}} = 0)
-// CHECK:        %[[NEW:.*]] = tile.transpose %[[END]]
+// CHECK-DAG:    %[[NEW:.*]] = tile.transpose %[[END]]
 // CHECK:        tile.store %[[NEW]], %[[FINAL]][%[[BATCH]], %[[HEAD]], 0, 0] over [2, 3]
 func.func @final(%c: tensor<?x?x1x8xf32> {txs.input = "c"}, %dt: tensor<?x?x1xf32> {txs.input = "dt"}, %a: tensor<1xf32> {txs.input = "a"})
     -> (tensor<?x?x1x8xf32> {txs.output = "y"}, tensor<?x1x8x8xf32> {txs.output = "s"}) {
