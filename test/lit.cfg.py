@@ -24,7 +24,10 @@ config.substitutions.append(("%goldens", os.path.join(config.test_source_root, "
 
 config.substitutions.append(("%tiled", os.path.join(config.test_source_root, "tiled")))
 # NVIDIA's assembler, of the CUDA toolkit or the package nvidia-cuda-nvcc.
-if shutil.which("ptxas") or os.environ.get("TRANSXSSM_PTXAS"):
+if os.environ.get("TRANSXSSM_PTXAS"):
+    config.environment["TRANSXSSM_PTXAS"] = os.environ["TRANSXSSM_PTXAS"]
+    config.available_features.add("ptxas")
+elif shutil.which("ptxas"):
     config.available_features.add("ptxas")
 
 config.substitutions.append(("%status", os.path.join(config.test_source_root, "exits-with")))
