@@ -21,11 +21,7 @@ constexpr uint32_t MaxThreads = 1024;
 constexpr uint32_t NumBarriers = 16;
 } // namespace
 
-const TransXSSMSimSite &Machine::site(uint32_t Number) const {
-  static const TransXSSMSimSite None = {"", "", "", 0, 0, -1, 0, 0};
-  return Number < Module->table().NumSites ? Module->table().Sites[Number]
-                                           : None;
-}
+const TransXSSMSimSite Machine::NoSuchSite = {"", "", "", 0, 0, -1, 0, 0};
 
 static std::string sourceOf(const TransXSSMSimSite &Site) {
   std::string Source = Site.File;
@@ -84,9 +80,7 @@ void Machine::wake(Thread &Other) {
   Ready.push_back(&Other);
 }
 
-void Machine::checkProgress(Thread &Self, uint32_t Site) {
-  if (Self.Instructions < options().MaxInstructions && !Stopped)
-    return;
+void Machine::stop(Thread &Self, uint32_t Site) {
   report(&Self, ReportKind::Deadlock, Site,
          "more than " + std::to_string(options().MaxInstructions) +
              " instructions executed");
@@ -280,7 +274,8 @@ Status Machine::run(const SimModule &From, const TransXSSMSimKernelInfo &Run,
   for (Index[2] = 0; Index[2] < Shape.Grid[2]; ++Index[2])
     for (Index[1] = 0; Index[1] < Shape.Grid[1]; ++Index[1])
       for (Index[0] = 0; Index[0] < Shape.Grid[0]; ++Index[0], ++BlockNumber) {
-        if (Status Reset = Shared.reset(SharedBytes); !Reset)
+        if (Status Reset = Shared.reset(SharedBytes, options().MaxSharedBytes);
+            !Reset)
           return Fail(Reset.message());
         runBlock(Index);
         if (Stopped)

@@ -56,7 +56,10 @@ public:
   const LaunchShape &shape() const { return Shape; }
   uint64_t blockNumber() const { return BlockNumber; }
   uint32_t launchNumber() const { return LaunchNumber; }
-  const TransXSSMSimSite &site(uint32_t Number) const;
+  const TransXSSMSimSite &site(uint32_t Number) const {
+    return Number < Module->table().NumSites ? Module->table().Sites[Number]
+                                             : NoSuchSite;
+  }
   /// "op (file:line)" of a site, for messages.
   std::string describe(uint32_t Site) const;
   /// The buffer behind a kernel parameter, or null.
@@ -126,15 +129,21 @@ public:
   int64_t FreeRegisters = 0;
 
   /// Notices threads that never end.
-  void checkProgress(Thread &Self, uint32_t Site);
+  void checkProgress(Thread &Self, uint32_t Site) {
+    if (Self.Instructions >= options().MaxInstructions || Stopped)
+      stop(Self, Site);
+  }
 
 private:
+  static const TransXSSMSimSite NoSuchSite;
+
   struct Barrier {
     std::vector<Thread *> Waiting;
     uint32_t Arrived = 0, Expected = 0, Site = 0;
     std::shared_ptr<ClockVector> Released; ///< by threads that only arrived
   };
 
+  void stop(Thread &Self, uint32_t Site);
   static void runThread(void *Argument);
   void runBlock(const uint32_t Index[3]);
   void prepareThreads(const uint32_t Index[3]);

@@ -28,10 +28,11 @@ SharedMemory::~SharedMemory() {
     ::munmap(Window, WindowBytes);
 }
 
-Status SharedMemory::reset(uint64_t Bytes) {
-  if (Bytes > MaxBytes)
-    return makeError("shared memory: expected at most ", MaxBytes,
-                     " bytes, got ", Bytes);
+Status SharedMemory::reset(uint64_t Bytes, uint64_t Limit) {
+  Limit = std::min(Limit, WindowBytes - TRANSXSSM_SIM_SHARED_BASE);
+  if (Bytes > Limit)
+    return makeError("shared memory: expected at most ", Limit, " bytes, got ",
+                     Bytes);
   if (!Window) {
     // mmap aligns to pages; the kernels' alignments are at most 1024.
     void *Memory = ::mmap(nullptr, WindowBytes, PROT_READ | PROT_WRITE,
@@ -180,12 +181,28 @@ void SharedMemory::dropReaders(Cell &At) {
   At.Reader = 0;
 }
 
+/// A set that has outgrown the largest block keeps the last read of each
+/// thread alone.
+static void addTo(std::vector<std::pair<uint32_t, uint32_t>> &Readers,
+                  const Thread &Self) {
+  constexpr size_t Enough = 2048;
+  Readers.emplace_back(Self.Number, Self.Clock);
+  if (Readers.size() < Enough)
+    return;
+  std::sort(Readers.begin(), Readers.end(), std::greater<>());
+  auto SameThread = [](const auto &A, const auto &B) {
+    return A.first == B.first;
+  };
+  Readers.erase(std::unique(Readers.begin(), Readers.end(), SameThread),
+                Readers.end());
+}
+
 /// Whoever has read the cell before this thread, in an order that it knows, is
 /// ordered before whatever follows it; only the others must be kept.
 void SharedMemory::addReader(Thread &Self, Cell &At) {
   bool Ordered = At.ReadClock == 0 || Self.Epoch > At.ReadEpoch;
   if (!Ordered && At.Reader == Many) {
-    ReaderSets[At.Readers][Self.Number] = Self.Clock;
+    addTo(ReaderSets[At.Readers], Self);
     return;
   }
   if (Ordered || Self.knows(At.Reader, At.ReadClock)) {
@@ -201,10 +218,8 @@ void SharedMemory::addReader(Thread &Self, Cell &At) {
   }
   At.Readers = FreeReaderSets.back();
   FreeReaderSets.pop_back();
-  ClockVector &Set = ReaderSets[At.Readers];
-  Set.assign(Self.Known->size(), 0);
-  Set[At.Reader] = At.ReadClock;
-  Set[Self.Number] = Self.Clock;
+  ReaderSets[At.Readers] = {{At.Reader, At.ReadClock},
+                            {Self.Number, Self.Clock}};
   At.Reader = Many;
   At.ReadEpoch = std::max(At.ReadEpoch, Self.Epoch);
 }
@@ -258,13 +273,14 @@ const char *SharedMemory::unorderedReader(Thread &Self, const Cell &At,
     Other = At.Reader;
     return Self.knows(At.Reader, At.ReadClock) ? nullptr : "reads";
   }
-  const ClockVector &Set = ReaderSets[At.Readers];
-  for (uint32_t I = 0; I < Set.size(); ++I)
-    if (Set[I] && !Self.knows(I, Set[I])) {
-      Other = I;
-      return "reads";
+  // The lowest number, whatever order they came in.
+  const char *Found = nullptr;
+  for (const auto &[Reader, Clock] : ReaderSets[At.Readers])
+    if (!Self.knows(Reader, Clock) && (!Found || Reader < Other)) {
+      Other = Reader;
+      Found = "reads";
     }
-  return nullptr;
+  return Found;
 }
 
 void SharedMemory::write(Thread &Self, Cell &At, uint64_t Offset, uint32_t Site,

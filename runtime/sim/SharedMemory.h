@@ -41,8 +41,8 @@ public:
   SharedMemory &operator=(const SharedMemory &) = delete;
 
   /// Forgets everything; memory has this many bytes from now on and holds
-  /// nothing that makes sense.
-  Status reset(uint64_t Bytes);
+  /// nothing that makes sense. An error for more than `Limit`.
+  Status reset(uint64_t Bytes, uint64_t Limit);
 
   /// Host address of offset 0 of the window.
   uint64_t window() const { return reinterpret_cast<uint64_t>(Window); }
@@ -70,9 +70,8 @@ public:
   /// The place at an offset that was checked before.
   uint8_t *at(uint64_t Offset) { return Window + Offset; }
 
-  /// Both more than any device has.
+  /// More than any device has.
   static constexpr uint64_t WindowBytes = 256 * 1024;
-  static constexpr uint64_t MaxBytes = 232448;
 
 private:
   static constexpr uint16_t Many = 0xffff;
@@ -87,6 +86,9 @@ private:
     bool InFlight = false;      ///< a write
     bool ByProxy = false;       ///< the last write
   };
+
+  /// Threads that have read a cell, and when; some of them more than once.
+  using ReaderSet = std::vector<std::pair<uint32_t, uint32_t>>;
 
   bool checkBounds(Thread &Self, uint64_t Offset, uint32_t Bytes, bool IsWrite,
                    uint32_t Site);
@@ -107,7 +109,7 @@ private:
   std::vector<Cell> Cells;
   std::vector<uint32_t> Splits; ///< per word: 0, or 1 + element of SplitCells
   std::vector<std::array<Cell, 4>> SplitCells;
-  std::vector<ClockVector> ReaderSets;
+  std::vector<ReaderSet> ReaderSets;
   std::vector<uint32_t> FreeReaderSets;
 };
 

@@ -15,6 +15,13 @@
 using namespace transxssm;
 using namespace transxssm::sim;
 
+/// What a block may have, one kilobyte less than a multiprocessor has for its
+/// blocks (CUDA C++ Programming Guide, technical specifications per compute
+/// capability).
+static uint64_t sharedBytesOf(const std::string &Target) {
+  return Target == "sim-sm_80" ? 163 * 1024 : 227 * 1024;
+}
+
 Result<std::unique_ptr<Device>>
 SimDevice::create(const Package &From, const std::string &Architecture) {
   const PackageCode *Chosen = nullptr;
@@ -31,6 +38,7 @@ SimDevice::create(const Package &From, const std::string &Architecture) {
                                           : "sim-" + Architecture,
                      "), got ", Has);
   std::unique_ptr<SimDevice> Made(new SimDevice(From, *Chosen));
+  Made->Runner.Options.MaxSharedBytes = sharedBytesOf(Chosen->Target);
   if (Status Resolved = Made->resolveKernels(); !Resolved)
     return Resolved.error();
   if (Status Read = Made->readSchedule(); !Read)

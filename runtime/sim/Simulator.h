@@ -46,6 +46,8 @@ struct SimOptions {
   unsigned MaxReports = 8;
   /// A thread that executes more instructions is taken to hang.
   uint64_t MaxInstructions = uint64_t(1) << 36;
+  /// Shared memory that a block may have; more makes a launch impossible.
+  uint64_t MaxSharedBytes = 232448;
   /// Whether Counters are kept of memory traffic; costs about a third.
   bool CountTraffic = false;
 };

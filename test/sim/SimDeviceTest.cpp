@@ -33,7 +33,8 @@ namespace {
 constexpr int64_t B = 2, T = 3;
 
 /// The sample package with sample.ll, in which a bug may be planted.
-package::PackageT packageWith(const std::string &Bug = "") {
+package::PackageT packageWith(const std::string &Bug = "",
+                              const std::string &Target = "sim-sm_80") {
   package::PackageT Made = samplePackage();
   llvm::LLVMContext Context;
   llvm::SMDiagnostic Diagnostic;
@@ -43,7 +44,7 @@ package::PackageT packageWith(const std::string &Bug = "") {
   llvm::Expected<std::string> Object = sim::compileForSimulator(*Module);
   EXPECT_TRUE(bool(Object));
   auto Code = std::make_unique<package::CodeObjectT>();
-  Code->target = "sim-sm_80";
+  Code->target = Target;
   Code->object.assign(Object->begin(), Object->end());
   for (const auto &Kernel : Made.kernels) {
     auto Of = std::make_unique<package::KernelCodeT>();
@@ -115,6 +116,33 @@ TEST(SimDevice, FailsTheCallWithTheFirstReport) {
             "p: entry 'forward': kernel 'sample_logits': uninitialized global "
             "memory: block 0, thread 0, load of 4 bytes: reads byte 0 of "
             "'hidden', which nobody has written");
+}
+
+/// A block of sm_90a may have more shared memory than one of sm_80.
+TEST(SimDevice, KnowsTheSharedMemoryOfAnArchitecture) {
+  SKIP_WITHOUT_OBJECT();
+  struct {
+    const char *Target;
+    uint64_t Limit;
+  } const Cases[] = {{"sim-sm_80", 166912}, {"sim-sm_90a", 232448}};
+  for (const auto &Case : Cases) {
+    package::PackageT Package = packageWith("", Case.Target);
+    auto &Kernel = Package.code[1]->kernels[0];
+    std::vector<float> Logits;
+    for (uint64_t Bytes : {Case.Limit, Case.Limit + 4}) {
+      Kernel->shared_bytes = Bytes;
+      Result<Model> On = loadOn("sim", Package);
+      ASSERT_TRUE(On) << On.message();
+      Status Ran = forward(*On, Logits);
+      EXPECT_EQ(bool(Ran), Bytes == Case.Limit) << Ran.message();
+      if (!Ran)
+        EXPECT_EQ(Ran.message(),
+                  "p: entry 'forward': kernel 'sample_embed': shared memory: "
+                  "expected at most " +
+                      std::to_string(Case.Limit) + " bytes, got " +
+                      std::to_string(Case.Limit + 4));
+    }
+  }
 }
 
 TEST(SimDevice, RefusesPackagesThatDoNotFit) {

@@ -121,7 +121,7 @@ static void declareOptions(CLI::App &App, Options &O, std::string &Size) {
   restrictTo(App.add_option("--target", O.Target, "device to compile for")
                  ->capture_default_str(),
              {"cpu", "nvptx", "sim"});
-  App.add_option("--gpu-arch", O.GpuArch,
+  App.add_option("--gpu-arch,--sim-arch", O.GpuArch,
                  "architectures for --target=nvptx and sim, such as "
                  "sm_80,sm_90a")
       ->type_name("LIST");

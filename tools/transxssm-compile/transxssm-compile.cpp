@@ -104,10 +104,6 @@ private:
 
 /// What this build cannot do yet, said before any work.
 static int checkSupported(const Options &O) {
-  if (O.DType != "f32" && O.Target == "sim")
-    return fail("--dtype: expected f32, the only type that --target=sim is "
-                "tested with, got " +
-                O.DType);
   if (O.Emit == "ptx" && O.Target != "nvptx")
     return fail("--emit=ptx: expected --target=nvptx, got --target=" +
                 O.Target);
