@@ -96,6 +96,7 @@ void transxssm::addPlanPasses(OpPassManager &Manager,
   Manager.addPass(createTxsInlineBlocks());
   TxsToTileOptions Tiling;
   Tiling.fuse = Options.Fuse;
+  Tiling.gpu = Options.Gpu;
   Manager.addPass(createTxsToTile(Tiling));
   Manager.addPass(createCSEPass());
 }
@@ -260,13 +261,14 @@ Result<uint64_t> transxssm::trainingPeak(const Package &Planned) {
 static Result<uint64_t> peakWithRecompute(const ModelConfig &Config,
                                           const PackageOptions &Options,
                                           int64_t Blocks, DType Type,
+                                          const PlanOptions &Plan,
                                           MLIRContext &Context) {
   std::string Why;
   ScopedDiagnosticHandler Handler(&Context,
                                   [&](Diagnostic &D) { Why = D.str(); });
   OwningOpRef<ModuleOp> Module =
       buildModel(Config, {"gradients", "train"}, Blocks, Context, Type);
-  if (!Module || failed(lowerToPlan(*Module)))
+  if (!Module || failed(lowerToPlan(*Module, Plan)))
     return makeError(Why);
   std::vector<uint8_t> Payload;
   Result<Package> Planned = makePackage(*Module, {}, Options, Payload);
@@ -275,12 +277,11 @@ static Result<uint64_t> peakWithRecompute(const ModelConfig &Config,
   return trainingPeak(*Planned);
 }
 
-Result<RecomputeChoice>
-transxssm::chooseRecompute(const ModelConfig &Config,
-                           const PackageOptions &Options, uint64_t Budget,
-                           MLIRContext &Context, DType Type) {
+Result<RecomputeChoice> transxssm::chooseRecompute(
+    const ModelConfig &Config, const PackageOptions &Options, uint64_t Budget,
+    MLIRContext &Context, DType Type, const PlanOptions &Plan) {
   auto PeakOf = [&](int64_t Blocks) {
-    return peakWithRecompute(Config, Options, Blocks, Type, Context);
+    return peakWithRecompute(Config, Options, Blocks, Type, Plan, Context);
   };
   // Every further block lowers the peak, except perhaps the last: the backward
   // sweep starts there, where its activations are still at hand.

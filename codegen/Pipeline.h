@@ -50,6 +50,7 @@ struct PlanOptions {
   bool Fuse = true; ///< elementwise operations in other kernels
   /// Note in every launch which values of the model it writes.
   bool DebugNames = false;
+  bool Gpu = false; ///< tile sizes for GPUs
 };
 
 /// The passes from txs to plan.
@@ -109,11 +110,10 @@ struct RecomputeChoice {
 /// The smallest number of recomputed blocks with which the training entries'
 /// exact peak at the package's limits is at most `Budget`. The error names the
 /// smallest peak that is possible.
-Result<RecomputeChoice> chooseRecompute(const ModelConfig &Config,
-                                        const PackageOptions &Options,
-                                        uint64_t Budget,
-                                        mlir::MLIRContext &Context,
-                                        DType Type = DType::F32);
+Result<RecomputeChoice>
+chooseRecompute(const ModelConfig &Config, const PackageOptions &Options,
+                uint64_t Budget, mlir::MLIRContext &Context,
+                DType Type = DType::F32, const PlanOptions &Plan = {});
 
 } // namespace transxssm
 

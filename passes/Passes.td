@@ -97,7 +97,9 @@ def TxsToTile : Pass<"txs-to-tile", "::mlir::ModuleOp"> {
     product or a norm become part of its kernel.
   }];
   let options = [Option<"fuse", "fuse", "bool", /*default=*/"true",
-                        "Apply elementwise operations in other kernels">];
+                        "Apply elementwise operations in other kernels">,
+                 Option<"gpu", "gpu", "bool", /*default=*/"false",
+                        "Choose tile sizes for GPUs">];
   let dependentDialects = [
     "::transxssm::txs::TxsDialect", "::transxssm::tile::TileDialect",
     "::transxssm::plan::PlanDialect", "::mlir::arith::ArithDialect",

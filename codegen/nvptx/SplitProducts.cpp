@@ -10,7 +10,7 @@
 // operands pass through shared memory, which is smaller:
 //
 //   mma(load A[r, k] : M x 256, load B[c, k] : N x 256, sum)
-//     -> for i = 0 to 256 step 32: mma(load A[r, k + i], load B[c, k + i], sum)
+//     -> for i = 0 to 256 step 64: mma(load A[r, k + i], load B[c, k + i], sum)
 //
 // Operands may be expressions over loads. A large operand of several products
 // is read once for each of them. The additions stay in the order of k.
@@ -29,8 +29,10 @@ using namespace mlir;
 namespace transxssm::nvptx {
 namespace {
 
-/// The inner extent of a slice.
-constexpr int64_t SliceExtent = 32;
+/// The inner extent of a slice: 128 bytes of an operand's row.
+static int64_t sliceExtent(tile::MmaOp Mma) {
+  return 1024 / tileType(Mma.getLhs()).getElementTypeBitWidth();
+}
 /// A tile of more elements does not stay whole for the sake of another user.
 constexpr int64_t LargestWhole = 16384;
 
@@ -135,6 +137,7 @@ void splitProduct(tile::MmaOp Mma) {
   int64_t LeftInner = Mma.getTransposeLhs() ? 0 : 1;
   int64_t RightInner = Mma.getTransposeRhs() ? 1 : 0;
   int64_t Inner = tileType(Mma.getLhs()).getDimSize(LeftInner);
+  int64_t SliceExtent = sliceExtent(Mma);
   Slicer Slices(Mma->getBlock());
   if (Inner <= SliceExtent || Inner % SliceExtent != 0 ||
       !Slices.canSlice(Mma.getLhs(), LeftInner) ||

@@ -36,9 +36,10 @@ namespace transxssm::nvptx {
 
 /// What cp.async.cg copies at once.
 constexpr int64_t CopyBytes = 16;
-/// Bytes of a loop's ring, so that two blocks fit beside each other on sm_80,
-/// and its stages: one more hides more latency than the loads have.
-constexpr int64_t RingBytes = 72 * 1024;
+/// Bytes of a loop's ring, so that two blocks fit beside each other on sm_80;
+/// bytes of one that has only two stages; and the most stages: one more would
+/// hide more latency than loads have.
+constexpr int64_t RingBytes = 72 * 1024, MostRingBytes = 112 * 1024;
 constexpr int64_t MostStages = 4;
 
 static int64_t elementsPerCopy(tile::LoadOp Load) {
@@ -114,9 +115,9 @@ ThreadLowering::Ring ThreadLowering::findRing(scf::ForOp For) {
     Bytes += sharedElements(shapeOf(Layout, Element)) *
              Element.getIntOrFloatBitWidth() / 8;
   }
-  if (!FeedsProduct || 2 * Bytes > RingBytes)
+  if (!FeedsProduct || 2 * Bytes > MostRingBytes)
     return R;
-  R.Stages = std::min(MostStages, RingBytes / Bytes);
+  R.Stages = std::clamp<int64_t>(RingBytes / Bytes, 2, MostStages);
   return R;
 }
 

@@ -20,6 +20,7 @@
 #include "passes/Passes.h"
 #include "passes/tiling/EntryBuilder.h"
 #include "passes/tiling/SharedInput.h"
+#include "passes/tiling/TileSizes.h"
 #include "passes/tiling/kernels/GradientKernels.h"
 #include "passes/tiling/kernels/Kernels.h"
 #include "llvm/ADT/StringSet.h"
@@ -140,6 +141,8 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
 
   void runOnOperation() override {
     ModuleOp Module = getOperation();
+    if (gpu)
+      Module->setAttr(GpuAttribute, UnitAttr::get(&getContext()));
     LoweringTable Table;
     for (auto Register : Lowerings)
       Register(Table);
@@ -155,6 +158,7 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
     for (func::FuncOp Function : Functions)
       if (failed(lowerFunction(Function, Table, fuse, Builder)))
         return signalPassFailure();
+    Module->removeAttr(GpuAttribute);
     for (func::FuncOp Function : Functions)
       Function.erase();
     for (auto Parameter :

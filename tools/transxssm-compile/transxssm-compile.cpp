@@ -141,12 +141,15 @@ int Compiler::loadConfig() {
 }
 
 int Compiler::buildStages() {
+  PlanOptions Wanted;
+  Wanted.DebugNames = O.DebugNames;
+  Wanted.Gpu = O.Target != "cpu";
   if (O.ActivationMemory) {
     if (!llvm::is_contained(Entries, "train"))
       return fail("--activation-memory: expected --entry=train with it, got " +
                   llvm::join(Entries, ", "));
-    Result<RecomputeChoice> Choice =
-        chooseRecompute(Config, Limits, *O.ActivationMemory, Context, Type);
+    Result<RecomputeChoice> Choice = chooseRecompute(
+        Config, Limits, *O.ActivationMemory, Context, Type, Wanted);
     if (!Choice)
       return fail(O.Config + ": " + Choice.message());
     RecomputeBlocks = Choice->Blocks;
@@ -165,8 +168,6 @@ int Compiler::buildStages() {
   if (O.Emit == "txs")
     return 0;
 
-  PlanOptions Wanted;
-  Wanted.DebugNames = O.DebugNames;
   if (failed(lowerToPlan(*Module, Wanted)))
     return 1;
   size_t Kernels = llvm::range_size(Module->getOps<tile::KernelOp>());

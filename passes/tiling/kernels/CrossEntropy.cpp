@@ -52,7 +52,9 @@ RowLabels tiling::loadLabels(TileBuilder &B, Tile Labels, Tile Row,
 static tile::KernelOp buildPartial(ModuleOp Module,
                                    const CrossEntropyShape &S) {
   constexpr int64_t R = CrossEntropyRows;
-  int64_t N = S.columnTile(), K = productTile(S.Width, 256);
+  int64_t N = S.columnTile(),
+          K = TileSizes::of(Module).innerExtent(
+              S.Width, productTile(S.Width, 256), S.Element);
   std::string Name = llvm::formatv(
       "cross_entropy_partial_k{0}_v{1}{2}{3}", S.Width, S.Vocabulary,
       typeSuffix({S.Element, S.WeightElement}), S.Shift ? "_shift" : "");

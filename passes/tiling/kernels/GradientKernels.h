@@ -67,7 +67,8 @@ tile::KernelOp buildRmsNormGrad(mlir::ModuleOp Module, int64_t Width,
 
 void registerRmsNormGrad(LoweringTable &Table);
 
-/// Edges of the output tiles of the products.
+/// Edges of the output tiles of the products. Those whose rows are tokens have
+/// TileSizes::gradientRows(), which is as many on a CPU.
 constexpr int64_t ProductRows = 64;
 constexpr int64_t ProductColumns = 128;
 
@@ -133,11 +134,26 @@ struct ScanGradShape {
   bool Final;              ///< is there a gradient of the final state?
   mlir::Type Element = {}; ///< of all but dt, a and states
   bool RotatedC = false, RotatedB = false; ///< are dc, db rotated backwards?
+  int64_t Values = 0; ///< values of a head that one cell takes; 0: all
+
+  /// "_h8_p128_n128_q64_bf16_initial", for names of kernels.
+  std::string name() const;
 };
+
+/// What both directions need to know of a chunk.
+struct ChunkDecay {
+  Tile Steps; ///< dt_t
+  Tile Sum;   ///< a_t, the running sum of dt A
+  Tile Last;  ///< z, the sum of all
+  Tile ToEnd; ///< exp(z - a_t)
+};
+ChunkDecay loadChunkDecay(TileBuilder &B, const ScanGradShape &Shape, Tile Dt,
+                          Tile Batch, Tile Token, Tile Head, Tile A);
 
 /// The state before each chunk.
 /// b [B, T, H, N], x [B, T, H, P], dt [B, T, H], a [H], with Initial initial
-/// [B, H, P, N], states [B, H, ceil(T / Chunk), P, N]; grid B, H.
+/// [B, H, P, N], states [B, H, ceil(T / Chunk), P, N]; grid B, H, and with
+/// Values ceil(P / Values).
 tile::KernelOp buildScanStates(mlir::ModuleOp Module,
                                const ScanGradShape &Shape);
 
@@ -147,6 +163,23 @@ tile::KernelOp buildScanStates(mlir::ModuleOp Module,
 /// dx, ddt of the shapes of their operands, da [B, H] (one sum for each
 /// sequence), with Initial dinitial [B, H, P, N]; grid B, H.
 tile::KernelOp buildScanGrad(mlir::ModuleOp Module, const ScanGradShape &Shape);
+
+/// The gradient of the state after each chunk, for cells that take one chunk
+/// each (SsmScanGradChunks.cpp).
+/// dy, c, dt, a as above, with Final dfinal, dstates of the shape of states,
+/// with Initial dinitial; grid B, H, ceil(P / Values).
+tile::KernelOp buildScanGradStates(mlir::ModuleOp Module,
+                                   const ScanGradShape &Shape);
+
+/// dy, c, b, x, dt, a, states, dstates, with RotatedC or RotatedB cos, sin,
+/// then dc, db, dx, ddt, da [B, ceil(T / Chunk), H]; grid B, H, ceil(T /
+/// Chunk).
+tile::KernelOp buildScanGradChunk(mlir::ModuleOp Module,
+                                  const ScanGradShape &Shape);
+
+/// Launches both and adds up da.
+void launchScanGradChunks(EntryBuilder &E, txs::SsmScanGradOp Op,
+                          const ScanGradShape &Shape, Buffer *States);
 
 void registerSsmScanGrad(LoweringTable &Table);
 

@@ -17,6 +17,7 @@
 #include "passes/tiling/EntryBuilder.h"
 #include "passes/tiling/Epilogue.h"
 #include "passes/tiling/TileBuilder.h"
+#include "passes/tiling/TileSizes.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <array>
 #include <cmath>
@@ -103,7 +104,8 @@ int64_t productTile(int64_t Extent, int64_t High);
 
 /// Tile extents of a product; column tiles are multiples of `Multiple`.
 struct LinearTiles {
-  LinearTiles(int64_t Inputs, int64_t Outputs, int64_t Multiple = 1);
+  LinearTiles(TileSizes Sizes, int64_t Inputs, int64_t Outputs,
+              mlir::Type Element, int64_t Multiple = 1);
 
   int64_t ColumnTile, InnerTile, RowTile;
 };

@@ -24,9 +24,11 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-LinearTiles::LinearTiles(int64_t Inputs, int64_t Outputs, int64_t Multiple)
+LinearTiles::LinearTiles(TileSizes Sizes, int64_t Inputs, int64_t Outputs,
+                         Type Element, int64_t Multiple)
     : ColumnTile(productTile(Outputs, 128)),
-      InnerTile(productTile(Inputs, 256)), RowTile(128) {
+      InnerTile(Sizes.innerExtent(Inputs, productTile(Inputs, 256), Element)),
+      RowTile(128) {
   if (ColumnTile % Multiple != 0)
     ColumnTile = std::max<int64_t>(128 / Multiple, 1) * Multiple;
 }
@@ -228,8 +230,10 @@ void LinearGroup::addCells(
     Grid.push_back(E.constant(Parts.size()));
 }
 
-static LinearTiles tilesOf(const LinearGroup &Group, const LinearPart &Part) {
-  return LinearTiles(Group.Inputs, Part.Outputs, Part.Multiple);
+static LinearTiles tilesOf(ModuleOp Module, const LinearGroup &Group,
+                           const LinearPart &Part) {
+  return LinearTiles(TileSizes::of(Module), Group.Inputs, Part.Outputs,
+                     Group.Element, Part.Multiple);
 }
 
 static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group) {
@@ -239,10 +243,10 @@ static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group) {
     Group.forPart(
         B, 2,
         [&](const LinearPart &Part) {
-          return B.grid(1) * tilesOf(Group, Part).ColumnTile;
+          return B.grid(1) * tilesOf(Module, Group, Part).ColumnTile;
         },
         [&](const LinearPart &Part, Tile Column) {
-          LinearTiles Tiles = tilesOf(Group, Part);
+          LinearTiles Tiles = tilesOf(Module, Group, Part);
           Part.store(B, X, B.grid(0) * Tiles.RowTile, Column, Tiles.RowTile,
                      Tiles.ColumnTile, Tiles.InnerTile);
         });
@@ -310,9 +314,9 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
     Many = {Rows - (FewRows + 1)};
   }
   SmallVector<AffineExpr> Grid = {
-      Rows.ceilDiv(tilesOf(Group, Group.Parts.front()).RowTile)};
+      Rows.ceilDiv(tilesOf(E.module(), Group, Group.Parts.front()).RowTile)};
   Group.addCells(E, Grid, [&](const LinearPart &Part) {
-    return tilesOf(Group, Part).ColumnTile;
+    return tilesOf(E.module(), Group, Part).ColumnTile;
   });
   E.launch(buildLinear(E.module(), Group), Grid, Arguments, Many);
   return success();

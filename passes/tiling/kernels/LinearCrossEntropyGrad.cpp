@@ -85,7 +85,10 @@ tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
         Tile LogSumExp = B.memory({Dynamic}), Scale = B.memory({1});
         Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
         Tile Slab = B.indexArgument();
-        int64_t Rows = ProductRows, Inner = tileExtent(Width, 128);
+        TileSizes Sizes = TileSizes::of(Module);
+        int64_t Rows = Sizes.gradientRows();
+        int64_t Inner =
+            Sizes.innerExtent(Width, tileExtent(Width, 128), S.WeightElement);
         int64_t Columns = tileExtent(Vocabulary, ProductColumns);
         Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
         Tile Entry = Slab + Column;
@@ -118,7 +121,10 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
         Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
         Tile DHidden = B.memory({Dynamic, Width}, SumElement);
         Tile Slab = B.indexArgument();
-        int64_t Rows = ProductRows, Inner = tileExtent(Vocabulary, 128);
+        TileSizes Sizes = TileSizes::of(Module);
+        int64_t Rows = Sizes.gradientRows();
+        int64_t Inner = Sizes.innerExtent(
+            Vocabulary, tileExtent(Vocabulary, 128), S.WeightElement);
         int64_t Columns = tileExtent(Width, ProductColumns);
         Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
         Tile Start = Accumulate
@@ -173,7 +179,7 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
   int64_t Size = std::min(CrossEntropySlab, S.Vocabulary - First);
   AffineExpr Rows = E.tokens(Op.getHidden()), Slab = E.constant(Size);
   AffineExpr Offset = E.constant(First);
-  AffineExpr RowTiles = Rows.ceilDiv(ProductRows);
+  AffineExpr RowTiles = Rows.ceilDiv(TileSizes::of(E.module()).gradientRows());
   AffineExpr WidthTiles = E.constant(llvm::divideCeil(S.Width, ProductColumns));
   Buffer *Hidden = E.read(Op.getHidden()), *Weight = E.read(Op.getWeight());
   E.launch(buildCrossEntropyLogitsGrad(E.module(), S),

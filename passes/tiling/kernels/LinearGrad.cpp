@@ -53,17 +53,19 @@ tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
     Tile DInput = Tail ? Tile() : B.memory({Dynamic, Inputs}, WeightElement);
     if (Tail)
       Tail->declare(B);
+    TileSizes Sizes = TileSizes::of(Module);
+    int64_t Rows = Sizes.gradientRows();
     int64_t Columns = tileExtent(Inputs, ProductColumns);
-    Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
-    Tile Sum = B.zeros({ProductRows, Columns});
+    Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
+    Tile Sum = B.zeros({Rows, Columns});
     for (auto [Count, DResult, Weight] :
          llvm::zip_equal(Outputs, DResults, Weights)) {
-      int64_t Inner = tileExtent(Count, 128);
+      int64_t Inner =
+          Sizes.innerExtent(Count, tileExtent(Count, 128), WeightElement);
       Sum = B.forLoop(0, Count, Inner, {Sum},
                       [&, &DResult = DResult,
                        &Weight = Weight](Tile K, ArrayRef<Tile> Carried) {
-                        Tile L =
-                            B.load(DResult, {Row, K}, {ProductRows, Inner});
+                        Tile L = B.load(DResult, {Row, K}, {Rows, Inner});
                         Tile R = B.load(Weight, {K, Column}, {Inner, Columns});
                         return SmallVector<Tile>{B.mma(L, R, Carried[0])};
                       })[0];
@@ -140,7 +142,7 @@ static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
   Tail.addArguments(Arguments);
   E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail, Elements,
                                 E.element(Op.getWeight())),
-           {Rows.ceilDiv(ProductRows),
+           {Rows.ceilDiv(TileSizes::of(E.module()).gradientRows()),
             E.constant(llvm::divideCeil(Inputs, ProductColumns))},
            Arguments);
   return success();

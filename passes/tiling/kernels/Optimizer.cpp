@@ -27,13 +27,11 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-/// Elements of one tile.
-constexpr int64_t Step = 512;
-
 tile::KernelOp tiling::buildSumSquares(ModuleOp Module) {
   return defineKernel(Module, "sum_squares", 1, [&](TileBuilder &B) {
     Tile Gradient = B.memory({Dynamic}), Partials = B.memory({Dynamic});
     Tile Place = B.indexArgument();
+    int64_t Step = TileSizes::of(Module).vectorStep();
     Tile First = B.grid(0) * NormBlock;
     Tile End = minimum(First + NormBlock, B.extent(Gradient, 0));
     Tile Sum = B.forLoop(First, End, Step, {B.zeros({Step})},
@@ -48,6 +46,7 @@ tile::KernelOp tiling::buildSumSquares(ModuleOp Module) {
 tile::KernelOp tiling::buildNorm(ModuleOp Module) {
   return defineKernel(Module, "norm_of_partials", 1, [&](TileBuilder &B) {
     Tile Partials = B.memory({Dynamic}), Norm = B.memory({1});
+    int64_t Step = TileSizes::of(Module).vectorStep();
     Tile Sum = B.forLoop(0, B.extent(Partials, 0), Step, {B.zeros({Step})},
                          [&](Tile I, ArrayRef<Tile> Carried) {
                            return SmallVector<Tile>{
@@ -82,6 +81,7 @@ tile::KernelOp tiling::buildAdamW(ModuleOp Module, bool Decay, Type Element) {
         Tile Clipped = minimum(Limit / (B.load(Norm, {0}) + 1e-6), 1);
         Tile Factor = select(Limit > 0, Clipped, 1);
 
+        int64_t Step = TileSizes::of(Module).vectorStep();
         Tile First = B.grid(0) * AdamWBlock;
         Tile End = minimum(First + AdamWBlock, B.extent(Parameter, 0));
         B.forLoop(First, End, Step, [&](Tile I) {

@@ -42,25 +42,16 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-static std::string shapeName(const ScanGradShape &S) {
-  return "_h" + std::to_string(S.Heads) + "_p" + std::to_string(S.HeadSize) +
-         "_n" + std::to_string(S.StateSize) + "_q" + std::to_string(S.Chunk) +
-         typeSuffix(S.Element) + (S.Initial ? "_initial" : "");
+std::string ScanGradShape::name() const {
+  return "_h" + std::to_string(Heads) + "_p" + std::to_string(HeadSize) + "_n" +
+         std::to_string(StateSize) + "_q" + std::to_string(Chunk) +
+         typeSuffix(Element) + (Initial ? "_initial" : "");
 }
 
-namespace {
-/// What both kernels need to know of a chunk.
-struct Decay {
-  Tile Steps; ///< dt_t
-  Tile Sum;   ///< a_t
-  Tile Last;  ///< z
-  Tile ToEnd; ///< exp(z - a_t)
-};
-} // namespace
-
-static Decay loadDecay(TileBuilder &B, const ScanGradShape &S, Tile Dt,
-                       Tile Batch, Tile Token, Tile Head, Tile A) {
-  Decay D;
+ChunkDecay tiling::loadChunkDecay(TileBuilder &B, const ScanGradShape &S,
+                                  Tile Dt, Tile Batch, Tile Token, Tile Head,
+                                  Tile A) {
+  ChunkDecay D;
   D.Steps = B.load(Dt, {Batch, Token, Head}, {S.Chunk}, {1});
   D.Sum = B.cumulativeSum(D.Steps * A);
   D.Last = B.extract(D.Sum, S.Chunk - 1);
@@ -71,7 +62,8 @@ static Decay loadDecay(TileBuilder &B, const ScanGradShape &S, Tile Dt,
 tile::KernelOp tiling::buildScanStates(ModuleOp Module,
                                        const ScanGradShape &S) {
   return defineKernel(
-      Module, "ssm_scan_states" + shapeName(S), 2, [&](TileBuilder &B) {
+      Module, "ssm_scan_states" + S.name(), S.Values ? 3 : 2,
+      [&](TileBuilder &B) {
         int64_t H = S.Heads, P = S.HeadSize, N = S.StateSize, Q = S.Chunk;
         Tile BMemory = B.memory({Dynamic, Dynamic, H, N}, S.Element);
         Tile XMemory = B.memory({Dynamic, Dynamic, H, P}, S.Element);
@@ -80,17 +72,20 @@ tile::KernelOp tiling::buildScanStates(ModuleOp Module,
         Tile Initial = S.Initial ? B.memory({Dynamic, H, P, N}) : Tile();
         Tile States = B.memory({Dynamic, H, Dynamic, P, N});
 
-        int64_t TileP = tileExtent(P, P + 15), TileN = tileExtent(N, N + 15);
+        int64_t TileP = tileExtent(P, S.Values ? S.Values : P + 15);
+        int64_t TileN = tileExtent(N, N + 15);
         Tile Batch = B.grid(0), Head = B.grid(1);
+        Tile Value = S.Values ? B.grid(2) * TileP : B.index(0);
         Tile A = B.load(AMemory, {Head});
-        Tile Start = S.Initial
-                         ? B.load(Initial, {Batch, Head, 0, 0}, {TileP, TileN})
-                         : B.zeros({TileP, TileN});
+        Tile Start =
+            S.Initial ? B.load(Initial, {Batch, Head, Value, 0}, {TileP, TileN})
+                      : B.zeros({TileP, TileN});
         auto Step = [&](Tile Token, ArrayRef<Tile> Carried) {
           Tile State = Carried[0];
-          B.store(State, States, {Batch, Head, Token / Q, 0, 0});
-          Decay D = loadDecay(B, S, DtMemory, Batch, Token, Head, A);
-          Tile X = B.load(XMemory, {Batch, Token, Head, 0}, {Q, TileP}, {1, 3});
+          B.store(State, States, {Batch, Head, Token / Q, Value, 0});
+          ChunkDecay D = loadChunkDecay(B, S, DtMemory, Batch, Token, Head, A);
+          Tile X =
+              B.load(XMemory, {Batch, Token, Head, Value}, {Q, TileP}, {1, 3});
           Tile Key =
               B.load(BMemory, {Batch, Token, Head, 0}, {Q, TileN}, {1, 3});
           Tile Weighted = X * B.asColumn(D.Steps * D.ToEnd, TileP);
@@ -160,7 +155,7 @@ Tile ScanGrad::unrotated(Tile Value, Tile Token, bool Rotated) {
 /// the chunk before it.
 SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
   int64_t Q = S.Chunk;
-  Decay D = loadDecay(B, S, Dt, Batch, Token, Head, A);
+  ChunkDecay D = loadChunkDecay(B, S, Dt, Batch, Token, Head, A);
   Tile DyT = loadChunk(Dy, Token, TileP), CT = loadChunk(C, Token, TileN);
   Tile KeyT = loadChunk(Key, Token, TileN), XT = loadChunk(X, Token, TileP);
   Tile State = B.load(States, {Batch, Head, Token / Q, 0, 0}, {TileP, TileN});
@@ -214,11 +209,11 @@ void ScanGrad::build() {
 }
 
 tile::KernelOp tiling::buildScanGrad(ModuleOp Module, const ScanGradShape &S) {
-  return defineKernel(
-      Module,
-      "ssm_scan_grad" + shapeName(S) + (S.Final ? "_final" : "") +
-          (S.RotatedC ? "_unrope_c" : "") + (S.RotatedB ? "_unrope_b" : ""),
-      2, [&](TileBuilder &B) { ScanGrad(B, S).build(); });
+  return defineKernel(Module,
+                      "ssm_scan_grad" + S.name() + (S.Final ? "_final" : "") +
+                          (S.RotatedC ? "_unrope_c" : "") +
+                          (S.RotatedB ? "_unrope_b" : ""),
+                      2, [&](TileBuilder &B) { ScanGrad(B, S).build(); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,12 +234,12 @@ static ScanGradShape shapeOf(txs::SsmScanGradOp Op) {
 
 static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
   ScanGradShape S = shapeOf(Op);
+  S.Values = TileSizes::of(E.module()).scanValues();
   AffineExpr Batch = E.batch(), Seq = E.seq(), Heads = E.constant(S.Heads);
   AffineExpr Slots = Seq.ceilDiv(S.Chunk);
   Buffer *States = E.temporary(
       "ssm_scan_grad.states",
       {Batch, Heads, Slots, E.constant(S.HeadSize), E.constant(S.StateSize)});
-  Buffer *DA = E.temporary("ssm_scan_grad.partials", {Batch, Heads});
   auto Read = [&](Value V) { return LaunchArgument(E.read(V), {Batch, Seq}); };
   auto Write = [&](Value V) {
     return LaunchArgument(E.write(V), {Batch, Seq});
@@ -255,12 +250,18 @@ static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
   if (S.Initial)
     Forward.push_back({E.read(Op.getInitial()), {Batch}});
   Forward.push_back({States, {Batch, Slots}});
-  E.launch(buildScanStates(E.module(), S), {Batch, Heads}, Forward);
+  SmallVector<AffineExpr> Cells = {Batch, Heads};
+  if (S.Values)
+    Cells.push_back(E.constant(llvm::divideCeil(S.HeadSize, S.Values)));
+  E.launch(buildScanStates(E.module(), S), Cells, Forward);
 
   FusedGroup Group = E.group(Op);
   txs::RopeOp C = rotationOf(Group, Op.getDc());
   txs::RopeOp B = rotationOf(Group, Op.getDb());
   S.RotatedC = C != nullptr, S.RotatedB = B != nullptr;
+  if (S.Values)
+    return launchScanGradChunks(E, Op, S, States), success();
+  Buffer *DA = E.temporary("ssm_scan_grad.partials", {Batch, Heads});
   SmallVector<LaunchArgument> Backward = {
       Read(Op.getDy()),        Read(Op.getC()),  Read(Op.getB()),
       Read(Op.getX()),         Read(Op.getDt()), E.read(Op.getA()),

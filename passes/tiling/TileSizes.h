@@ -1,0 +1,73 @@
+//===- TileSizes.h - Tile sizes of each target ----------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// A kernel is written once as a tile program; how large its tiles are depends
+// on what runs it.
+//
+//                          CPU                     GPU
+//   inner extent of a      128 to 256: operands    128 bytes: a slice of two
+//   product's step         packed for the caches   128 x 128 operands is 36 KB
+//                                                  of shared memory, two of
+//                                                  them the copies under way
+//   rows of gradients      64                      128: 64 FLOP a byte that
+//                                                  passes through shared memory
+//   elements of a vector   512: registers          2,048: 128 threads with
+//                                                  sixteen elements each
+//   the scan               a head is a cell; it    64 values of a head; its
+//                          walks the chunks        gradient a cell per chunk,
+//                                                  from stored states: batch x
+//                                                  heads alone would leave most
+//                                                  of 108 (A100) or 132 (H100)
+//                                                  multiprocessors idle
+//
+// One plan serves all GPUs of a package, so there is one set of sizes for them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_PASSES_TILING_TILESIZES_H
+#define TRANSXSSM_PASSES_TILING_TILESIZES_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <algorithm>
+
+namespace transxssm {
+namespace tiling {
+
+/// On a module while it is tiled for GPUs.
+constexpr char GpuAttribute[] = "tiling.gpu";
+
+struct TileSizes {
+  explicit TileSizes(bool Gpu) : Gpu(Gpu) {}
+  /// Those that a module's kernels are built with.
+  static TileSizes of(mlir::ModuleOp Module) {
+    return TileSizes(Module->hasAttr(GpuAttribute));
+  }
+
+  bool Gpu;
+
+  /// Rows of the tiles of dinput, dlogits and dhidden.
+  int64_t gradientRows() const { return Gpu ? 128 : 64; }
+  /// The inner extent of one step of a product over `Extent`, whose operands
+  /// are of type `Element` (null: float32); `Cpu` is a CPU's.
+  int64_t innerExtent(int64_t Extent, int64_t Cpu, mlir::Type Element) const {
+    if (!Gpu)
+      return Cpu;
+    int64_t Slice = Element && !Element.isF32() ? 64 : 32;
+    return std::min(Slice, (Extent + 15) / 16 * 16);
+  }
+  /// Elements of a vector that one step of a walk over flat memory takes.
+  int64_t vectorStep() const { return Gpu ? 2048 : 512; }
+  /// Values of a head (its columns of x) of one cell of the scan; 0: all.
+  int64_t scanValues() const { return Gpu ? 64 : 0; }
+};
+
+} // namespace tiling
+} // namespace transxssm
+
+#endif // TRANSXSSM_PASSES_TILING_TILESIZES_H
