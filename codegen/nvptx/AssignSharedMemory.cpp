@@ -15,6 +15,7 @@
 
 #include "codegen/nvptx/DeviceOps.h"
 #include "codegen/nvptx/Passes.h"
+#include "codegen/nvptx/WgmmaOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -25,12 +26,12 @@ using namespace mlir;
 namespace transxssm::nvptx {
 namespace {
 
-/// Alignment of every buffer: that of the widest access, and of swizzles.
+/// Alignment of every buffer at least: that of the widest access.
 constexpr int64_t BufferAlignment = 128;
 
 struct Buffer {
   memref::AllocOp Alloc;
-  int64_t First, Last, Bytes, Offset = 0;
+  int64_t First, Last, Bytes, Alignment, Offset = 0;
 
   bool livesWith(const Buffer &Other) const {
     return First <= Other.Last && Other.First <= Last;
@@ -75,7 +76,9 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
   Count(Function);
   SmallVector<Buffer> Buffers;
   Function.walk([&](memref::AllocOp Alloc) {
-    Buffer Made{Alloc, Begin[Alloc], End[Alloc], 0};
+    int64_t Alignment = std::max<int64_t>(
+        BufferAlignment, Alloc.getAlignment().value_or(BufferAlignment));
+    Buffer Made{Alloc, Begin[Alloc], End[Alloc], 0, Alignment};
     Made.Bytes =
         llvm::alignTo(Alloc.getType().getNumElements() * elementBytes(Alloc),
                       BufferAlignment);
@@ -85,7 +88,7 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
       Made.Last = std::max(
           Made.Last, End[Alloc->getBlock()->findAncestorOpInBlock(*User)]);
       // Pointers into the buffer.
-      if (isa<UnrealizedConversionCastOp, LLVM::GEPOp>(User))
+      if (isAddressPart(User))
         llvm::append_range(Users, User->getUsers());
     }
     Buffers.push_back(Made);
@@ -109,7 +112,8 @@ int64_t AssignSharedMemoryPass::place(MutableArrayRef<Buffer> Buffers) {
     for (auto [From, To] : Taken) {
       if (Offset + Buffers[I].Bytes <= From)
         break;
-      Offset = std::max(Offset, To);
+      Offset = std::max<int64_t>(
+          Offset, llvm::alignTo(To, Buffers[I].Alignment));
     }
     Buffers[I].Offset = Offset;
     Total = std::max(Total, Offset + Buffers[I].Bytes);
@@ -118,12 +122,18 @@ int64_t AssignSharedMemoryPass::place(MutableArrayRef<Buffer> Buffers) {
 }
 
 /// Notes the bytes on every operation that gets an address of the buffer.
-void markUsers(Value Address, Attribute Bytes) {
+void markUsers(Value Address, DenseI64ArrayAttr Bytes) {
   for (Operation *User : Address.getUsers()) {
-    if (isa<LLVM::GEPOp>(User))
+    if (isAddressPart(User)) {
       markUsers(User->getResult(0), Bytes);
-    else
-      User->setAttr(BytesAttr, Bytes);
+      continue;
+    }
+    SmallVector<int64_t> All;
+    if (auto Others = User->getAttrOfType<DenseI64ArrayAttr>(BytesAttr))
+      llvm::append_range(All, Others.asArrayRef());
+    llvm::append_range(All, Bytes.asArrayRef());
+    User->setAttr(BytesAttr,
+                  DenseI64ArrayAttr::get(User->getContext(), All));
   }
 }
 
@@ -132,7 +142,7 @@ void markUsers(Value Address, Attribute Bytes) {
 LogicalResult AssignSharedMemoryPass::rewrite(const Buffer &Placed) {
   memref::AllocOp Alloc = Placed.Alloc;
   Builder Attributes(&getContext());
-  Attribute Range = Attributes.getDenseI64ArrayAttr(
+  DenseI64ArrayAttr Range = Attributes.getDenseI64ArrayAttr(
       {Placed.Offset, Placed.Offset + Placed.Bytes});
   for (Operation *User : llvm::make_early_inc_range(Alloc->getUsers())) {
     ImplicitLocOpBuilder B(User->getLoc(), User);

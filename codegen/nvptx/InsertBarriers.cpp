@@ -23,6 +23,7 @@
 
 #include "codegen/nvptx/DeviceOps.h"
 #include "codegen/nvptx/Passes.h"
+#include "codegen/nvptx/WgmmaOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -59,20 +60,43 @@ void insert(Accesses &To, const MemoryAccess &A) {
     To.push_back(A);
 }
 
-std::optional<MemoryAccess> accessOf(Operation *Op) {
-  auto Bytes = Op->getAttrOfType<DenseI64ArrayAttr>(BytesAttr);
-  auto Hazard = Op->getAttrOfType<IntegerAttr>(HazardAttr);
-  if (!Bytes && !Hazard)
-    return std::nullopt;
+/// Adds what the operation accesses: places of one memory, or several.
+void addAccesses(Operation *Op, Accesses &To) {
   auto Number = [&](const char *Attribute) {
     auto Found = Op->getAttrOfType<IntegerAttr>(Attribute);
     return Found ? Found.getInt() : -1;
   };
-  MemoryAccess Made{Number(HazardAttr),   Bytes ? Bytes[0] : 0,
-                    Bytes ? Bytes[1] : 1, Number(GroupAttr),
-                    Number(RingAttr),     Op->getNumResults() == 0,
+  MemoryAccess Made{Number(HazardAttr),
+                    0,
+                    1,
+                    Number(GroupAttr),
+                    Number(RingAttr),
+                    Op->getNumResults() == 0,
                     Op->hasAttr(CopyAttr)};
-  return Made;
+  if (Made.Hazard >= 0)
+    insert(To, Made);
+  Made.Hazard = -1;
+  auto Bytes = Op->getAttrOfType<DenseI64ArrayAttr>(BytesAttr);
+  for (int64_t I = 0; Bytes && I < Bytes.size(); I += 2) {
+    Made.First = Bytes[I];
+    Made.End = Bytes[I + 1];
+    insert(To, Made);
+  }
+}
+
+/// Where a barrier before the operation goes: not between products by a warp
+/// group and their fence.
+Operation *placeBefore(Operation *Op) {
+  if (!isa<LLVM::InlineAsmOp>(Op) || !Op->hasAttr(BytesAttr))
+    return Op;
+  for (Operation *Before = Op->getPrevNode(); Before;
+       Before = Before->getPrevNode()) {
+    if (isProductFence(Before))
+      return Before;
+    if (Before->getNumRegions() != 0 || isBarrier(Before))
+      break;
+  }
+  return Op;
 }
 
 class BarrierInserter {
@@ -123,8 +147,7 @@ private:
     }
     Accesses Own;
     Op->walk([&](Operation *Inner) {
-      if (std::optional<MemoryAccess> A = accessOf(Inner))
-        insert(Own, *A);
+      addAccesses(Inner, Own);
     });
     bool Conflict = llvm::any_of(Own, [&](const MemoryAccess &A) {
       return llvm::any_of(Pending, [&](const MemoryAccess &Earlier) {
@@ -132,7 +155,7 @@ private:
       });
     });
     if (Conflict) {
-      ImplicitLocOpBuilder B(Op->getLoc(), Op);
+      ImplicitLocOpBuilder B(Op->getLoc(), placeBefore(Op));
       barrier(B);
       Pending.clear();
     }
@@ -150,6 +173,22 @@ private:
   Accesses Pending, UnderWay;
 };
 
+/// Of fences with nothing but a thread's own accesses between them the last is
+/// enough.
+void dropRepeatedFences(Block *Block) {
+  Operation *Last = nullptr;
+  for (Operation &Op : llvm::make_early_inc_range(*Block)) {
+    if (isProxyFence(&Op)) {
+      if (Last)
+        Last->erase();
+      Last = &Op;
+    } else if (isBarrier(&Op) || Op.getNumRegions() != 0 ||
+               isProductFence(&Op)) {
+      Last = nullptr;
+    }
+  }
+}
+
 struct InsertBarriersPass
     : PassWrapper<InsertBarriersPass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(InsertBarriersPass)
@@ -162,8 +201,10 @@ struct InsertBarriersPass
     Registry.insert<LLVM::LLVMDialect>();
   }
   void runOnOperation() override {
-    if (!getOperation().isExternal())
-      BarrierInserter().walk(getOperation().getBody().front());
+    if (getOperation().isExternal())
+      return;
+    BarrierInserter().walk(getOperation().getBody().front());
+    getOperation().walk(dropRepeatedFences);
   }
 };
 } // namespace
@@ -174,7 +215,7 @@ std::unique_ptr<Pass> createInsertBarriersPass() {
 
 void registerNvptxPasses() {
   registerPass(createSplitProductsPass);
-  registerPass(createTileToThreadsPass);
+  registerPass([] { return createTileToThreadsPass(); });
   registerPass(createAssignSharedMemoryPass);
   registerPass(createInsertBarriersPass);
 }

@@ -97,9 +97,13 @@ LinearLayout LinearLayout::mmaAccumulator(int64_t Rows, int64_t Columns,
   Bits.rows(Thread, 3);
   Bits.rows(Register, 1);
   Bits.rows(Thread, ThreadBits - LaneBits);
-  Bits.columns(Thread, ThreadBits - Thread.size());
+  // Warps that the rows do not need lie along the columns, as far apart as can
+  // be: each has consecutive columns.
+  unsigned Spread =
+      std::min<unsigned>(ThreadBits - Thread.size(), Bits.columnsLeft());
+  Bits.columns(Register, Bits.columnsLeft() - Spread);
+  Bits.columns(Thread, Spread);
   Thread.resize(ThreadBits);
-  Bits.columns(Register, Bits.columnsLeft());
   Bits.rows(Register, Bits.rowsLeft());
   return LinearLayout(Rows, Columns, Register, Thread);
 }

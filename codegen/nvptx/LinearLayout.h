@@ -76,7 +76,8 @@ public:
 
   /// The accumulator of mma.m16n8: two consecutive columns and rows r, r + 8 to
   /// a thread, four threads along a row; repeated over the tile with the warps
-  /// along the rows.
+  /// along the rows, those that are left along the columns. For four warps, 64
+  /// rows of it are also the accumulator of wgmma.m64n.
   static LinearLayout mmaAccumulator(int64_t Rows, int64_t Columns,
                                      unsigned ThreadBits);
 

@@ -19,6 +19,9 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -40,13 +43,13 @@ std::vector<GpuTarget> gpuTargets() { return {{"sm_80"}, {"sm_90a"}}; }
 // MLIR
 //===----------------------------------------------------------------------===//
 
-static void addLowering(PassManager &Passes) {
+static void addLowering(PassManager &Passes, const GpuTarget &Target) {
   Passes.addPass(createCanonicalizerPass());
   Passes.addPass(createSplitProductsPass());
   Passes.addPass(createCanonicalizerPass());
   Passes.addPass(createCSEPass());
   Passes.addPass(createLoopInvariantCodeMotionPass());
-  Passes.addPass(createTileToThreadsPass());
+  Passes.addPass(createTileToThreadsPass(Target));
   Passes.addPass(createCSEPass());
   Passes.addPass(createAssignSharedMemoryPass());
   OpPassManager &Functions = Passes.nest<func::FuncOp>();
@@ -69,7 +72,7 @@ static void addConversion(PassManager &Passes) {
 static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
                            std::vector<DeviceKernel> &Kernels) {
   PassManager Tiles(Module.getContext());
-  addLowering(Tiles);
+  addLowering(Tiles, Target);
   if (failed(Tiles.run(Module)))
     return Module.emitError("cannot lower the kernels to threads for ")
            << Target.Name;
@@ -133,6 +136,12 @@ static void prepareKernels(llvm::Module &Module,
     Function->addFnAttr("nvvm.maxntid", std::to_string(Kernel.Threads));
     Function->addFnAttr("nvvm.minctasm", "1");
     Function->addFnAttr(llvm::Attribute::NoUnwind);
+    // Products by a warp group take all of its threads at once.
+    for (llvm::Instruction &I : llvm::instructions(*Function))
+      if (auto *Call = llvm::dyn_cast<llvm::CallInst>(&I))
+        if (auto *Asm = llvm::dyn_cast<llvm::InlineAsm>(Call->getCalledOperand());
+            Asm && llvm::StringRef(Asm->getAsmString()).starts_with("wgmma"))
+          Call->addFnAttr(llvm::Attribute::Convergent);
   }
 }
 

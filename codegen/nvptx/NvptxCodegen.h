@@ -14,6 +14,7 @@
 #ifndef TRANSXSSM_CODEGEN_NVPTX_NVPTXCODEGEN_H
 #define TRANSXSSM_CODEGEN_NVPTX_NVPTXCODEGEN_H
 
+#include "codegen/nvptx/GpuTarget.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -24,12 +25,7 @@
 
 namespace transxssm::nvptx {
 
-/// An architecture that kernels are compiled for.
-struct GpuTarget {
-  std::string Name; ///< "sm_80", "sm_90a"
-};
-
-/// Those that there is code for.
+/// The architectures that there is code for.
 std::vector<GpuTarget> gpuTargets();
 
 struct DeviceKernel {

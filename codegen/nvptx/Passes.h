@@ -11,6 +11,7 @@
 #ifndef TRANSXSSM_CODEGEN_NVPTX_PASSES_H
 #define TRANSXSSM_CODEGEN_NVPTX_PASSES_H
 
+#include "codegen/nvptx/GpuTarget.h"
 #include "mlir/Pass/Pass.h"
 
 #include <memory>
@@ -23,7 +24,8 @@ std::unique_ptr<mlir::Pass> createSplitProductsPass();
 
 /// `tile-to-threads`: tile.kernel to func.func, what one thread of a block
 /// does.
-std::unique_ptr<mlir::Pass> createTileToThreadsPass();
+std::unique_ptr<mlir::Pass>
+createTileToThreadsPass(const GpuTarget &Target = {"sm_80"});
 
 /// `assign-shared-memory`: every memref.alloc in shared memory becomes a part
 /// of one array; tiles that are never live together share bytes.
@@ -51,7 +53,7 @@ constexpr char RingAttr[] = "tile.ring";
 /// On scf.if: not all threads of a block take the same branch.
 constexpr char DivergentAttr[] = "tile.divergent";
 /// On an access of shared memory after `assign-shared-memory`: the bytes of its
-/// buffer, as [first, end).
+/// buffer, as [first, end); of both buffers of a product by a warp group.
 constexpr char BytesAttr[] = "tile.bytes";
 
 /// The dynamic shared memory of every kernel.

@@ -17,11 +17,17 @@
 //   llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4[.trans].b16
 //   llvm.nvvm.mma.m16n8k16.row.col.bf16
 //   llvm.nvvm.cp.async.cg.shared.global.16[.s], .commit.group, .wait.group(n)
+//   llvm.nvvm.fence.proxy.async.shared_cta (sm_90a)
+//   llvm.nvvm.wgmma.commit_group.sync.aligned (sm_90a)
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on
 //   float32
 //
 // Inline PTX, all of it with side effects and a memory clobber. Addresses point
 // to global memory; predicates are one bit, of constraint "b".
+//
+// On sm_90a also (WgmmaOps.cpp), with the sums tied through each:
+//   wgmma.fence.sync.aligned; wgmma.wait_group.sync.aligned 0;
+//   wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16
 //
 //===----------------------------------------------------------------------===//
 

@@ -61,6 +61,19 @@ struct SharedTile {
   }
 };
 
+/// An operand of wgmma: bf16 in shared memory as its descriptors want it. Rows
+/// of 128 bytes, 64 columns; the next 64 columns follow the last row. The
+/// sixteen bytes at column 8 c of row r lie at place c xor (r mod 8).
+struct OperandTile {
+  mlir::Value Buffer;
+  int64_t Rows = 8, Columns = 64;
+
+  /// In elements, without the exchange of places.
+  int64_t offset(int64_t Row, int64_t Column) const {
+    return (Column / 64 * Rows + Row) * 64 + Column % 64;
+  }
+};
+
 /// How a tile of this layout lies in shared memory, and its elements with
 /// padding.
 SharedTile shapeOf(const LinearLayout &Layout, mlir::Type Element);
@@ -74,7 +87,7 @@ int64_t consecutive(mlir::MemRefType Memory, mlir::ValueRange Indices,
 
 class ThreadLowering {
 public:
-  explicit ThreadLowering(tile::KernelOp Kernel);
+  ThreadLowering(tile::KernelOp Kernel, const GpuTarget &Target);
 
   /// Builds the function after the kernel; false after an error.
   bool run();
@@ -227,6 +240,16 @@ private:
                              const MatrixSide &Right, mlir::Value K,
                              Registers &Sums);
 
+  // Products by a warp group (TileToThreadsWgmma.cpp).
+  OperandTile writeOperand(mlir::Value Tile, const LinearLayout &Layout,
+                           Registers Values);
+  OperandTile operandOf(mlir::Value Tile);
+  struct GroupSide;
+  GroupSide groupSide(mlir::Value Operand, const LinearLayout &Layout,
+                      bool IsLeft, bool InnerIsColumn);
+  mlir::Value descriptor(const GroupSide &Side, int64_t Outer, int64_t K);
+  void lowerWgmma(tile::MmaOp Mma);
+
   tile::KernelOp Kernel;
   TileLayouts Layouts;
   mlir::ImplicitLocOpBuilder B;
@@ -236,6 +259,7 @@ private:
   llvm::DenseMap<mlir::Value, GlobalMemory> Memories;
   llvm::DenseMap<mlir::Value, Registers> Tiles;
   llvm::DenseMap<mlir::Value, SharedTile> SharedTiles;
+  llvm::DenseMap<mlir::Value, OperandTile> OperandTiles;
   std::map<std::vector<int64_t>, mlir::Value> ThreadParts;
   std::map<int64_t, mlir::Value> Firsts;
   llvm::SmallVector<mlir::Value> UnderWay; ///< copied tiles, oldest first

@@ -50,7 +50,8 @@ bool isElementwise(Operation *Op) {
 // Threads
 //===----------------------------------------------------------------------===//
 
-TileLayouts::TileLayouts(tile::KernelOp Kernel) {
+TileLayouts::TileLayouts(tile::KernelOp Kernel, const GpuTarget &Target)
+    : Target(Target) {
   chooseThreads(Kernel);
   chooseShapes(Kernel);
   connectVectors(Kernel);
@@ -72,6 +73,18 @@ static void forEachTile(tile::KernelOp Kernel, function_ref<void(Value)> Do) {
   });
 }
 
+/// Threads of a warp group, and the rows that it multiplies at once.
+constexpr int64_t GroupThreads = 128, GroupRows = 64;
+
+static bool hasGroupShape(tile::MmaOp Mma, const GpuTarget &Target) {
+  return Target.hasWgmma() && usesTensorCores(Mma) &&
+         paddedExtent(tileType(Mma.getResult()).getDimSize(0)) >= GroupRows;
+}
+
+bool TileLayouts::usesWgmma(tile::MmaOp Mma) const {
+  return hasGroupShape(Mma, Target) && threads() >= GroupThreads;
+}
+
 /// About sixteen elements of the largest tile to a thread, one to eight warps:
 /// few enough for registers, enough to reuse what a product reads.
 void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
@@ -82,7 +95,14 @@ void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
       Elements *= paddedExtent(Extent);
     Largest = std::max(Largest, Elements);
   });
-  int64_t Threads = std::clamp<int64_t>(paddedExtent(Largest) / 16, 32, 256);
+  // A product by a warp group takes all four warps.
+  int64_t Fewest = 32;
+  Kernel.walk([&](tile::MmaOp Mma) {
+    if (hasGroupShape(Mma, Target))
+      Fewest = GroupThreads;
+  });
+  int64_t Threads =
+      std::clamp<int64_t>(paddedExtent(Largest) / 16, Fewest, 256);
   ThreadBits = llvm::Log2_64(Threads);
 }
 
@@ -118,6 +138,21 @@ LinearLayout TileLayouts::ofMatrix(int64_t Rows, int64_t Columns) const {
   // Sixteen bytes are eight elements of bf16.
   return LinearLayout::blocked(Padded.first, Padded.second, ThreadBits,
                                HalfShapes.contains(Padded) ? 3 : 2);
+}
+
+/// What is loaded for products alone goes on to shared memory: sixteen bytes to
+/// a thread, whatever else has its shape.
+std::optional<LinearLayout> TileLayouts::ofLoadedOperand(Value V) const {
+  auto IsOperand = [](OpOperand &Use) {
+    return isa<tile::MmaOp>(Use.getOwner()) && Use.getOperandNumber() < 2;
+  };
+  if (!V.getDefiningOp<tile::LoadOp>() || !llvm::all_of(V.getUses(), IsOperand))
+    return std::nullopt;
+  ArrayRef<int64_t> Extents = tileType(V).getShape();
+  bool IsHalf = tileType(V).getElementType().isBF16();
+  return LinearLayout::blocked(paddedExtent(Extents[0]),
+                               paddedExtent(Extents[1]), ThreadBits,
+                               IsHalf ? 3 : 2);
 }
 
 //===----------------------------------------------------------------------===//
@@ -188,7 +223,8 @@ void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
   forEachTile(Kernel, [&](Value V) {
     ArrayRef<int64_t> Shape = tileType(V).getShape();
     if (Shape.size() == 2) {
-      Layouts.try_emplace(V, ofMatrix(Shape[0], Shape[1]));
+      Layouts.try_emplace(V, ofLoadedOperand(V).value_or(
+                                 ofMatrix(Shape[0], Shape[1])));
       return;
     }
     void *Leader = Vectors.getLeaderValue(V.getAsOpaquePointer());
@@ -267,6 +303,11 @@ void TileLayouts::findShared(tile::KernelOp Kernel) {
     if (isUniform(V))
       return;
     for (OpOperand &Use : V.getUses()) {
+      if (auto Mma = dyn_cast<tile::MmaOp>(Use.getOwner());
+          Mma && Use.getOperandNumber() < 2 && usesWgmma(Mma)) {
+        Operands.insert(V);
+        continue;
+      }
       std::optional<LinearLayout> Layout = wanted(Use);
       bool Converts =
           Layout && conversionBetween(of(V), *Layout) != Conversion::None &&

@@ -22,6 +22,7 @@
 #ifndef TRANSXSSM_CODEGEN_NVPTX_TILELAYOUTS_H
 #define TRANSXSSM_CODEGEN_NVPTX_TILELAYOUTS_H
 
+#include "codegen/nvptx/GpuTarget.h"
 #include "codegen/nvptx/LinearLayout.h"
 #include "dialect/tile/TileDialect.h"
 #include "llvm/ADT/EquivalenceClasses.h"
@@ -44,7 +45,7 @@ bool isElementwise(mlir::Operation *Op);
 
 class TileLayouts {
 public:
-  explicit TileLayouts(tile::KernelOp Kernel);
+  TileLayouts(tile::KernelOp Kernel, const GpuTarget &Target);
 
   /// Threads of a block.
   int64_t threads() const { return int64_t(1) << ThreadBits; }
@@ -56,6 +57,12 @@ public:
 
   /// Whether a user needs the tile in shared memory.
   bool isShared(mlir::Value Tile) const { return Shared.contains(Tile); }
+
+  /// Whether four warps make the product together, 64 rows at a time.
+  bool usesWgmma(tile::MmaOp Mma) const;
+  /// Whether such a product needs the tile in shared memory, as descriptors
+  /// describe it.
+  bool isOperand(mlir::Value Tile) const { return Operands.contains(Tile); }
 
   /// The layout in which an operation wants an operand; nothing where it reads
   /// the copy in shared memory or takes any layout.
@@ -73,6 +80,7 @@ private:
   void chooseThreads(tile::KernelOp Kernel);
   void chooseShapes(tile::KernelOp Kernel);
   void connectVectors(tile::KernelOp Kernel);
+  std::optional<LinearLayout> ofLoadedOperand(mlir::Value V) const;
   void chooseVectorLayouts(tile::KernelOp Kernel);
   void findShared(tile::KernelOp Kernel);
   void connect(mlir::Value A, mlir::Value B);
@@ -80,13 +88,14 @@ private:
 
   using Shape = std::pair<int64_t, int64_t>;
 
+  GpuTarget Target;
   unsigned ThreadBits = 0;
   /// Padded shapes of what tensor cores make, and of tiles of bf16.
   llvm::DenseSet<Shape> TensorCoreShapes, HalfShapes;
   llvm::EquivalenceClasses<void *> Vectors;
   llvm::DenseMap<mlir::Value, LinearLayout> Layouts;
   llvm::DenseMap<void *, LinearLayout> ClassLayouts;
-  llvm::DenseSet<mlir::Value> Shared;
+  llvm::DenseSet<mlir::Value> Shared, Operands;
 };
 
 } // namespace transxssm::nvptx

@@ -17,9 +17,9 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
-ThreadLowering::ThreadLowering(tile::KernelOp Kernel)
-    : Kernel(Kernel), Layouts(Kernel), B(Kernel.getLoc(), Kernel.getContext()) {
-}
+ThreadLowering::ThreadLowering(tile::KernelOp Kernel, const GpuTarget &Target)
+    : Kernel(Kernel), Layouts(Kernel, Target),
+      B(Kernel.getLoc(), Kernel.getContext()) {}
 
 void ThreadLowering::error(Operation *Op, const Twine &Message) {
   if (!Failed)
@@ -317,6 +317,8 @@ void ThreadLowering::define(Value Tile, Registers Values) {
           Layout.copyMask());
     SharedTiles[Tile] = Copy;
   }
+  if (Layouts.isOperand(Tile))
+    OperandTiles[Tile] = writeOperand(Tile, Layouts.of(Tile), Values);
   Tiles[Tile] = std::move(Values);
 }
 
@@ -458,6 +460,18 @@ struct TileToThreadsPass
     : PassWrapper<TileToThreadsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TileToThreadsPass)
 
+  TileToThreadsPass() = default;
+  explicit TileToThreadsPass(const GpuTarget &Target) {
+    Architecture = Target.Name;
+  }
+  TileToThreadsPass(const TileToThreadsPass &Other) : PassWrapper(Other) {
+    Architecture = Other.Architecture;
+  }
+
+  Option<std::string> Architecture{
+      *this, "arch", llvm::cl::desc("the architecture, as \"sm_90a\""),
+      llvm::cl::init("sm_80")};
+
   StringRef getArgument() const override { return "tile-to-threads"; }
   StringRef getDescription() const override {
     return "lower tile kernels to what one thread of a GPU does";
@@ -472,7 +486,7 @@ struct TileToThreadsPass
     SmallVector<tile::KernelOp> Kernels(
         getOperation().getOps<tile::KernelOp>());
     for (tile::KernelOp Kernel : Kernels) {
-      if (!ThreadLowering(Kernel).run())
+      if (!ThreadLowering(Kernel, {Architecture}).run())
         return signalPassFailure();
       Kernel.erase();
     }
@@ -480,8 +494,8 @@ struct TileToThreadsPass
 };
 } // namespace
 
-std::unique_ptr<Pass> createTileToThreadsPass() {
-  return std::make_unique<TileToThreadsPass>();
+std::unique_ptr<Pass> createTileToThreadsPass(const GpuTarget &Target) {
+  return std::make_unique<TileToThreadsPass>(Target);
 }
 
 } // namespace transxssm::nvptx

@@ -64,6 +64,8 @@ static void setOffsets(Side &S, const LinearLayout &Layout,
 }
 
 void ThreadLowering::lowerMma(tile::MmaOp Mma) {
+  if (Layouts.usesWgmma(Mma))
+    return lowerWgmma(Mma);
   if (usesTensorCores(Mma))
     return lowerTensorCoreMma(Mma);
   const LinearLayout &Layout = Layouts.of(Mma.getResult());

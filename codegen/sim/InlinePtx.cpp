@@ -390,11 +390,16 @@ bool PtxAssembler::convertPair(const Statement &Line) {
 }
 
 /// wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16 {d…}, a, b, p, …;
-/// wgmma.wait_group.sync.aligned n, which ties registers through the wait
+/// wgmma.fence.sync.aligned and wgmma.wait_group.sync.aligned n, which tie
+/// registers through the fence, the wait
 bool PtxAssembler::wgmma(const Statement &Line) {
   ArrayRef<StringRef> Opcode = Line.Opcode;
   if (!Line.Guard.empty() || Opcode.size() < 4)
     return false;
+  if (Opcode[1] == "fence") {
+    Rewriter.callHook(Builder, Call, "sim_wgmma_sync", {}, Rewriter.Void, 0);
+    return Line.Operands.empty();
+  }
   if (Opcode[1] == "wait_group") {
     Value *Keep = Line.Operands.size() == 1
                       ? read(Line.Operands[0], Builder.getInt64Ty())

@@ -62,9 +62,10 @@ tile.kernel @product(%a: memref<{0}xbf16>, %b: memref<{1}xbf16>,
                        Left, Right, Extents(S.M, S.N), Flags);
 }
 
-void check(Shape S, bool TransposeLeft, bool TransposeRight) {
-  SCOPED_TRACE(llvm::formatv("{0} x {1} x {2}, transposed {3} {4}", S.M, S.N,
-                             S.K, TransposeLeft, TransposeRight)
+void check(const std::string &Target, Shape S, bool TransposeLeft,
+           bool TransposeRight) {
+  SCOPED_TRACE(llvm::formatv("{5}: {0} x {1} x {2}, transposed {3} {4}", S.M,
+                             S.N, S.K, TransposeLeft, TransposeRight, Target)
                    .str());
   DialectRegistry Registry;
   registerCompilerDialects(Registry);
@@ -73,7 +74,7 @@ void check(Shape S, bool TransposeLeft, bool TransposeRight) {
       productText(S, TransposeLeft, TransposeRight), &Context);
   ASSERT_TRUE(Module);
   FailureOr<nvptx::DeviceModule> Device =
-      nvptx::lowerForGpu(*Module, {"sm_80"});
+      nvptx::lowerForGpu(*Module, {Target});
   ASSERT_TRUE(succeeded(Device));
   SimKernels Kernels(*Device->Module);
   ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
@@ -123,7 +124,21 @@ TEST(TensorCores, EveryOrientation) {
                   {8, 64, 16}})
     for (bool TransposeLeft : {false, true})
       for (bool TransposeRight : {false, true})
-        check(S, TransposeLeft, TransposeRight);
+        check("sm_80", S, TransposeLeft, TransposeRight);
+}
+
+TEST(WarpGroups, EveryOrientation) {
+  for (Shape S : {Shape{64, 8, 16},
+                  {64, 64, 64},
+                  {128, 64, 32},
+                  {64, 128, 128},
+                  {128, 128, 16},
+                  {256, 64, 32},
+                  {72, 24, 40},
+                  {48, 64, 64}})
+    for (bool TransposeLeft : {false, true})
+      for (bool TransposeRight : {false, true})
+        check("sm_90a", S, TransposeLeft, TransposeRight);
 }
 
 /// A sum over %n tokens, 32 at a time, twice over (so that the ring begins

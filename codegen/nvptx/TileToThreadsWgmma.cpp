@@ -1,0 +1,228 @@
+//===- TileToThreadsWgmma.cpp - Products by a warp group ------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// wgmma.m64nNk16 with bf16 operands and float32 sums. Operands lie in shared
+// memory in rows of 128 bytes (OperandTile), k along the rows or along the
+// columns; a descriptor tells which. Four warps make 64 rows of the
+// accumulator, whose registers are those of LinearLayout::mmaAccumulator:
+//
+//   register 4 j + {0, 1, 2, 3} of lane l in warp w
+//     row    16 w + l / 4 + {0, 0, 8, 8}
+//     column 8 j + 2 (l mod 4) + {0, 1, 0, 1}
+//
+// Warp groups lie along the rows, or where there are no more rows, along the
+// columns. Sums over k are in order, sixteen at a time.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/Passes.h"
+#include "codegen/nvptx/ThreadLowering.h"
+#include "codegen/nvptx/WgmmaOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+
+/// Bits of a thread's number within its warp group.
+constexpr unsigned GroupBits = 7;
+/// Rows that a warp group multiplies at once, columns at most, and k.
+constexpr int64_t GroupRows = 64, MostColumns = 256, StepK = 16;
+/// Swizzling repeats after so many bytes.
+constexpr int64_t OperandAlignment = 1024;
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+/// Writes the registers of a layout, elements outside the tile as zeros.
+OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
+                                         Registers Values) {
+  Type Element = tileType(Tile).getElementType();
+  Values = masked(Tile, Layout, std::move(Values), zero(Element));
+  OperandTile To{{}, Layout.rows(), Layout.columns()};
+  int64_t Elements = To.Rows * llvm::alignTo(To.Columns, 64);
+  To.Buffer = memref::AllocOp::create(
+      B,
+      MemRefType::get({Elements}, Element, MemRefLayoutAttrInterface(),
+                      B.getI64IntegerAttr(SharedSpace)),
+      B.getI64IntegerAttr(OperandAlignment));
+
+  Value Row = threadRow(Layout), Column = threadColumn(Layout);
+  auto Masked = [&](Value V, int64_t Mask) -> Value {
+    return B.createOrFold<arith::AndIOp>(V, index(Mask));
+  };
+  Value Base = add(multiply(Masked(Column, ~int64_t(63)), To.Rows),
+                   multiply(Row, 64));
+  Value Exchange = multiply(Masked(Row, 7), 8);
+  Base = add(Base, B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
+
+  int64_t Width = std::min<int64_t>(Layout.vectorWidth(), 8);
+  OpBuilder::InsertionGuard Guard(B);
+  Value Owner = isFirst(Layout.copyMask());
+  scf::IfOp If;
+  if (Owner) {
+    If = scf::IfOp::create(B, Owner, /*withElseRegion=*/false);
+    If->setAttr(DivergentAttr, B.getUnitAttr());
+    B.setInsertionPointToStart(If.thenBlock());
+  }
+  // A register's part of the address shares no bits with the thread's, but for
+  // the three that are exchanged.
+  std::map<int64_t, Value> Bases;
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
+    Coordinates Place = Layout.ofRegister(R);
+    int64_t Offset =
+        To.offset(Place.Row, Place.Column) ^ (Place.Row % 8 * 8);
+    Value &Start = Bases[Offset & 56];
+    if (!Start)
+      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
+    auto Store = vector::StoreOp::create(
+        B, packVector(B, ArrayRef(Values).slice(R, Width)), To.Buffer,
+        add(Start, Offset & ~int64_t(56)));
+    Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  }
+  if (If)
+    B.setInsertionPointAfter(If);
+  fenceProxy(B);
+  return To;
+}
+
+/// The operand of a tile; a uniform tile gets one where it is used.
+OperandTile ThreadLowering::operandOf(Value Tile) {
+  auto Known = OperandTiles.find(Tile);
+  if (Known != OperandTiles.end())
+    return Known->second;
+  assert(isUniform(Tile) && "a tile without its operand in shared memory");
+  const LinearLayout &Layout = Layouts.of(Tile);
+  return writeOperand(Tile, Layout, registersOf(Tile, Layout));
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// An operand whose descriptors are sums of one for its first element in this
+/// warp group, and constants.
+struct ThreadLowering::GroupSide {
+  OperandTile Tile;
+  Value First;
+  bool InnerIsColumn;
+
+  /// In units of 16 bytes, as in descriptors.
+  int64_t offset(int64_t Outer, int64_t K) const {
+    int64_t Elements =
+        InnerIsColumn ? Tile.offset(Outer, K) : Tile.offset(K, Outer);
+    return Elements * 2 / 16;
+  }
+};
+
+ThreadLowering::GroupSide ThreadLowering::groupSide(Value Operand,
+                                                    const LinearLayout &Layout,
+                                                    bool IsLeft,
+                                                    bool InnerIsColumn) {
+  GroupSide Side{operandOf(Operand), {}, InnerIsColumn};
+  Value Pointer = UnrealizedConversionCastOp::create(
+                      B,
+                      LLVM::LLVMPointerType::get(B.getContext(), SharedSpace),
+                      Side.Tile.Buffer)
+                      .getResult(0);
+  auto Constant = [&](int64_t Number) -> Value {
+    return LLVM::ConstantOp::create(B, B.getI64Type(), Number);
+  };
+  // Shared memory ends before 256 KB.
+  Value Address = LLVM::PtrToIntOp::create(B, B.getI64Type(), Pointer);
+  Address = LLVM::LShrOp::create(B, Address, Constant(4));
+  int64_t Leading = InnerIsColumn ? 16 : Side.Tile.Rows * 128;
+  Side.First =
+      LLVM::OrOp::create(B, Address, Constant(descriptorBits(Leading)));
+  SmallVector<int64_t> Groups(Layout.threadBits());
+  for (unsigned Bit = GroupBits; Bit < Layout.threadBits(); ++Bit) {
+    Coordinates C = Layout.threadBases()[Bit];
+    Groups[Bit] = Side.offset(IsLeft ? C.Row : C.Column, 0);
+  }
+  if (llvm::any_of(Groups, [](int64_t Offset) { return Offset != 0; }))
+    Side.First = LLVM::AddOp::create(
+        B, Side.First,
+        arith::IndexCastOp::create(B, B.getI64Type(), threadPart(Groups)));
+  return Side;
+}
+
+Value ThreadLowering::descriptor(const GroupSide &Side, int64_t Outer,
+                                 int64_t K) {
+  int64_t Offset = Side.offset(Outer, K);
+  if (Offset == 0)
+    return Side.First;
+  return LLVM::AddOp::create(
+      B, Side.First, LLVM::ConstantOp::create(B, B.getI64Type(), Offset));
+}
+
+namespace {
+/// What one wgmma makes: its first row and column, from the warp group's, and
+/// the numbers of its registers.
+struct GroupBlock {
+  int64_t Row, Column;
+  SmallVector<int64_t> Places;
+};
+} // namespace
+
+static SmallVector<GroupBlock> groupBlocks(const LinearLayout &Layout) {
+  int64_t Columns = Layout.columns();
+  SmallVector<int64_t> Rows{0};
+  for (unsigned Bit = GroupBits; Bit < Layout.threadBits(); ++Bit)
+    if (Layout.threadBases()[Bit].Column != 0)
+      Columns /= 2;
+  for (Coordinates Basis : Layout.registerBases())
+    if (Basis.Row >= GroupRows)
+      for (size_t I = 0, Count = Rows.size(); I < Count; ++I)
+        Rows.push_back(Rows[I] + Basis.Row);
+  int64_t Width = std::min(Columns, MostColumns);
+  SmallVector<GroupBlock> Blocks;
+  for (int64_t Row : Rows)
+    for (int64_t Column = 0; Column < Columns; Column += Width) {
+      GroupBlock Block{Row, Column, {}};
+      for (int64_t J = 0; J < Width; J += 8)
+        for (Coordinates C : {Coordinates{0, 0}, {0, 1}, {8, 0}, {8, 1}})
+          Block.Places.push_back(*Layout.findRegister(
+              {Row + C.Row, Column + J + C.Column}));
+      Blocks.push_back(std::move(Block));
+    }
+  return Blocks;
+}
+
+void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
+  const LinearLayout &Layout = Layouts.of(Mma.getResult());
+  ++Group;
+  bool TransposeLeft = Mma.getTransposeLhs();
+  bool TransposeRight = !Mma.getTransposeRhs();
+  GroupSide Left =
+      groupSide(Mma.getLhs(), Layout, /*IsLeft=*/true, !TransposeLeft);
+  GroupSide Right =
+      groupSide(Mma.getRhs(), Layout, /*IsLeft=*/false, !TransposeRight);
+  Registers Sums = registersOf(Mma.getAccumulator(), Layout);
+  int64_t Inner = TransposeLeft ? Left.Tile.Rows : Left.Tile.Columns;
+  ++Group;
+  Sums = fenceProducts(B, Sums);
+  for (const GroupBlock &Block : groupBlocks(Layout)) {
+    Registers Part;
+    for (int64_t Place : Block.Places)
+      Part.push_back(Sums[Place]);
+    for (int64_t K = 0; K < Inner; K += StepK) {
+      Operation *Made = nullptr;
+      Part = multiplyGroup(B, Part, descriptor(Left, Block.Row, K),
+                           descriptor(Right, Block.Column, K), TransposeLeft,
+                           TransposeRight, /*Accumulates=*/true, &Made);
+      Made->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+    }
+    for (auto [Place, Sum] : llvm::zip_equal(Block.Places, Part))
+      Sums[Place] = Sum;
+  }
+  commitProducts(B);
+  define(Mma.getResult(), waitForProducts(B, Sums));
+}
+
+} // namespace transxssm::nvptx
