@@ -112,8 +112,8 @@ int64_t AssignSharedMemoryPass::place(MutableArrayRef<Buffer> Buffers) {
     for (auto [From, To] : Taken) {
       if (Offset + Buffers[I].Bytes <= From)
         break;
-      Offset = std::max<int64_t>(
-          Offset, llvm::alignTo(To, Buffers[I].Alignment));
+      Offset =
+          std::max<int64_t>(Offset, llvm::alignTo(To, Buffers[I].Alignment));
     }
     Buffers[I].Offset = Offset;
     Total = std::max(Total, Offset + Buffers[I].Bytes);
@@ -132,8 +132,7 @@ void markUsers(Value Address, DenseI64ArrayAttr Bytes) {
     if (auto Others = User->getAttrOfType<DenseI64ArrayAttr>(BytesAttr))
       llvm::append_range(All, Others.asArrayRef());
     llvm::append_range(All, Bytes.asArrayRef());
-    User->setAttr(BytesAttr,
-                  DenseI64ArrayAttr::get(User->getContext(), All));
+    User->setAttr(BytesAttr, DenseI64ArrayAttr::get(User->getContext(), All));
   }
 }
 

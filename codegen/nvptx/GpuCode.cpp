@@ -112,7 +112,8 @@ static llvm::StringMap<PtxCounts> countPtx(StringRef Ptx) {
     Current->Wide +=
         Global && (Line.contains(".v4.b32") || Line.contains(".v4.f32") ||
                    Line.contains("cp.async.cg"));
-    Current->TensorCore += Line.contains("mma.sync");
+    Current->TensorCore +=
+        Line.contains("mma.sync") || Line.contains("wgmma.mma_async");
     Current->Barriers +=
         Line.contains("bar.sync") || Line.contains("barrier.sync");
   }

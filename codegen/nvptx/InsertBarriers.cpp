@@ -146,9 +146,7 @@ private:
       return;
     }
     Accesses Own;
-    Op->walk([&](Operation *Inner) {
-      addAccesses(Inner, Own);
-    });
+    Op->walk([&](Operation *Inner) { addAccesses(Inner, Own); });
     bool Conflict = llvm::any_of(Own, [&](const MemoryAccess &A) {
       return llvm::any_of(Pending, [&](const MemoryAccess &Earlier) {
         return A.conflictsWith(Earlier);

@@ -139,7 +139,8 @@ static void prepareKernels(llvm::Module &Module,
     // Products by a warp group take all of its threads at once.
     for (llvm::Instruction &I : llvm::instructions(*Function))
       if (auto *Call = llvm::dyn_cast<llvm::CallInst>(&I))
-        if (auto *Asm = llvm::dyn_cast<llvm::InlineAsm>(Call->getCalledOperand());
+        if (auto *Asm =
+                llvm::dyn_cast<llvm::InlineAsm>(Call->getCalledOperand());
             Asm && llvm::StringRef(Asm->getAsmString()).starts_with("wgmma"))
           Call->addFnAttr(llvm::Attribute::Convergent);
   }

@@ -24,8 +24,8 @@ std::unique_ptr<mlir::Pass> createSplitProductsPass();
 
 /// `tile-to-threads`: tile.kernel to func.func, what one thread of a block
 /// does.
-std::unique_ptr<mlir::Pass>
-createTileToThreadsPass(const GpuTarget &Target = {"sm_80"});
+std::unique_ptr<mlir::Pass> createTileToThreadsPass(const GpuTarget &Target = {
+                                                        "sm_80"});
 
 /// `assign-shared-memory`: every memref.alloc in shared memory becomes a part
 /// of one array; tiles that are never live together share bytes.

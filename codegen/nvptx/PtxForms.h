@@ -17,6 +17,7 @@
 //   llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4[.trans].b16
 //   llvm.nvvm.mma.m16n8k16.row.col.bf16
 //   llvm.nvvm.cp.async.cg.shared.global.16[.s], .commit.group, .wait.group(n)
+//   llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16 (sm_90a)
 //   llvm.nvvm.fence.proxy.async.shared_cta (sm_90a)
 //   llvm.nvvm.wgmma.commit_group.sync.aligned (sm_90a)
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on

@@ -244,6 +244,13 @@ private:
   OperandTile writeOperand(mlir::Value Tile, const LinearLayout &Layout,
                            Registers Values);
   OperandTile operandOf(mlir::Value Tile);
+  mlir::Value operandPlace(const OperandTile &Tile, mlir::Value Row,
+                           mlir::Value Column);
+  void storeOperandMatrices(const OperandTile &To, const LinearLayout &Layout,
+                            llvm::ArrayRef<mlir::Value> Values);
+  void storeOperandElements(const OperandTile &To, const LinearLayout &Layout,
+                            llvm::ArrayRef<mlir::Value> Values);
+  mlir::Value sharedPointer(mlir::Value Buffer);
   struct GroupSide;
   GroupSide groupSide(mlir::Value Operand, const LinearLayout &Layout,
                       bool IsLeft, bool InnerIsColumn);

@@ -223,8 +223,8 @@ void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
   forEachTile(Kernel, [&](Value V) {
     ArrayRef<int64_t> Shape = tileType(V).getShape();
     if (Shape.size() == 2) {
-      Layouts.try_emplace(V, ofLoadedOperand(V).value_or(
-                                 ofMatrix(Shape[0], Shape[1])));
+      Layouts.try_emplace(
+          V, ofLoadedOperand(V).value_or(ofMatrix(Shape[0], Shape[1])));
       return;
     }
     void *Leader = Vectors.getLeaderValue(V.getAsOpaquePointer());

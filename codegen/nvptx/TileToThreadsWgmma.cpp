@@ -40,6 +40,98 @@ constexpr int64_t OperandAlignment = 1024;
 // Operands
 //===----------------------------------------------------------------------===//
 
+/// Whether a thread holds of each 16 x 16 elements what stmatrix takes of them.
+static bool isMatrixLike(const LinearLayout &Layout) {
+  const Coordinates Registers[] = {{0, 1}, {8, 0}};
+  const Coordinates Lanes[] = {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}};
+  return Layout.registerBits() > 2 && Layout.threadBits() >= std::size(Lanes) &&
+         Layout.registerBases().take_front(2) == ArrayRef(Registers) &&
+         Layout.threadBases().take_front(std::size(Lanes)) == ArrayRef(Lanes) &&
+         llvm::is_contained(Layout.registerBases(), Coordinates{0, 8});
+}
+
+/// The place of an element whose row and column threads compute, as one offset.
+Value ThreadLowering::operandPlace(const OperandTile &Tile, Value Row,
+                                   Value Column) {
+  auto Masked = [&](Value V, int64_t Mask) -> Value {
+    return B.createOrFold<arith::AndIOp>(V, index(Mask));
+  };
+  Value Place =
+      add(multiply(Masked(Column, ~int64_t(63)), Tile.Rows), multiply(Row, 64));
+  Value Exchange = multiply(Masked(Row, 7), 8);
+  return add(Place,
+             B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
+}
+
+/// With stmatrix: lane l gives the address of row l mod 16 of the left (l < 16)
+/// or right eight columns of each 16 x 16 elements.
+void ThreadLowering::storeOperandMatrices(const OperandTile &To,
+                                          const LinearLayout &Layout,
+                                          ArrayRef<Value> Values) {
+  SmallVector<int64_t> Rows{1, 2, 4, 8, 0}, Columns{0, 0, 0, 0, 8};
+  for (Coordinates C : Layout.threadBases().drop_front(5)) {
+    Rows.push_back(C.Row);
+    Columns.push_back(C.Column);
+  }
+  Value Base = operandPlace(To, threadPart(Rows), threadPart(Columns));
+  Value Pointer = sharedPointer(To.Buffer);
+  Type Element = Values.front().getType();
+  std::map<int64_t, Value> Starts;
+  for (int64_t R = 0; R < Layout.registerCount(); ++R) {
+    Coordinates Place = Layout.ofRegister(R);
+    if (Place.Row % 16 != 0 || Place.Column % 16 != 0)
+      continue;
+    Registers Words;
+    for (Coordinates C : {Coordinates{0, 0}, {8, 0}, {0, 8}, {8, 8}}) {
+      Coordinates At{Place.Row + C.Row, Place.Column + C.Column};
+      int64_t First = *Layout.findRegister(At);
+      Words.push_back(LLVM::BitcastOp::create(
+          B, B.getI32Type(), packVector(B, Values.slice(First, 2))));
+    }
+    // The exchange moves bits of the column that constants have, too.
+    int64_t Offset = To.offset(Place.Row, Place.Column);
+    Value &Start = Starts[Offset & 56];
+    if (!Start)
+      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
+    Value Address = LLVM::GEPOp::create(
+        B, Pointer.getType(), Element, Pointer,
+        ArrayRef<LLVM::GEPArg>{
+            arith::IndexCastOp::create(B, B.getI64Type(),
+                                       add(Start, Offset & ~int64_t(56)))
+                .getResult()});
+    storeMatrices(B, Address, Words)
+        ->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  }
+}
+
+/// Element by element, or as many as a thread holds in a row.
+void ThreadLowering::storeOperandElements(const OperandTile &To,
+                                          const LinearLayout &Layout,
+                                          ArrayRef<Value> Values) {
+  Value Base = operandPlace(To, threadRow(Layout), threadColumn(Layout));
+  int64_t Width = std::min<int64_t>(Layout.vectorWidth(), 8);
+  // A register's part of the address shares no bits with the thread's, but for
+  // the three that are exchanged.
+  std::map<int64_t, Value> Starts;
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
+    Coordinates Place = Layout.ofRegister(R);
+    int64_t Offset = To.offset(Place.Row, Place.Column) ^ (Place.Row % 8 * 8);
+    Value &Start = Starts[Offset & 56];
+    if (!Start)
+      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
+    auto Store =
+        vector::StoreOp::create(B, packVector(B, Values.slice(R, Width)),
+                                To.Buffer, add(Start, Offset & ~int64_t(56)));
+    Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+  }
+}
+
+Value ThreadLowering::sharedPointer(Value Buffer) {
+  return UnrealizedConversionCastOp::create(
+             B, LLVM::LLVMPointerType::get(B.getContext(), SharedSpace), Buffer)
+      .getResult(0);
+}
+
 /// Writes the registers of a layout, elements outside the tile as zeros.
 OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
                                          Registers Values) {
@@ -53,16 +145,6 @@ OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
                       B.getI64IntegerAttr(SharedSpace)),
       B.getI64IntegerAttr(OperandAlignment));
 
-  Value Row = threadRow(Layout), Column = threadColumn(Layout);
-  auto Masked = [&](Value V, int64_t Mask) -> Value {
-    return B.createOrFold<arith::AndIOp>(V, index(Mask));
-  };
-  Value Base = add(multiply(Masked(Column, ~int64_t(63)), To.Rows),
-                   multiply(Row, 64));
-  Value Exchange = multiply(Masked(Row, 7), 8);
-  Base = add(Base, B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
-
-  int64_t Width = std::min<int64_t>(Layout.vectorWidth(), 8);
   OpBuilder::InsertionGuard Guard(B);
   Value Owner = isFirst(Layout.copyMask());
   scf::IfOp If;
@@ -71,21 +153,10 @@ OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
     If->setAttr(DivergentAttr, B.getUnitAttr());
     B.setInsertionPointToStart(If.thenBlock());
   }
-  // A register's part of the address shares no bits with the thread's, but for
-  // the three that are exchanged.
-  std::map<int64_t, Value> Bases;
-  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
-    Coordinates Place = Layout.ofRegister(R);
-    int64_t Offset =
-        To.offset(Place.Row, Place.Column) ^ (Place.Row % 8 * 8);
-    Value &Start = Bases[Offset & 56];
-    if (!Start)
-      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
-    auto Store = vector::StoreOp::create(
-        B, packVector(B, ArrayRef(Values).slice(R, Width)), To.Buffer,
-        add(Start, Offset & ~int64_t(56)));
-    Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
-  }
+  if (isMatrixLike(Layout))
+    storeOperandMatrices(To, Layout, Values);
+  else
+    storeOperandElements(To, Layout, Values);
   if (If)
     B.setInsertionPointAfter(If);
   fenceProxy(B);
@@ -126,11 +197,7 @@ ThreadLowering::GroupSide ThreadLowering::groupSide(Value Operand,
                                                     bool IsLeft,
                                                     bool InnerIsColumn) {
   GroupSide Side{operandOf(Operand), {}, InnerIsColumn};
-  Value Pointer = UnrealizedConversionCastOp::create(
-                      B,
-                      LLVM::LLVMPointerType::get(B.getContext(), SharedSpace),
-                      Side.Tile.Buffer)
-                      .getResult(0);
+  Value Pointer = sharedPointer(Side.Tile.Buffer);
   auto Constant = [&](int64_t Number) -> Value {
     return LLVM::ConstantOp::create(B, B.getI64Type(), Number);
   };
@@ -187,8 +254,8 @@ static SmallVector<GroupBlock> groupBlocks(const LinearLayout &Layout) {
       GroupBlock Block{Row, Column, {}};
       for (int64_t J = 0; J < Width; J += 8)
         for (Coordinates C : {Coordinates{0, 0}, {0, 1}, {8, 0}, {8, 1}})
-          Block.Places.push_back(*Layout.findRegister(
-              {Row + C.Row, Column + J + C.Column}));
+          Block.Places.push_back(
+              *Layout.findRegister({Row + C.Row, Column + J + C.Column}));
       Blocks.push_back(std::move(Block));
     }
   return Blocks;

@@ -31,6 +31,15 @@ bool isProxyFence(Operation *Op) {
   return Call && Call.getIntrin() == ProxyFenceName;
 }
 
+Operation *storeMatrices(ImplicitLocOpBuilder &B, Value Address,
+                         ArrayRef<Value> Words) {
+  SmallVector<Value> Operands{Address};
+  llvm::append_range(Operands, Words);
+  return LLVM::CallIntrinsicOp::create(
+      B, B.getStringAttr("llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16"),
+      Operands);
+}
+
 bool isProductFence(Operation *Op) {
   auto Asm = dyn_cast<LLVM::InlineAsmOp>(Op);
   return Asm && Asm.getAsmString() == FenceText;

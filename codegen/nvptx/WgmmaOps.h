@@ -32,6 +32,12 @@ namespace transxssm::nvptx {
 mlir::Operation *fenceProxy(mlir::ImplicitLocOpBuilder &B);
 bool isProxyFence(mlir::Operation *Op);
 
+/// Four matrices of 8 x 8 elements of 16 bits to shared memory, one word of
+/// each: the inverse of loadMatrices.
+mlir::Operation *storeMatrices(mlir::ImplicitLocOpBuilder &B,
+                               mlir::Value Address,
+                               llvm::ArrayRef<mlir::Value> Words);
+
 /// The registers of sums after the fence.
 llvm::SmallVector<mlir::Value>
 fenceProducts(mlir::ImplicitLocOpBuilder &B,

@@ -73,8 +73,7 @@ void check(const std::string &Target, Shape S, bool TransposeLeft,
   OwningOpRef<ModuleOp> Module = parseSourceString<ModuleOp>(
       productText(S, TransposeLeft, TransposeRight), &Context);
   ASSERT_TRUE(Module);
-  FailureOr<nvptx::DeviceModule> Device =
-      nvptx::lowerForGpu(*Module, {Target});
+  FailureOr<nvptx::DeviceModule> Device = nvptx::lowerForGpu(*Module, {Target});
   ASSERT_TRUE(succeeded(Device));
   SimKernels Kernels(*Device->Module);
   ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
@@ -106,6 +105,10 @@ void check(const std::string &Target, Shape S, bool TransposeLeft,
   Block.DynamicSharedBytes = Device->Kernels[0].SharedBytes;
   Launch.run(Block);
   EXPECT_TRUE(Launch.reports().empty()) << Launch.reportText();
+  std::string Text;
+  llvm::raw_string_ostream(Text) << *Device->Module;
+  bool InGroups = Target == "sm_90a" && S.M > 32;
+  EXPECT_EQ(Text.find("wgmma.mma_async") != std::string::npos, InGroups);
   if (S.K >= 16 && S.M >= 16 && S.N >= 8)
     EXPECT_GT(Launch.Simulator.Counts.TensorFlops, 0u);
   for (size_t I = 0; I < Sums.size(); ++I) {
