@@ -171,6 +171,15 @@ bool LinearLayout::isProduct() const {
          Seen == Coordinates{Rows - 1, Columns - 1};
 }
 
+bool LinearLayout::holdsMatrices() const {
+  const Coordinates Registers[] = {{0, 1}, {8, 0}};
+  const Coordinates Lanes[] = {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}};
+  return Register.size() > 2 && Thread.size() >= LaneBits &&
+         ArrayRef(Register).take_front(2) == ArrayRef(Registers) &&
+         ArrayRef(Thread).take_front(LaneBits) == ArrayRef(Lanes) &&
+         is_contained(Register, Coordinates{0, 8});
+}
+
 //===----------------------------------------------------------------------===//
 // Slices
 //===----------------------------------------------------------------------===//

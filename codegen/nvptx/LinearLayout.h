@@ -96,6 +96,11 @@ public:
     return ofRegister(RegisterNumber) ^ ofThread(ThreadNumber);
   }
 
+  /// Whether of every 16 x 16 elements lane l holds those at rows l / 4 and
+  /// l / 4 + 8, columns 2 (l mod 4) and the next, and eight columns on: what
+  /// stmatrix stores, and wgmma takes as its left operand.
+  bool holdsMatrices() const;
+
   /// The bits of the thread's number that only make copies.
   int64_t copyMask() const;
   /// The bits of the thread's number that move along columns (rows).

@@ -255,6 +255,7 @@ private:
   GroupSide groupSide(mlir::Value Operand, const LinearLayout &Layout,
                       bool IsLeft, bool InnerIsColumn);
   mlir::Value descriptor(const GroupSide &Side, int64_t Outer, int64_t K);
+  Registers leftWords(tile::MmaOp Mma, llvm::ArrayRef<int64_t> FirstRows);
   void lowerWgmma(tile::MmaOp Mma);
 
   tile::KernelOp Kernel;

@@ -73,6 +73,9 @@ static void forEachTile(tile::KernelOp Kernel, function_ref<void(Value)> Do) {
   });
 }
 
+/// So many of a thread's 255 registers may hold what loops carry, where each
+/// thread holds twice as much as it must.
+constexpr int64_t MostCarried = 96;
 /// Threads of a warp group, and the rows that it multiplies at once.
 constexpr int64_t GroupThreads = 128, GroupRows = 64;
 
@@ -85,6 +88,35 @@ bool TileLayouts::usesWgmma(tile::MmaOp Mma) const {
   return hasGroupShape(Mma, Target) && threads() >= GroupThreads;
 }
 
+bool TileLayouts::leftInRegisters(tile::MmaOp Mma) const {
+  if (!usesWgmma(Mma) || Mma.getTransposeLhs() || isUniform(Mma.getLhs()))
+    return false;
+  const LinearLayout &Left = of(Mma.getLhs());
+  if (!Left.holdsMatrices())
+    return false;
+  // The same rows in each warp, and all of k.
+  auto Pairs = llvm::zip_equal(Left.threadBases().drop_front(5),
+                               of(Mma.getResult()).threadBases().drop_front(5));
+  return llvm::all_of(Pairs, [](auto Pair) {
+    auto [Of, To] = Pair;
+    return Of == Coordinates{To.Row, 0};
+  });
+}
+
+/// The 32-bit registers of so many threads that loops carry tiles in.
+static int64_t carriedRegisters(tile::KernelOp Kernel, int64_t Threads) {
+  int64_t Most = 0;
+  Kernel.walk([&](scf::ForOp For) {
+    int64_t Bits = 0;
+    for (Value V : For.getRegionIterArgs())
+      if (isTile(V) && tileType(V).getRank() == 2)
+        Bits +=
+            tileType(V).getNumElements() * tileType(V).getElementTypeBitWidth();
+    Most = std::max(Most, Bits / 32 / Threads);
+  });
+  return Most;
+}
+
 /// About sixteen elements of the largest tile to a thread, one to eight warps:
 /// few enough for registers, enough to reuse what a product reads.
 void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
@@ -95,14 +127,22 @@ void TileLayouts::chooseThreads(tile::KernelOp Kernel) {
       Elements *= paddedExtent(Extent);
     Largest = std::max(Largest, Elements);
   });
-  // A product by a warp group takes all four warps.
-  int64_t Fewest = 32;
+  // A product by a warp group takes all four warps. Where products have no rows
+  // for a second group and sums leave enough registers, one holds them all:
+  // then left operands can stay in registers.
+  int64_t Fewest = 32, Most = 256;
+  bool OneGroup = carriedRegisters(Kernel, GroupThreads) <= MostCarried;
   Kernel.walk([&](tile::MmaOp Mma) {
-    if (hasGroupShape(Mma, Target))
-      Fewest = GroupThreads;
+    if (!hasGroupShape(Mma, Target))
+      return;
+    Fewest = GroupThreads;
+    OneGroup &=
+        paddedExtent(tileType(Mma.getResult()).getDimSize(0)) == GroupRows;
   });
+  if (OneGroup && Fewest == GroupThreads)
+    Most = GroupThreads;
   int64_t Threads =
-      std::clamp<int64_t>(paddedExtent(Largest) / 16, Fewest, 256);
+      std::clamp<int64_t>(paddedExtent(Largest) / 16, Fewest, Most);
   ThreadBits = llvm::Log2_64(Threads);
 }
 
@@ -305,7 +345,8 @@ void TileLayouts::findShared(tile::KernelOp Kernel) {
     for (OpOperand &Use : V.getUses()) {
       if (auto Mma = dyn_cast<tile::MmaOp>(Use.getOwner());
           Mma && Use.getOperandNumber() < 2 && usesWgmma(Mma)) {
-        Operands.insert(V);
+        if (Use.getOperandNumber() == 1 || !leftInRegisters(Mma))
+          Operands.insert(V);
         continue;
       }
       std::optional<LinearLayout> Layout = wanted(Use);

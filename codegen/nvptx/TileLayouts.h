@@ -60,6 +60,9 @@ public:
 
   /// Whether four warps make the product together, 64 rows at a time.
   bool usesWgmma(tile::MmaOp Mma) const;
+  /// Whether the threads of a warp group hold the rows of the left operand that
+  /// they multiply, in the registers that wgmma takes.
+  bool leftInRegisters(tile::MmaOp Mma) const;
   /// Whether such a product needs the tile in shared memory, as descriptors
   /// describe it.
   bool isOperand(mlir::Value Tile) const { return Operands.contains(Tile); }

@@ -15,6 +15,9 @@
 //     row    16 w + l / 4 + {0, 0, 8, 8}
 //     column 8 j + 2 (l mod 4) + {0, 1, 0, 1}
 //
+// A left operand that threads hold in the registers which wgmma takes does not
+// pass through shared memory: they hold what an accumulator's do.
+//
 // Warp groups lie along the rows, or where there are no more rows, along the
 // columns. Sums over k are in order, sixteen at a time.
 //
@@ -40,16 +43,6 @@ constexpr int64_t OperandAlignment = 1024;
 // Operands
 //===----------------------------------------------------------------------===//
 
-/// Whether a thread holds of each 16 x 16 elements what stmatrix takes of them.
-static bool isMatrixLike(const LinearLayout &Layout) {
-  const Coordinates Registers[] = {{0, 1}, {8, 0}};
-  const Coordinates Lanes[] = {{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}};
-  return Layout.registerBits() > 2 && Layout.threadBits() >= std::size(Lanes) &&
-         Layout.registerBases().take_front(2) == ArrayRef(Registers) &&
-         Layout.threadBases().take_front(std::size(Lanes)) == ArrayRef(Lanes) &&
-         llvm::is_contained(Layout.registerBases(), Coordinates{0, 8});
-}
-
 /// The place of an element whose row and column threads compute, as one offset.
 Value ThreadLowering::operandPlace(const OperandTile &Tile, Value Row,
                                    Value Column) {
@@ -61,6 +54,21 @@ Value ThreadLowering::operandPlace(const OperandTile &Tile, Value Row,
   Value Exchange = multiply(Masked(Row, 7), 8);
   return add(Place,
              B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
+}
+
+/// Four words of the 16 x 16 elements from a place on, two elements each: rows
+/// l / 4 and l / 4 + 8, then the same eight columns on.
+static Registers matrixWords(ImplicitLocOpBuilder &B,
+                             const LinearLayout &Layout, ArrayRef<Value> Values,
+                             Coordinates Place) {
+  Registers Words;
+  for (Coordinates C : {Coordinates{0, 0}, {8, 0}, {0, 8}, {8, 8}}) {
+    Coordinates At{Place.Row + C.Row, Place.Column + C.Column};
+    int64_t First = *Layout.findRegister(At);
+    Words.push_back(LLVM::BitcastOp::create(
+        B, B.getI32Type(), packVector(B, Values.slice(First, 2))));
+  }
+  return Words;
 }
 
 /// With stmatrix: lane l gives the address of row l mod 16 of the left (l < 16)
@@ -81,13 +89,7 @@ void ThreadLowering::storeOperandMatrices(const OperandTile &To,
     Coordinates Place = Layout.ofRegister(R);
     if (Place.Row % 16 != 0 || Place.Column % 16 != 0)
       continue;
-    Registers Words;
-    for (Coordinates C : {Coordinates{0, 0}, {8, 0}, {0, 8}, {8, 8}}) {
-      Coordinates At{Place.Row + C.Row, Place.Column + C.Column};
-      int64_t First = *Layout.findRegister(At);
-      Words.push_back(LLVM::BitcastOp::create(
-          B, B.getI32Type(), packVector(B, Values.slice(First, 2))));
-    }
+    Registers Words = matrixWords(B, Layout, Values, Place);
     // The exchange moves bits of the column that constants have, too.
     int64_t Offset = To.offset(Place.Row, Place.Column);
     Value &Start = Starts[Offset & 56];
@@ -153,7 +155,7 @@ OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
     If->setAttr(DivergentAttr, B.getUnitAttr());
     B.setInsertionPointToStart(If.thenBlock());
   }
-  if (isMatrixLike(Layout))
+  if (Layout.holdsMatrices())
     storeOperandMatrices(To, Layout, Values);
   else
     storeOperandElements(To, Layout, Values);
@@ -182,7 +184,7 @@ OperandTile ThreadLowering::operandOf(Value Tile) {
 struct ThreadLowering::GroupSide {
   OperandTile Tile;
   Value First;
-  bool InnerIsColumn;
+  bool InnerIsColumn = true;
 
   /// In units of 16 bytes, as in descriptors.
   int64_t offset(int64_t Outer, int64_t K) const {
@@ -232,10 +234,19 @@ namespace {
 /// What one wgmma makes: its first row and column, from the warp group's, and
 /// the numbers of its registers.
 struct GroupBlock {
-  int64_t Row, Column;
+  int64_t Row, RowNumber, Column;
   SmallVector<int64_t> Places;
 };
 } // namespace
+
+/// The first rows of the blocks, each once.
+static SmallVector<int64_t> firstRows(ArrayRef<GroupBlock> Blocks) {
+  SmallVector<int64_t> Rows;
+  for (const GroupBlock &Block : Blocks)
+    if (Block.Column == 0)
+      Rows.push_back(Block.Row);
+  return Rows;
+}
 
 static SmallVector<GroupBlock> groupBlocks(const LinearLayout &Layout) {
   int64_t Columns = Layout.columns();
@@ -249,9 +260,9 @@ static SmallVector<GroupBlock> groupBlocks(const LinearLayout &Layout) {
         Rows.push_back(Rows[I] + Basis.Row);
   int64_t Width = std::min(Columns, MostColumns);
   SmallVector<GroupBlock> Blocks;
-  for (int64_t Row : Rows)
+  for (auto [Number, Row] : llvm::enumerate(Rows))
     for (int64_t Column = 0; Column < Columns; Column += Width) {
-      GroupBlock Block{Row, Column, {}};
+      GroupBlock Block{Row, static_cast<int64_t>(Number), Column, {}};
       for (int64_t J = 0; J < Width; J += 8)
         for (Coordinates C : {Coordinates{0, 0}, {0, 1}, {8, 0}, {8, 1}})
           Block.Places.push_back(
@@ -261,26 +272,54 @@ static SmallVector<GroupBlock> groupBlocks(const LinearLayout &Layout) {
   return Blocks;
 }
 
+/// The words of the left operand, sixteen k after the other, for the rows of
+/// each block in turn.
+Registers ThreadLowering::leftWords(tile::MmaOp Mma,
+                                    ArrayRef<int64_t> FirstRows) {
+  Value Tile = Mma.getLhs();
+  const LinearLayout &Layout = Layouts.of(Tile);
+  Registers Values = masked(Tile, Layout, registersOf(Tile, Layout),
+                            zero(tileType(Tile).getElementType()));
+  Registers Words;
+  for (int64_t Row : FirstRows)
+    for (int64_t K = 0; K < Layout.columns(); K += StepK)
+      llvm::append_range(Words, matrixWords(B, Layout, Values, {Row, K}));
+  return Words;
+}
+
 void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
   const LinearLayout &Layout = Layouts.of(Mma.getResult());
   ++Group;
+  bool InRegisters = Layouts.leftInRegisters(Mma);
   bool TransposeLeft = Mma.getTransposeLhs();
   bool TransposeRight = !Mma.getTransposeRhs();
-  GroupSide Left =
-      groupSide(Mma.getLhs(), Layout, /*IsLeft=*/true, !TransposeLeft);
+  SmallVector<GroupBlock> Blocks = groupBlocks(Layout);
+  Registers Words, Sums = registersOf(Mma.getAccumulator(), Layout);
+  GroupSide Left;
+  if (InRegisters)
+    Words = leftWords(Mma, firstRows(Blocks));
+  else
+    Left = groupSide(Mma.getLhs(), Layout, /*IsLeft=*/true, !TransposeLeft);
   GroupSide Right =
       groupSide(Mma.getRhs(), Layout, /*IsLeft=*/false, !TransposeRight);
-  Registers Sums = registersOf(Mma.getAccumulator(), Layout);
-  int64_t Inner = TransposeLeft ? Left.Tile.Rows : Left.Tile.Columns;
+  int64_t Inner = TransposeRight ? Right.Tile.Rows : Right.Tile.Columns;
   ++Group;
+  int64_t SumCount = Sums.size();
+  llvm::append_range(Sums, Words);
   Sums = fenceProducts(B, Sums);
-  for (const GroupBlock &Block : groupBlocks(Layout)) {
+  Words = Registers(ArrayRef(Sums).drop_front(SumCount));
+  Sums.truncate(SumCount);
+  for (const GroupBlock &Block : Blocks) {
     Registers Part;
     for (int64_t Place : Block.Places)
       Part.push_back(Sums[Place]);
     for (int64_t K = 0; K < Inner; K += StepK) {
       Operation *Made = nullptr;
-      Part = multiplyGroup(B, Part, descriptor(Left, Block.Row, K),
+      size_t First = (Block.RowNumber * Inner + K) / StepK * 4;
+      Registers LeftPart = InRegisters
+                               ? Registers(ArrayRef(Words).slice(First, 4))
+                               : Registers{descriptor(Left, Block.Row, K)};
+      Part = multiplyGroup(B, Part, LeftPart,
                            descriptor(Right, Block.Column, K), TransposeLeft,
                            TransposeRight, /*Accumulates=*/true, &Made);
       Made->setAttr(GroupAttr, B.getI64IntegerAttr(Group));

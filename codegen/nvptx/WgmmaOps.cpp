@@ -45,19 +45,25 @@ bool isProductFence(Operation *Op) {
   return Asm && Asm.getAsmString() == FenceText;
 }
 
-/// Inline PTX that leaves its first operands, the sums, changed in place.
-static LLVM::InlineAsmOp withSums(ImplicitLocOpBuilder &B, const Twine &Text,
-                                  ArrayRef<Value> Sums, ArrayRef<Value> Others,
-                                  StringRef OtherConstraints) {
-  SmallVector<std::string> Constraints(Sums.size(), "=f");
-  for (size_t I = 0; I < Sums.size(); ++I)
+/// Inline PTX that leaves its first operands, registers of 32 bits, changed in
+/// place.
+static LLVM::InlineAsmOp inPlace(ImplicitLocOpBuilder &B, const Twine &Text,
+                                 ArrayRef<Value> Registers,
+                                 ArrayRef<Value> Others = {},
+                                 StringRef OtherConstraints = "") {
+  SmallVector<std::string> Constraints;
+  SmallVector<Type> Types;
+  for (Value V : Registers) {
+    Constraints.push_back(V.getType().isF32() ? "=f" : "=r");
+    Types.push_back(V.getType());
+  }
+  for (size_t I = 0; I < Registers.size(); ++I)
     Constraints.push_back(std::to_string(I));
   if (!OtherConstraints.empty())
     Constraints.push_back(OtherConstraints.str());
   Constraints.push_back("~{memory}");
-  SmallVector<Value> Operands(Sums);
+  SmallVector<Value> Operands(Registers);
   llvm::append_range(Operands, Others);
-  SmallVector<Type> Types(Sums.size(), B.getF32Type());
   auto Dialect =
       LLVM::AsmDialectAttr::get(B.getContext(), LLVM::AsmDialect::AD_ATT);
   return LLVM::InlineAsmOp::create(
@@ -69,8 +75,7 @@ static LLVM::InlineAsmOp withSums(ImplicitLocOpBuilder &B, const Twine &Text,
 
 SmallVector<Value> fenceProducts(ImplicitLocOpBuilder &B,
                                  ArrayRef<Value> Registers) {
-  return unpackStruct(B,
-                      withSums(B, FenceText, Registers, {}, "").getResult(0));
+  return unpackStruct(B, inPlace(B, FenceText, Registers).getResult(0));
 }
 
 void commitProducts(ImplicitLocOpBuilder &B) {
@@ -79,7 +84,7 @@ void commitProducts(ImplicitLocOpBuilder &B) {
 
 SmallVector<Value> waitForProducts(ImplicitLocOpBuilder &B,
                                    ArrayRef<Value> Registers) {
-  return unpackStruct(B, withSums(B, WaitText, Registers, {}, "").getResult(0));
+  return unpackStruct(B, inPlace(B, WaitText, Registers).getResult(0));
 }
 
 int64_t descriptorBits(int64_t Leading) {
@@ -121,7 +126,7 @@ SmallVector<Value> multiplyGroup(ImplicitLocOpBuilder &B, ArrayRef<Value> Sums,
   SmallVector<Value> Others(Left);
   Others.push_back(Right);
   LLVM::InlineAsmOp Asm =
-      withSums(B, Text, Sums, Others, InRegisters ? "r,r,r,r,l" : "l,l");
+      inPlace(B, Text, Sums, Others, InRegisters ? "r,r,r,r,l" : "l,l");
   *Made = Asm;
   return unpackStruct(B, Asm.getResult(0));
 }

@@ -38,7 +38,7 @@ mlir::Operation *storeMatrices(mlir::ImplicitLocOpBuilder &B,
                                mlir::Value Address,
                                llvm::ArrayRef<mlir::Value> Words);
 
-/// The registers of sums after the fence.
+/// The registers of sums, and of left operands, after the fence.
 llvm::SmallVector<mlir::Value>
 fenceProducts(mlir::ImplicitLocOpBuilder &B,
               llvm::ArrayRef<mlir::Value> Registers);
