@@ -85,7 +85,8 @@ struct SharedModel {
   std::shared_ptr<Model> Held;
 };
 
-/// The memory of one float32 tensor as a Python buffer.
+/// The memory of one float32 tensor as a Python buffer; read-only where it is a
+/// copy of what the device has.
 struct TensorBuffer {
   std::shared_ptr<Model> Owner;
   TensorView View;
@@ -100,7 +101,8 @@ struct TensorBuffer {
     }
     return py::buffer_info(View.Data, sizeof(float),
                            py::format_descriptor<float>::format(),
-                           py::ssize_t(Shape.size()), Shape, Strides);
+                           py::ssize_t(Shape.size()), Shape, Strides,
+                           /*readonly=*/bool(View.Copy));
   }
 };
 
@@ -353,7 +355,10 @@ void bindModel(py::module_ &Module) {
            [](const SharedModel &M) { return M.Held->parameterNames(); })
       .def("parameter_shape",
            [](SharedModel &M, const std::string &Name) {
-             return shapeOf(valueOrThrow(M.Held->parameter(Name)));
+             for (const PackageParameter &P : M.Held->package().parameters())
+               if (P.Name == Name)
+                 return py::tuple(py::cast(P.Shape));
+             throw py::value_error("the model has no parameter '" + Name + "'");
            })
       .def("copy_parameter",
            [](SharedModel &M, const std::string &Name, const py::object &Into) {

@@ -10,20 +10,23 @@
 //
 // A device holds the code of a package's kernels and launches them. The
 // executor knows nothing more of it: which buffers there are and when they are
-// used is the same everywhere. Both devices of today, "cpu" and "sim", work on
-// the executor's own memory.
+// used is the same everywhere. "cpu" and "sim" work on the host's memory;
+// "cuda" has its own, and copies inputs and outputs around the launches of a
+// call.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef TRANSXSSM_RUNTIME_DEVICE_H
 #define TRANSXSSM_RUNTIME_DEVICE_H
 
+#include "runtime/Memory.h"
 #include "runtime/Package.h"
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/support/Error.h"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace transxssm {
 
@@ -37,10 +40,22 @@ struct DeviceLaunch {
   const uint64_t *Bytes = nullptr; ///< of each buffer of the entry
 };
 
+/// A call of an entry with everything evaluated.
+struct DeviceCall {
+  /// Which binding of the executor: calls with the same number have the same
+  /// entry and buffers of the same sizes.
+  uint64_t Number = 0;
+  const std::vector<DeviceLaunch> &Launches;
+  /// Inputs, then outputs: where the host has them and where the kernels do.
+  /// On the host both are the same.
+  uint8_t *Host = nullptr, *Transfer = nullptr;
+  uint64_t InputBytes = 0, OutputBytes = 0;
+};
+
 class Device {
 public:
-  /// The device of that name ("cpu", "sim", "sim:sm_80") with the code that
-  /// the package has for it.
+  /// The device of that name ("cpu", "sim", "sim:sm_80", "cuda:0") with the
+  /// code that the package has for it.
   static Result<std::unique_ptr<Device>>
   create(const Package &From, const std::string &Name, ThreadPool &Pool);
 
@@ -49,11 +64,25 @@ public:
   /// The target of the code in use: "x86-64-v3", "sim-sm_80", ….
   const std::string &target() const { return Code->Target; }
 
+  /// Where buffers of kernels lie, and where the host's side of inputs and
+  /// outputs does (memory that the host reaches).
+  virtual SharedSpace memory() const { return nullptr; }
+  virtual SharedSpace staging() const { return nullptr; }
+
   /// Comes before the launches of each call: temporaries and outputs hold
   /// nothing that makes sense.
-  virtual void beginCall() {}
+  virtual Status beginCall(const DeviceCall &Call) { return {}; }
+
+  /// All launches in order.
+  virtual Status runCall(const DeviceCall &Call);
+
+  /// Comes after the launches: when it returns, the host has the outputs.
+  virtual Status endCall(const DeviceCall &Call) { return {}; }
 
   virtual Status launch(const DeviceLaunch &Launch) = 0;
+
+  /// The same with the seconds that it took.
+  virtual Result<double> launchTimed(const DeviceLaunch &Launch);
 
 protected:
   Device(const Package &From, const PackageCode &Code)

@@ -13,7 +13,6 @@
 #include "transxssm/kernel_abi.h"
 
 #include <algorithm>
-#include <chrono>
 
 using namespace transxssm;
 
@@ -52,21 +51,19 @@ bool launchUsesPast(const PackageLaunch &Launch) {
 
 } // namespace
 
-size_t Binding::indexOf(BufferKind Kind, const std::string &Name) const {
+void *Binding::hostBuffer(BufferKind Kind, const std::string &Name) const {
   for (size_t I = 0; I < Entry->Buffers.size(); ++I)
     if (Entry->Buffers[I].Kind == Kind && Entry->Buffers[I].Name == Name)
-      return I;
-  return size_t(-1);
+      return Staging + Offsets[I];
+  return nullptr;
 }
 
 void *Binding::input(const std::string &Name) const {
-  size_t Index = indexOf(BufferKind::Input, Name);
-  return Index == size_t(-1) ? nullptr : Pointers[Index];
+  return hostBuffer(BufferKind::Input, Name);
 }
 
 void *Binding::output(const std::string &Name) const {
-  size_t Index = indexOf(BufferKind::Output, Name);
-  return Index == size_t(-1) ? nullptr : Pointers[Index];
+  return hostBuffer(BufferKind::Output, Name);
 }
 
 Result<std::unique_ptr<Executor>>
@@ -120,6 +117,7 @@ Result<Binding *> Executor::bind(const PackageEntry &Entry,
 Result<std::unique_ptr<Binding>>
 Executor::makeBinding(const PackageEntry &Entry, const Symbols &Sizes) const {
   auto Made = std::make_unique<Binding>();
+  Made->Number = Calls;
   Made->Entry = &Entry;
   Made->Sizes = Sizes;
   for (const PackageBuffer &Buffer : Entry.Buffers) {
@@ -134,23 +132,25 @@ Executor::makeBinding(const PackageEntry &Entry, const Symbols &Sizes) const {
   if (Status Checked = checkInterface(*Made); !Checked)
     return Checked.error();
 
-  size_t MaxOperands = 0;
+  size_t NumOperands = 0;
   for (const PackageLaunch &Launch : Entry.Launches) {
     Binding::BoundLaunch Bound;
     Bound.From = &Launch;
     Bound.First = Made->Values.size();
+    Bound.FirstOperand = NumOperands;
     Bound.DependsOnPast = launchUsesPast(Launch);
     Made->Values.resize(Bound.First + 3 + Launch.Sizes.size());
     if (Status Done = evaluateLaunch(*Made, Bound); !Done)
       return Done.error();
     Made->Launches.push_back(Bound);
-    MaxOperands = std::max(MaxOperands, Launch.Operands.size());
+    NumOperands += Launch.Operands.size();
   }
-  Made->Operands.resize(MaxOperands);
+  Made->Operands.resize(NumOperands);
   return Made;
 }
 
-/// Temporaries share the arena over time; inputs and outputs lie side by side.
+/// Temporaries share the arena over time; inputs, then outputs, lie side by
+/// side, so that each are copied at once.
 Status Executor::placeBuffers(Binding &Bound) const {
   const std::vector<PackageBuffer> &Buffers = Bound.Entry->Buffers;
   Bound.Offsets.assign(Buffers.size(), 0);
@@ -162,11 +162,16 @@ Status Executor::placeBuffers(Binding &Bound) const {
       Requests.push_back(
           {Bound.Bytes[I], Buffers[I].FirstUse, Buffers[I].LastUse});
       Owners.push_back(I);
-    } else if (isTransfer(Buffers[I].Kind)) {
-      Bound.Offsets[I] = Bound.TransferBytes;
-      Bound.TransferBytes += alignUp(Bound.Bytes[I]);
+    } else if (Buffers[I].Kind == BufferKind::Input) {
+      Bound.Offsets[I] = Bound.InputBytes;
+      Bound.InputBytes += alignUp(Bound.Bytes[I]);
     }
   }
+  for (size_t I = 0; I < Buffers.size(); ++I)
+    if (Buffers[I].Kind == BufferKind::Output) {
+      Bound.Offsets[I] = Bound.InputBytes + Bound.OutputBytes;
+      Bound.OutputBytes += alignUp(Bound.Bytes[I]);
+    }
   ArenaPlan Plan = planArena(Requests);
   Bound.ArenaBytes = Plan.PeakBytes;
   for (size_t R = 0; R < Owners.size(); ++R) {
@@ -260,26 +265,46 @@ Status Executor::evaluateLaunch(Binding &Bound,
   return {};
 }
 
-/// Makes both blocks large enough and points inputs and outputs into them.
+/// Replaces a block that is too small.
+Status Executor::reserveBlock(MemoryBlock &Block, uint64_t Bytes,
+                              const SharedSpace &Space,
+                              const Binding &For) const {
+  if (Block.data() && Block.size() >= Bytes)
+    return {};
+  Block = MemoryBlock(); // first give back what is too small
+  Result<MemoryBlock> Made = MemoryBlock::allocate(
+      Bytes,
+      "entry '" + For.Entry->Name + "' with batch " +
+          std::to_string(For.Sizes.Batch) + " and sequence " +
+          std::to_string(For.Sizes.Seq),
+      Space);
+  if (!Made)
+    return Made.error();
+  Block = std::move(*Made);
+  return {};
+}
+
+/// Makes the blocks large enough for the call and points inputs and outputs
+/// into them.
 Status Executor::reserve(Binding &Bound) {
   Bound.LastUse = Calls;
-  const std::pair<MemoryBlock *, uint64_t> Blocks[] = {
-      {&Arena, Bound.ArenaBytes}, {&Transfer, Bound.TransferBytes}};
-  for (const auto &[Block, Bytes] : Blocks) {
-    if (Block->data() && Block->size() >= Bytes)
-      continue;
-    *Block = MemoryBlock(); // first give back what is too small
-    Result<MemoryBlock> Made = MemoryBlock::allocate(
-        Bytes, "entry '" + Bound.Entry->Name + "' with batch " +
-                   std::to_string(Bound.Sizes.Batch) + " and sequence " +
-                   std::to_string(Bound.Sizes.Seq));
-    if (!Made)
-      return Made.error();
-    *Block = std::move(*Made);
-  }
+  uint64_t TransferBytes = Bound.InputBytes + Bound.OutputBytes;
+  if (Status Done = reserveBlock(Arena, Bound.ArenaBytes, On->memory(), Bound);
+      !Done)
+    return Done;
+  if (Status Done = reserveBlock(Staging, TransferBytes, On->staging(), Bound);
+      !Done)
+    return Done;
+  if (On->memory())
+    if (Status Done =
+            reserveBlock(Transfer, TransferBytes, On->memory(), Bound);
+        !Done)
+      return Done;
+  Bound.Staging = Staging.data();
+  uint8_t *Base = On->memory() ? Transfer.data() : Staging.data();
   for (size_t I = 0; I < Bound.Pointers.size(); ++I)
     if (isTransfer(Bound.Entry->Buffers[I].Kind))
-      Bound.Pointers[I] = Transfer.data() + Bound.Offsets[I];
+      Bound.Pointers[I] = Base + Bound.Offsets[I];
   return {};
 }
 
@@ -322,30 +347,42 @@ Status Executor::setPointers(Binding &Bound,
   return {};
 }
 
-Status Executor::launch(Binding &Bound, const Binding::BoundLaunch &Launch) {
-  const std::vector<uint32_t> &Operands = Launch.From->Operands;
-  for (size_t I = 0; I < Operands.size(); ++I)
-    Bound.Operands[I] = Bound.Pointers[Operands[I]];
-  const int64_t *Values = Bound.Values.data() + Launch.First;
-  DeviceLaunch Run;
-  Run.Entry = Bound.Entry;
-  Run.From = Launch.From;
-  Run.Grid = Values;
-  Run.Sizes = Values + 3;
-  Run.Operands = Bound.Operands.data();
-  Run.Bytes = Bound.Bytes.data();
-  return On->launch(Run);
+/// Writes down the launches of this call that are not skipped.
+void Executor::makeReady(Binding &Bound) const {
+  Bound.Ready.clear();
+  for (const Binding::BoundLaunch &Launch : Bound.Launches) {
+    if (Launch.Skipped)
+      continue;
+    void **Operands = Bound.Operands.data() + Launch.FirstOperand;
+    const std::vector<uint32_t> &Numbers = Launch.From->Operands;
+    for (size_t I = 0; I < Numbers.size(); ++I)
+      Operands[I] = Bound.Pointers[Numbers[I]];
+    const int64_t *Values = Bound.Values.data() + Launch.First;
+    Bound.Ready.push_back({Bound.Entry, Launch.From, Values, Values + 3,
+                           Operands, Bound.Bytes.data()});
+  }
 }
 
-Status Executor::launchProfiled(Binding &Bound,
-                                const Binding::BoundLaunch &Launch) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point Began = Clock::now();
-  Status Done = launch(Bound, Launch);
-  KernelProfile &Into = Profile[Launch.From->Kernel];
-  Into.Seconds += std::chrono::duration<double>(Clock::now() - Began).count();
-  ++Into.Launches;
-  return Done;
+/// One launch after the other, measured or observed.
+Status Executor::runSingly(Binding &Bound) {
+  for (const DeviceLaunch &Launch : Bound.Ready) {
+    if (Profile.empty()) {
+      if (Status Done = On->launch(Launch); !Done)
+        return Done;
+    } else {
+      Result<double> Seconds = On->launchTimed(Launch);
+      if (!Seconds)
+        return Seconds.error();
+      KernelProfile &Into = Profile[Launch.From->Kernel];
+      Into.Seconds += *Seconds;
+      ++Into.Launches;
+    }
+    if (Observer)
+      Observer({*Bound.Entry,
+                size_t(Launch.From - Bound.Entry->Launches.data()),
+                Bound.Pointers, Bound.Bytes});
+  }
+  return {};
 }
 
 void Executor::startProfile() {
@@ -357,18 +394,21 @@ void Executor::startProfile() {
 Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
-  On->beginCall();
-  for (const Binding::BoundLaunch &Launch : Bound.Launches) {
-    if (Launch.Skipped)
-      continue;
-    Status Done =
-        Profile.empty() ? launch(Bound, Launch) : launchProfiled(Bound, Launch);
-    if (!Done)
-      return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
-                       "': ", Done.message());
-    if (Observer)
-      Observer({*Bound.Entry, size_t(&Launch - Bound.Launches.data()),
-                Bound.Pointers, Bound.Bytes});
-  }
+  if (Observer && On->memory())
+    return makeError("values of launches can be observed on the devices cpu "
+                     "and sim alone");
+  makeReady(Bound);
+  DeviceCall Call{Bound.Number,     Bound.Ready,
+                  Staging.data(),   On->memory() ? Transfer.data() : nullptr,
+                  Bound.InputBytes, Bound.OutputBytes};
+  bool Singly = Observer || !Profile.empty();
+  Status Done = On->beginCall(Call);
+  if (Done)
+    Done = Singly ? runSingly(Bound) : On->runCall(Call);
+  if (Done)
+    Done = On->endCall(Call);
+  if (!Done)
+    return makeError(From.sourceName(), ": entry '", Bound.Entry->Name,
+                     "': ", Done.message());
   return {};
 }

@@ -47,33 +47,37 @@ public:
   const PackageEntry &entry() const { return *Entry; }
   const Symbols &sizes() const { return Sizes; }
 
-  /// The memory of an input or output buffer of the entry; valid until the
-  /// next call. Null when the entry has none of that name.
+  /// An input or output buffer of the entry, where the host fills or reads it;
+  /// valid until the next call. Null when the entry has none of that name.
   void *input(const std::string &Name) const;
   void *output(const std::string &Name) const;
 
 private:
   friend class Executor;
 
+  void *hostBuffer(BufferKind Kind, const std::string &Name) const;
+
   /// Numbers of one launch, in Values from First: grid (3), then sizes.
   struct BoundLaunch {
     const PackageLaunch *From = nullptr;
     size_t First = 0;
+    size_t FirstOperand = 0; ///< in Operands
     bool DependsOnPast = false;
     bool Skipped = false;
   };
-
-  size_t indexOf(BufferKind Kind, const std::string &Name) const;
 
   const PackageEntry *Entry = nullptr;
   Symbols Sizes;
   std::vector<uint64_t> Bytes;   ///< per buffer
   std::vector<uint64_t> Offsets; ///< per buffer, within its block
   std::vector<void *> Pointers;  ///< per buffer, set by each run
+  uint8_t *Staging = nullptr;    ///< inputs and outputs, for the host
   std::vector<BoundLaunch> Launches;
   std::vector<int64_t> Values;
-  std::vector<void *> Operands; ///< of the launch on hand
-  uint64_t ArenaBytes = 0, TransferBytes = 0;
+  std::vector<void *> Operands;    ///< of all launches, set by each run
+  std::vector<DeviceLaunch> Ready; ///< those that run, set by each run
+  uint64_t ArenaBytes = 0, InputBytes = 0, OutputBytes = 0;
+  uint64_t Number = 0;  ///< no other binding has it
   uint64_t LastUse = 0; ///< number of the call that used it last
 };
 
@@ -86,6 +90,9 @@ public:
   /// "x86-64-v3", ...: the code object in use.
   const std::string &target() const { return On->target(); }
 
+  /// Where parameters and states have to lie.
+  SharedSpace memory() const { return On->memory(); }
+
   /// The binding for these sizes: a kept one or a new one. It stays valid
   /// until the next bind().
   Result<Binding *> bind(const PackageEntry &Entry, const Symbols &Sizes);
@@ -94,7 +101,7 @@ public:
   /// except where a device finds one in a kernel.
   Status run(Binding &Bound, const PersistentBuffers &Persistent);
 
-  /// Called after every launch that ran, when set.
+  /// Called after every launch that ran, when set; on the host alone.
   LaunchObserver Observer;
 
   /// See Model::startProfile().
@@ -113,13 +120,16 @@ private:
   Status evaluateLaunch(Binding &Bound, Binding::BoundLaunch &Launch) const;
   Status reserve(Binding &Bound);
   Status setPointers(Binding &Bound, const PersistentBuffers &Persistent) const;
-  Status launch(Binding &Bound, const Binding::BoundLaunch &Launch);
-  Status launchProfiled(Binding &Bound, const Binding::BoundLaunch &Launch);
+  Status reserveBlock(MemoryBlock &Block, uint64_t Bytes,
+                      const SharedSpace &Space, const Binding &For) const;
+  void makeReady(Binding &Bound) const;
+  Status runSingly(Binding &Bound);
 
   Package From;
   std::unique_ptr<Device> On;
   MemoryBlock Arena;    ///< temporaries of the call on hand
-  MemoryBlock Transfer; ///< inputs and outputs of the call on hand
+  MemoryBlock Staging;  ///< its inputs and outputs, for the host
+  MemoryBlock Transfer; ///< the same for kernels that do not see the host's
   std::vector<std::unique_ptr<Binding>> Bindings;
   uint64_t Calls = 0;
   std::vector<KernelProfile> Profile;

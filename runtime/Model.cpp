@@ -11,7 +11,6 @@
 #include "runtime/ModelImpl.h"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace transxssm;
 
@@ -36,12 +35,13 @@ Result<Cache> Cache::clone() const {
   Copy.Impl->Capacity = Impl->Capacity;
   Copy.Impl->Length = Impl->Length;
   Copy.Impl->Sizes = Impl->Sizes;
+  Copy.Impl->Space = Impl->Space;
   Result<TensorArena> States =
-      TensorArena::allocate(Impl->Sizes, "the copy of a cache");
+      TensorArena::allocate(Impl->Sizes, "the copy of a cache", Impl->Space);
   if (!States)
     return States.error();
-  std::memcpy(States->block().data(), Impl->States.block().data(),
-              Impl->States.block().size());
+  if (Status Copied = States->block().copyFrom(Impl->States.block()); !Copied)
+    return Copied.error();
   Copy.Impl->States = std::move(*States);
   return Copy;
 }
@@ -50,7 +50,9 @@ void Cache::reset() {
   if (!Impl)
     return;
   Impl->Length = 0;
-  std::memset(Impl->States.block().data(), 0, Impl->States.block().size());
+  // A device that cannot do this has failed for good and says so in the next
+  // call.
+  (void)Impl->States.block().zero();
 }
 
 Result<TensorView> Cache::state(const std::string &Name) const {
@@ -60,7 +62,10 @@ Result<TensorView> Cache::state(const std::string &Name) const {
   for (size_t I = 0; I < States.size(); ++I) {
     if (States[I].Name != Name)
       continue;
-    TensorView View{Name, States[I].Type, {}, Impl->States.tensor(I)};
+    Result<HostBytes> Bytes = Impl->States.read(I);
+    if (!Bytes)
+      return Bytes.error();
+    TensorView View{Name, States[I].Type, {}, Bytes->Data, Bytes->Copy};
     for (const Expression &Extent : States[I].Shape) {
       View.Shape.push_back(0);
       // The cache was allocated with the same sizes, so this cannot fail.
@@ -198,6 +203,7 @@ std::vector<std::string> Model::parameterNames() const {
 }
 
 Result<TensorView> Model::parameter(const std::string &Name) {
+  Lock Guard(Impl->Mutex);
   Result<size_t> Index = Impl->parameterIndex(Name);
   if (!Index)
     return Index.error();

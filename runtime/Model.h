@@ -54,6 +54,9 @@ struct TensorView {
   DType Type = DType::F32;
   std::vector<int64_t> Shape;
   void *Data = nullptr;
+  /// Where a device has memory of its own, Data is a copy, made for this view,
+  /// and held by this; else null.
+  std::shared_ptr<void> Copy = nullptr;
 
   int64_t numElements() const {
     int64_t Count = 1;
@@ -66,7 +69,7 @@ struct TensorView {
 struct ModelOptions {
   unsigned Threads = 0;       ///< 0: TRANSXSSM_NUM_THREADS, else all processors
   uint64_t Seed = 0;          ///< for the initial parameters and for dropout
-  std::string Device = "cpu"; ///< or "sim", "sim:sm_80"
+  std::string Device = "cpu"; ///< or "cuda", "cuda:1", "sim", "sim:sm_80"
   /// Called with a line for whatever works but deserves attention.
   std::function<void(const std::string &)> Warn;
 };
@@ -177,7 +180,8 @@ public:
 
   /// Names in the order of the package.
   std::vector<std::string> parameterNames() const;
-  /// The parameter itself: what is written there takes effect.
+  /// The parameter itself: what is written there takes effect (unless it is a
+  /// copy, see TensorView).
   Result<TensorView> parameter(const std::string &Name);
   /// Its gradient from the last call of gradients() or trainStep().
   Result<TensorView> gradient(const std::string &Name);

@@ -190,7 +190,8 @@ Status ModelImpl::reserveTraining(const PackageEntry &Entry) {
       Needed |= Buffer.Kind == Kind;
     if (!Needed || !Arena->empty())
       continue;
-    Result<TensorArena> Made = TensorArena::allocate(floatSizes(), Purpose);
+    Result<TensorArena> Made =
+        TensorArena::allocate(floatSizes(), Purpose, Code->memory());
     if (!Made)
       return Made.error();
     *Arena = std::move(*Made);
@@ -285,7 +286,8 @@ Result<TrainResult> ModelImpl::runTraining(const ModelCall &Call) {
   if (!Bound)
     return Bound.error();
   if (S.KeepDecayNegative)
-    keepDecayNegative();
+    if (Status Kept = keepDecayNegative(); !Kept)
+      return Kept.error();
   ++Step;
   return TrainResult{*floatOutput(**Bound, "loss"),
                      *floatOutput(**Bound, "grad_norm"), Step};
@@ -315,9 +317,12 @@ Result<std::unique_ptr<CacheImpl>> ModelImpl::makeCache(int64_t Batch,
                        "': ", Bytes.message());
     Made->Sizes.push_back(*Bytes);
   }
-  Result<TensorArena> States = TensorArena::allocate(
-      Made->Sizes, "a cache of batch " + std::to_string(Batch) +
-                       " and capacity " + std::to_string(Capacity));
+  Made->Space = Code->memory();
+  Result<TensorArena> States =
+      TensorArena::allocate(Made->Sizes,
+                            "a cache of batch " + std::to_string(Batch) +
+                                " and capacity " + std::to_string(Capacity),
+                            Made->Space);
   if (!States)
     return States.error();
   Made->States = std::move(*States);

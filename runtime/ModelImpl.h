@@ -42,6 +42,7 @@ public:
   int64_t Capacity = 0;
   int64_t Length = 0;
   std::vector<uint64_t> Sizes;
+  SharedSpace Space;
   TensorArena States;
 };
 
@@ -84,7 +85,8 @@ public:
 
   // ModelWeights.cpp
   Result<size_t> parameterIndex(const std::string &Name) const;
-  TensorView view(size_t Index, const TensorArena &Arena, DType Type) const;
+  Result<TensorView> view(size_t Index, const TensorArena &Arena,
+                          DType Type) const;
   Result<TensorView> gradientView(const std::string &Name);
   Result<TensorView> momentView(const std::string &Name, int Which);
   Status setParameter(const std::string &Name, const float *Values,
@@ -126,16 +128,18 @@ private:
 
   // ModelWeights.cpp
   Status allocateParameters();
-  void initialize();
-  void initializeChunk(size_t Index, int64_t First, int64_t Count);
+  Status initialize();
+  Status initializeChunk(size_t Index, int64_t First, int64_t Count);
   Status loadWeights(const std::string &Path);
   Status checkExtraTensor(const SafeTensors &File,
                           const SafeTensor &Extra) const;
-  void warnOfGrowth() const;
-  void keepDecayNegative();
+  Result<TensorArena *> momentArena(int Which);
+  Status warnOfGrowth() const;
+  Status keepDecayNegative();
   std::vector<uint64_t> floatSizes() const;
   bool hasMaster(const PackageParameter &Parameter) const;
   Status reserveMasters();
+  Result<std::vector<float>> parameterValues(size_t Index) const;
 
   std::unordered_map<std::string, size_t> ParameterIndex;
   /// Weights in a wider type than the parameters, kept mapped until masters are

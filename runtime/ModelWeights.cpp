@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 using namespace transxssm;
 
@@ -32,6 +33,32 @@ std::string shapeText(const std::vector<int64_t> &Shape) {
   return Text + "]";
 }
 
+/// Converts `Count` elements into a tensor, from element `First` on. What does
+/// not lie on the host gets them in parts.
+Status store(TensorArena &Into, size_t Index, DType To, int64_t First,
+             DType From, const void *Values, int64_t Count) {
+  if (Into.onHost())
+    return convertElements(From, Values, To,
+                           static_cast<uint8_t *>(Into.tensor(Index)) +
+                               uint64_t(First) * sizeOf(To),
+                           Count);
+  constexpr int64_t PartElements = 1 << 20;
+  std::vector<uint8_t> Part(size_t(std::min(PartElements, Count)) * sizeOf(To));
+  const uint8_t *Source = static_cast<const uint8_t *>(Values);
+  for (int64_t Done = 0; Done < Count; Done += PartElements) {
+    int64_t Now = std::min(PartElements, Count - Done);
+    if (Status Converted = convertElements(
+            From, Source + uint64_t(Done) * sizeOf(From), To, Part.data(), Now);
+        !Converted)
+      return Converted;
+    if (Status Written = Into.write(Index, uint64_t(First + Done) * sizeOf(To),
+                                    Part.data(), uint64_t(Now) * sizeOf(To));
+        !Written)
+      return Written;
+  }
+  return {};
+}
+
 } // namespace
 
 Result<std::unique_ptr<ModelImpl>>
@@ -45,11 +72,12 @@ ModelImpl::create(const Package &From, const std::string &Weights,
   Made->Code = std::move(*Code);
   if (Status Allocated = Made->allocateParameters(); !Allocated)
     return Allocated.error();
-  if (Weights.empty())
-    Made->initialize();
-  else if (Status Loaded = Made->loadWeights(Weights); !Loaded)
-    return Loaded.error();
-  Made->warnOfGrowth();
+  Status Filled =
+      Weights.empty() ? Made->initialize() : Made->loadWeights(Weights);
+  if (Filled)
+    Filled = Made->warnOfGrowth();
+  if (!Filled)
+    return Filled.error();
   return Made;
 }
 
@@ -59,7 +87,8 @@ Status ModelImpl::allocateParameters() {
     ParameterIndex.emplace(Parameter.Name, Sizes.size());
     Sizes.push_back(uint64_t(Parameter.NumElements) * sizeOf(Parameter.Type));
   }
-  Result<TensorArena> Made = TensorArena::allocate(Sizes, "the parameters");
+  Result<TensorArena> Made =
+      TensorArena::allocate(Sizes, "the parameters", Code->memory());
   if (!Made)
     return Made.error();
   Parameters = std::move(*Made);
@@ -75,7 +104,7 @@ std::vector<uint64_t> ModelImpl::floatSizes() const {
 
 /// Initial values of some elements. They depend on the seed, the parameter's
 /// place in the package and the element alone, not on the threads.
-void ModelImpl::initializeChunk(size_t Index, int64_t First, int64_t Count) {
+Status ModelImpl::initializeChunk(size_t Index, int64_t First, int64_t Count) {
   const PackageParameter &Parameter = From.parameters()[Index];
   std::vector<float> Values(size_t(Count), 0.0f);
   switch (Parameter.Init) {
@@ -106,13 +135,11 @@ void ModelImpl::initializeChunk(size_t Index, int64_t First, int64_t Count) {
     for (int64_t I = Low; I < High; ++I)
       Values[size_t(I - First)] = 0;
   }
-  uint8_t *Target = static_cast<uint8_t *>(Parameters.tensor(Index)) +
-                    uint64_t(First) * sizeOf(Parameter.Type);
-  (void)convertElements(DType::F32, Values.data(), Parameter.Type, Target,
-                        Count);
+  return store(Parameters, Index, Parameter.Type, First, DType::F32,
+               Values.data(), Count);
 }
 
-void ModelImpl::initialize() {
+Status ModelImpl::initialize() {
   struct Chunk {
     size_t Index;
     int64_t First, Count;
@@ -120,7 +147,9 @@ void ModelImpl::initialize() {
   struct Job {
     ModelImpl *Self;
     std::vector<Chunk> Chunks;
-  } Work{this, {}};
+    std::mutex Guard;
+    Status Done;
+  } Work{this, {}, {}, {}};
   for (size_t I = 0; I < From.parameters().size(); ++I)
     for (int64_t First = 0; First < From.parameters()[I].NumElements;
          First += ChunkElements)
@@ -133,10 +162,16 @@ void ModelImpl::initialize() {
         Job &Shared = *static_cast<Job *>(Context);
         for (int64_t I = First; I < Last; ++I) {
           const Chunk &Part = Shared.Chunks[size_t(I)];
-          Shared.Self->initializeChunk(Part.Index, Part.First, Part.Count);
+          Status Filled =
+              Shared.Self->initializeChunk(Part.Index, Part.First, Part.Count);
+          if (Filled)
+            continue;
+          std::lock_guard<std::mutex> Held(Shared.Guard);
+          Shared.Done = Filled;
         }
       },
       &Work);
+  return Work.Done;
 }
 
 /// A checkpoint of a tied model may repeat the embedding as its head.
@@ -173,9 +208,8 @@ Status ModelImpl::loadWeights(const std::string &Path) {
       return makeError(Tensor->File, ": tensor '", Parameter.Name,
                        "': expected shape ", shapeText(Parameter.Shape),
                        ", got ", shapeText(Tensor->Shape));
-    Status Converted =
-        convertElements(Tensor->Type, Tensor->Data, Parameter.Type,
-                        Parameters.tensor(I), Parameter.NumElements);
+    Status Converted = store(Parameters, I, Parameter.Type, 0, Tensor->Type,
+                             Tensor->Data, Parameter.NumElements);
     if (!Converted)
       return makeError(Tensor->File, ": tensor '", Parameter.Name,
                        "': ", Converted.message());
@@ -203,7 +237,8 @@ Status ModelImpl::reserveMasters() {
     Sizes.push_back(Parameter.Type != DType::F32
                         ? uint64_t(Parameter.NumElements) * sizeof(float)
                         : 0);
-  Result<TensorArena> Made = TensorArena::allocate(Sizes, "master weights");
+  Result<TensorArena> Made =
+      TensorArena::allocate(Sizes, "master weights", Code->memory());
   if (!Made)
     return Made.error();
   Masters = std::move(*Made);
@@ -211,27 +246,44 @@ Status ModelImpl::reserveMasters() {
     const PackageParameter &Parameter = From.parameters()[I];
     const SafeTensor *Tensor = WideWeights->find(Parameter.Name);
     if (hasMaster(Parameter) && Tensor)
-      (void)convertElements(Tensor->Type, Tensor->Data, DType::F32,
-                            Masters.tensor(I), Parameter.NumElements);
+      if (Status Stored = store(Masters, I, DType::F32, 0, Tensor->Type,
+                                Tensor->Data, Parameter.NumElements);
+          !Stored)
+        return Stored;
   }
   WideWeights.reset();
   return {};
 }
 
+//===----------------------------------------------------------------------===//
+// Decays
+//===----------------------------------------------------------------------===//
+
+Result<std::vector<float>> ModelImpl::parameterValues(size_t Index) const {
+  const PackageParameter &Parameter = From.parameters()[Index];
+  Result<HostBytes> Held = Parameters.read(Index);
+  if (!Held)
+    return Held.error();
+  std::vector<float> Values(size_t(Parameter.NumElements));
+  if (Status Done = convertElements(Parameter.Type, Held->Data, DType::F32,
+                                    Values.data(), Parameter.NumElements);
+      !Done)
+    return Done.error();
+  return Values;
+}
+
 /// A decay A >= 0 makes the state grow by exp(dt * A) a token. With
 /// dt = softplus(0) = ln 2 and float32 overflowing at exp(88.7), that is
 /// 88.7 / (A ln 2) tokens.
-void ModelImpl::warnOfGrowth() const {
-  if (!Options.Warn)
-    return;
-  for (size_t I = 0; I < From.parameters().size(); ++I) {
+Status ModelImpl::warnOfGrowth() const {
+  for (size_t I = 0; Options.Warn && I < From.parameters().size(); ++I) {
     const PackageParameter &Parameter = From.parameters()[I];
     if (Parameter.Init != Initializer::SsdDecay)
       continue;
-    std::vector<float> Values(size_t(Parameter.NumElements));
-    (void)convertElements(Parameter.Type, Parameters.tensor(I), DType::F32,
-                          Values.data(), Parameter.NumElements);
-    float Largest = *std::max_element(Values.begin(), Values.end());
+    Result<std::vector<float>> Values = parameterValues(I);
+    if (!Values)
+      return Values.error();
+    float Largest = *std::max_element(Values->begin(), Values->end());
     if (!(Largest >= 0))
       continue;
     std::string Tokens = "never decays";
@@ -245,25 +297,38 @@ void ModelImpl::warnOfGrowth() const {
                            ": its state ", Tokens)
                      .Message);
   }
+  return {};
 }
 
 /// See Hyperparameters::KeepDecayNegative. NaN stays, so that a diverged run
 /// does not look sound.
-void ModelImpl::keepDecayNegative() {
+Status ModelImpl::keepDecayNegative() {
   for (size_t I = 0; I < From.parameters().size(); ++I) {
     const PackageParameter &Parameter = From.parameters()[I];
     if (Parameter.Init != Initializer::SsdDecay)
       continue;
-    std::vector<float> Values(size_t(Parameter.NumElements));
-    (void)convertElements(Parameter.Type, Parameters.tensor(I), DType::F32,
-                          Values.data(), Parameter.NumElements);
-    for (float &Value : Values)
-      if (Value > LargestKeptDecay)
+    Result<std::vector<float>> Values = parameterValues(I);
+    if (!Values)
+      return Values.error();
+    bool Changed = false;
+    for (float &Value : *Values)
+      if (Value > LargestKeptDecay) {
         Value = LargestKeptDecay;
-    (void)convertElements(DType::F32, Values.data(), Parameter.Type,
-                          Parameters.tensor(I), Parameter.NumElements);
+        Changed = true;
+      }
+    if (!Changed)
+      continue;
+    if (Status Stored = store(Parameters, I, Parameter.Type, 0, DType::F32,
+                              Values->data(), Parameter.NumElements);
+        !Stored)
+      return Stored;
   }
+  return {};
 }
+
+//===----------------------------------------------------------------------===//
+// Views, saving, loading
+//===----------------------------------------------------------------------===//
 
 Result<size_t> ModelImpl::parameterIndex(const std::string &Name) const {
   auto Found = ParameterIndex.find(Name);
@@ -272,10 +337,14 @@ Result<size_t> ModelImpl::parameterIndex(const std::string &Name) const {
   return Found->second;
 }
 
-TensorView ModelImpl::view(size_t Index, const TensorArena &Arena,
-                           DType Type) const {
+Result<TensorView> ModelImpl::view(size_t Index, const TensorArena &Arena,
+                                   DType Type) const {
   const PackageParameter &Parameter = From.parameters()[Index];
-  return {Parameter.Name, Type, Parameter.Shape, Arena.tensor(Index)};
+  Result<HostBytes> Held = Arena.read(Index);
+  if (!Held)
+    return Held.error();
+  return TensorView{Parameter.Name, Type, Parameter.Shape, Held->Data,
+                    Held->Copy};
 }
 
 Result<TensorView> ModelImpl::gradientView(const std::string &Name) {
@@ -289,21 +358,29 @@ Result<TensorView> ModelImpl::gradientView(const std::string &Name) {
 }
 
 /// Moments are zero before the first step, so asking early is no error.
-Result<TensorView> ModelImpl::momentView(const std::string &Name, int Which) {
-  Result<size_t> Index = parameterIndex(Name);
-  if (!Index)
-    return Index.error();
+Result<TensorArena *> ModelImpl::momentArena(int Which) {
   if (Which != 1 && Which != 2)
     return makeError("expected moment 1 or 2, got ", Which);
   TensorArena &Arena = Which == 1 ? Moments1 : Moments2;
   if (Arena.empty()) {
     Result<TensorArena> Made = TensorArena::allocate(
-        floatSizes(), Which == 1 ? "first moments" : "second moments");
+        floatSizes(), Which == 1 ? "first moments" : "second moments",
+        Code->memory());
     if (!Made)
       return Made.error();
     Arena = std::move(*Made);
   }
-  return view(*Index, Arena, DType::F32);
+  return &Arena;
+}
+
+Result<TensorView> ModelImpl::momentView(const std::string &Name, int Which) {
+  Result<size_t> Index = parameterIndex(Name);
+  if (!Index)
+    return Index.error();
+  Result<TensorArena *> Arena = momentArena(Which);
+  if (!Arena)
+    return Arena.error();
+  return view(*Index, **Arena, DType::F32);
 }
 
 Status ModelImpl::setParameter(const std::string &Name, const float *Values,
@@ -315,18 +392,23 @@ Status ModelImpl::setParameter(const std::string &Name, const float *Values,
   if (Count != Parameter.NumElements)
     return makeError("parameter '", Name, "': expected ", Parameter.NumElements,
                      " values, got ", Count);
-  return convertElements(DType::F32, Values, Parameter.Type,
-                         Parameters.tensor(*Index), Count);
+  return store(Parameters, *Index, Parameter.Type, 0, DType::F32, Values,
+               Count);
 }
 
 Status ModelImpl::save(const std::string &Directory) const {
   if (Status Made = makeDirectories(Directory); !Made)
     return Made;
   std::vector<TensorToWrite> Tensors;
+  std::vector<TensorView> Views; // hold what Tensors point to
   for (size_t I = 0; I < From.parameters().size(); ++I) {
     const PackageParameter &Parameter = From.parameters()[I];
-    Tensors.push_back({Parameter.Name, Parameter.Type, Parameter.Shape,
-                       Parameters.tensor(I)});
+    Result<TensorView> View = view(I, Parameters, Parameter.Type);
+    if (!View)
+      return View.error();
+    Tensors.push_back(
+        {Parameter.Name, Parameter.Type, Parameter.Shape, View->Data});
+    Views.push_back(std::move(*View));
   }
   if (Status Written = writeSafeTensors(Directory + "/model.safetensors",
                                         Tensors, {{"format", "pt"}});
@@ -339,6 +421,7 @@ Status ModelImpl::save(const std::string &Directory) const {
 
 Status ModelImpl::saveOptimizer(const std::string &Path) {
   std::vector<TensorToWrite> Tensors;
+  std::vector<TensorView> Views; // hold what Tensors point to
   for (int Which : {1, 2})
     for (const PackageParameter &Parameter : From.parameters()) {
       Result<TensorView> Moment = momentView(Parameter.Name, Which);
@@ -347,6 +430,7 @@ Status ModelImpl::saveOptimizer(const std::string &Path) {
       Tensors.push_back(
           {"moment" + std::to_string(Which) + "." + Parameter.Name, DType::F32,
            Parameter.Shape, Moment->Data});
+      Views.push_back(std::move(*Moment));
     }
   for (size_t I = 0; I < From.parameters().size(); ++I) {
     const PackageParameter &Parameter = From.parameters()[I];
@@ -354,8 +438,12 @@ Status ModelImpl::saveOptimizer(const std::string &Path) {
       continue;
     if (Status Reserved = reserveMasters(); !Reserved)
       return Reserved;
+    Result<TensorView> Master = view(I, Masters, DType::F32);
+    if (!Master)
+      return Master.error();
     Tensors.push_back({"master." + Parameter.Name, DType::F32, Parameter.Shape,
-                       Masters.tensor(I)});
+                       Master->Data});
+    Views.push_back(std::move(*Master));
   }
   return writeSafeTensors(Path, Tensors, {{"step", std::to_string(Step)}});
 }
@@ -394,23 +482,28 @@ Status ModelImpl::loadOptimizer(const std::string &Path) {
         return Checked;
   for (bool Apply : {false, true})
     for (int Which : {1, 2})
-      for (const PackageParameter &Parameter : From.parameters()) {
+      for (size_t I = 0; I < From.parameters().size(); ++I) {
+        const PackageParameter &Parameter = From.parameters()[I];
         std::string Name =
             "moment" + std::to_string(Which) + "." + Parameter.Name;
         const SafeTensor *Tensor = File->find(Name);
         if (Status Checked = Check(Name, Tensor, Parameter); !Checked)
           return Checked;
-        Result<TensorView> Moment = momentView(Parameter.Name, Which);
-        if (!Moment)
-          return Moment.error();
-        if (Apply)
-          std::memcpy(Moment->Data, Tensor->Data, Tensor->Bytes);
+        Result<TensorArena *> Arena = momentArena(Which);
+        if (!Arena)
+          return Arena.error();
+        if (!Apply)
+          continue;
+        if (Status Done = (*Arena)->write(I, 0, Tensor->Data, Tensor->Bytes);
+            !Done)
+          return Done;
       }
   for (size_t I = 0; I < From.parameters().size(); ++I)
     if (const SafeTensor *Tensor = Master(I)) {
       if (Status Reserved = reserveMasters(); !Reserved)
         return Reserved;
-      std::memcpy(Masters.tensor(I), Tensor->Data, Tensor->Bytes);
+      if (Status Done = Masters.write(I, 0, Tensor->Data, Tensor->Bytes); !Done)
+        return Done;
     }
   Step = Count;
   return {};

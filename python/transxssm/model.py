@@ -284,11 +284,13 @@ class Model:
 
     def parameter(self, name):
         """The parameter itself, float32, without a copy: what is written there takes effect.
-        The array supports DLPack. A bfloat16 parameter raises ValueError: see state_dict."""
+        The array supports DLPack. A bfloat16 parameter raises ValueError: see state_dict.
+        On a GPU it is a copy that cannot be written to: see load_state_dict."""
         return np.asarray(self._handle.share_parameter(name))
 
     def gradient(self, name):
-        """Its gradient from the last call, without a copy; overwritten by the next call."""
+        """Its gradient from the last call, without a copy; overwritten by the next call.
+        On a GPU it is a copy."""
         return np.asarray(self._handle.share_gradient(name))
 
     def state_dict(self):
@@ -383,7 +385,7 @@ def load(package, weights=None, device="cpu", seed=0, threads=0):
 
     package   Package or path
     weights   directory, .safetensors file or index of shards; None draws random ones
-    device    "cpu"
+    device    "cpu"; "cuda" or "cuda:1", an NVIDIA GPU; "sim", the simulator of one
     seed      for random weights and dropout
     threads   0 takes TRANSXSSM_NUM_THREADS, or all processors
 

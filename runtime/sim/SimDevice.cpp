@@ -89,9 +89,10 @@ Status SimDevice::readSchedule() {
   return {};
 }
 
-void SimDevice::beginCall() {
+Status SimDevice::beginCall(const DeviceCall &) {
   Runner.memory().clear();
   Declared.clear();
+  return {};
 }
 
 /// Memory is declared when a call first uses it: temporaries share the arena

@@ -31,7 +31,7 @@ public:
   static Result<std::unique_ptr<Device>>
   create(const Package &From, const std::string &Architecture);
 
-  void beginCall() override;
+  Status beginCall(const DeviceCall &Call) override;
   Status launch(const DeviceLaunch &Launch) override;
 
 private:

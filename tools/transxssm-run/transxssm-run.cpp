@@ -87,7 +87,8 @@ void addCommon(CLI::App *Command, CommonOptions &O) {
   addPackage(Command, O.Package);
   Command
       ->add_option("--device", O.Device,
-                   "where to run: cpu, or sim for the simulator of a GPU")
+                   "where to run: cpu, cuda or cuda:NUMBER for an NVIDIA GPU, "
+                   "or sim for the simulator of one")
       ->capture_default_str();
   Command
       ->add_option("--threads", O.Threads,

@@ -1,0 +1,352 @@
+//===- CudaDevice.cpp - Kernels on an NVIDIA GPU --------------------------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/cuda/CudaDevice.h"
+
+#include "runtime/cuda/CudaGraph.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+using namespace transxssm;
+using namespace transxssm::cuda;
+
+namespace {
+
+/// Graphs kept at a time, as many as the executor keeps bindings.
+constexpr size_t MaxGraphs = 64;
+
+/// Compute capability that code was made for: "sm_80", "sm_90a", "ptx-sm_80".
+struct CodeTarget {
+  int Capability = 0;
+  bool IsPtx = false;
+  /// Uses what one capability alone has ("a" behind the number).
+  bool IsSpecific = false;
+};
+
+std::optional<CodeTarget> parseTarget(const std::string &Name) {
+  CodeTarget Made;
+  Made.IsPtx = Name.rfind("ptx-", 0) == 0;
+  std::string Rest = Name.substr(Made.IsPtx ? 4 : 0);
+  if (Rest.rfind("sm_", 0) != 0)
+    return std::nullopt;
+  char *End = nullptr;
+  long Number = std::strtol(Rest.c_str() + 3, &End, 10);
+  Made.IsSpecific = std::strcmp(End, "a") == 0;
+  if (Number < 10 || Number > 999 || (*End && !Made.IsSpecific))
+    return std::nullopt;
+  Made.Capability = int(Number);
+  return Made;
+}
+
+/// Machine code runs on its own major capability from its minor one on, PTX on
+/// everything newer (CUDA programming guide, "Binary Compatibility" and "PTX
+/// Compatibility").
+bool runsOn(const CodeTarget &Code, int Capability) {
+  if (Code.IsSpecific)
+    return Code.Capability == Capability;
+  if (Code.IsPtx)
+    return Code.Capability <= Capability;
+  return Code.Capability / 10 == Capability / 10 &&
+         Code.Capability <= Capability;
+}
+
+/// Code for that GPU, the best first: made for it alone, then machine code,
+/// then PTX, each by falling capability.
+std::vector<const PackageCode *> codeFor(const Package &From, int Capability) {
+  std::vector<std::pair<int, const PackageCode *>> Found;
+  for (const PackageCode &Candidate : From.code()) {
+    std::optional<CodeTarget> Target = parseTarget(Candidate.Target);
+    if (!Target || !runsOn(*Target, Capability))
+      continue;
+    int Rank = Target->Capability + (Target->IsSpecific ? 2000 : 0) +
+               (Target->IsPtx ? 0 : 1000);
+    Found.push_back({Rank, &Candidate});
+  }
+  std::stable_sort(
+      Found.begin(), Found.end(),
+      [](const auto &A, const auto &B) { return A.first > B.first; });
+  std::vector<const PackageCode *> Made;
+  for (const auto &[Rank, Candidate] : Found)
+    Made.push_back(Candidate);
+  return Made;
+}
+
+/// A switch in the environment: 0 or 1.
+Status readSwitch(const char *Name, bool &Into) {
+  const char *Text = std::getenv(Name);
+  if (!Text || !*Text)
+    return {};
+  if (std::strcmp(Text, "0") != 0 && std::strcmp(Text, "1") != 0)
+    return makeError(Name, ": expected 0 or 1, got '", Text, "'");
+  Into = *Text == '1';
+  return {};
+}
+
+Result<unsigned> parseNumber(const std::string &Text) {
+  bool Digits = Text.find_first_not_of("0123456789") == std::string::npos;
+  if (!Digits || Text.empty() || Text.size() > 3)
+    return makeError("device 'cuda:", Text,
+                     "': expected the number of a GPU behind cuda:");
+  return unsigned(std::strtoul(Text.c_str(), nullptr, 10));
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Opening
+//===----------------------------------------------------------------------===//
+
+CudaDevice::CudaDevice(const Package &From, const PackageCode &Code,
+                       std::shared_ptr<CudaContext> On)
+    : Device(From, Code), Context(std::move(On)),
+      Pinned(std::make_shared<PinnedSpace>(Context)) {}
+
+Result<std::unique_ptr<Device>> CudaDevice::create(const Package &From,
+                                                   const std::string &Number) {
+  Result<unsigned> Ordinal = parseNumber(Number);
+  if (!Ordinal)
+    return Ordinal.error();
+  Result<std::shared_ptr<CudaContext>> On = CudaContext::create(*Ordinal);
+  if (!On)
+    return On.error();
+  int Capability = (*On)->capability();
+  std::vector<const PackageCode *> Candidates = codeFor(From, Capability);
+  if (Candidates.empty()) {
+    std::string Has;
+    for (const PackageCode &Code : From.code())
+      Has += (Has.empty() ? "" : ", ") + Code.Target;
+    return makeError(From.sourceName(), ": expected code for ", (*On)->name(),
+                     " (", (*On)->model(), ", sm_", Capability, "), got ",
+                     Has.empty() ? "none" : Has,
+                     "; compile with --target=nvptx");
+  }
+  // A driver may be older than the assembler that made the machine code; PTX of
+  // the same kernels may do then.
+  Status Last;
+  for (const PackageCode *Code : Candidates) {
+    std::unique_ptr<CudaDevice> Made(new CudaDevice(From, *Code, *On));
+    Last = Made->readEnvironment();
+    if (Last)
+      Last = Made->loadModule();
+    if (Last)
+      Last = Made->resolveKernels();
+    if (Last)
+      return std::unique_ptr<Device>(std::move(Made));
+  }
+  return Last.error();
+}
+
+CudaDevice::~CudaDevice() {
+  (void)Context->enter();
+  Known.clear();
+  const DriverTable &Driver = Context->driver();
+  for (CuEvent Event : {Began, Ended})
+    if (Event)
+      (void)Driver.EventDestroy(Event);
+  if (Module)
+    (void)Driver.ModuleUnload(Module);
+}
+
+Status CudaDevice::readEnvironment() {
+  if (Status Read = readSwitch("TRANSXSSM_CUDA_GRAPHS", UsesGraphs); !Read)
+    return Read;
+  return readSwitch("TRANSXSSM_CUDA_SYNC", Waits);
+}
+
+Status CudaDevice::loadModule() {
+  if (Status Entered = Context->enter(); !Entered)
+    return Entered;
+  // PTX is text and has to end with a zero.
+  std::vector<uint8_t> Image = Code->Object;
+  Image.push_back(0);
+  char Log[4096] = "";
+  int Options[] = {CuJitErrorLog, CuJitErrorLogBytes};
+  void *Values[] = {Log, reinterpret_cast<void *>(uintptr_t(sizeof(Log) - 1))};
+  CuResult Loaded =
+      Context->driver().ModuleLoad(&Module, Image.data(), 2, Options, Values);
+  std::string Doing = "loading " + Code->Target + " of " + From.sourceName();
+  std::string Why = Log;
+  std::replace(Why.begin(), Why.end(), '\n', ' ');
+  if (Loaded != CuSuccess && !Why.empty())
+    Doing += " (" + Why + ")";
+  return Context->check(Loaded, Doing);
+}
+
+Status CudaDevice::resolveKernels() {
+  const DriverTable &Driver = Context->driver();
+  std::string Where = From.sourceName() + ": " + Code->Target;
+  for (const PackageKernelCode &Kernel : Code->Kernels) {
+    if (Kernel.Threads == 0)
+      return makeError(Where, ", kernel '", Kernel.Symbol,
+                       "': expected at least one thread, got 0");
+    if (Kernel.SharedBytes > Context->maxSharedBytes())
+      return makeError(Where, ", kernel '", Kernel.Symbol, "': needs ",
+                       Kernel.SharedBytes, " bytes of shared memory, ",
+                       Context->name(), " (", Context->model(), ") has ",
+                       Context->maxSharedBytes());
+    CuFunction Found = nullptr;
+    std::string Doing = "finding kernel '" + Kernel.Symbol + "' in " + Where;
+    CuResult Result =
+        Driver.ModuleFunction(&Found, Module, Kernel.Symbol.c_str());
+    // Above 48 KiB a kernel has to ask (CUDA programming guide, "Shared
+    // Memory").
+    if (Result == CuSuccess && Kernel.SharedBytes > 48 * 1024)
+      Result = Driver.FunctionSet(Found, CuFunctionMaxDynamicSharedBytes,
+                                  int(Kernel.SharedBytes));
+    if (Status Done = Context->check(Result, Doing); !Done)
+      return Done;
+    Kernels.push_back(Found);
+  }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Launching
+//===----------------------------------------------------------------------===//
+
+std::string CudaDevice::kernelName(const DeviceLaunch &Launch) const {
+  return "kernel '" + From.kernels()[Launch.From->Kernel].Name + "'";
+}
+
+Status CudaDevice::prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const {
+  // CUDA programming guide, "Technical Specifications per Compute Capability".
+  const int64_t MaxGrid[3] = {(int64_t(1) << 31) - 1, 65535, 65535};
+  const PackageKernelCode &Kernel = Code->Kernels[Launch.From->Kernel];
+  for (size_t D = 0; D < 3; ++D) {
+    if (Launch.Grid[D] > MaxGrid[D])
+      return makeError(kernelName(Launch), ": grid extent ", Launch.Grid[D],
+                       " in dimension ", D, ": expected at most ", MaxGrid[D]);
+    Into.Node.Grid[D] = unsigned(Launch.Grid[D]);
+    Into.Node.Block[D] = D == 0 ? Kernel.Threads : 1;
+  }
+  Into.Node.Function = Kernels[Launch.From->Kernel];
+  Into.Node.SharedBytes = unsigned(Kernel.SharedBytes);
+  // The driver copies the values while it is given the launch.
+  Into.Parameters.clear();
+  for (size_t I = 0; I < Launch.From->Operands.size(); ++I)
+    Into.Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
+  for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
+    Into.Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  Into.Parameters.push_back(nullptr);
+  Into.Node.Parameters = Into.Parameters.data();
+  return {};
+}
+
+Status CudaDevice::launch(const DeviceLaunch &Launch) {
+  CudaLaunch Prepared;
+  if (Status Done = prepare(Launch, Prepared); !Done)
+    return Done;
+  const CuKernelNodeParameters &N = Prepared.Node;
+  Status Done = Context->check(
+      Context->driver().Launch(
+          N.Function, N.Grid[0], N.Grid[1], N.Grid[2], N.Block[0], N.Block[1],
+          N.Block[2], N.SharedBytes, Context->stream(), N.Parameters, nullptr),
+      "launching " + kernelName(Launch));
+  if (Done && Waits)
+    return Context->wait("in " + kernelName(Launch));
+  if (!Done) // what went before must not write to memory of the next call
+    (void)Context->driver().StreamWait(Context->stream());
+  return Done;
+}
+
+Result<double> CudaDevice::launchTimed(const DeviceLaunch &Launch) {
+  const DriverTable &Driver = Context->driver();
+  auto Check = [&](CuResult Result) {
+    return Context->check(Result, "timing " + kernelName(Launch));
+  };
+  for (CuEvent *Event : {&Began, &Ended})
+    if (!*Event)
+      if (Status Done = Check(Driver.EventCreate(Event, 0)); !Done)
+        return Done.error();
+  if (Status Done = Check(Driver.EventRecord(Began, Context->stream())); !Done)
+    return Done.error();
+  if (Status Done = launch(Launch); !Done)
+    return Done.error();
+  if (Status Done = Check(Driver.EventRecord(Ended, Context->stream())); !Done)
+    return Done.error();
+  if (Status Done = Check(Driver.EventWait(Ended)); !Done)
+    return Done.error();
+  float Milliseconds = 0;
+  if (Status Done = Check(Driver.EventElapsed(&Milliseconds, Began, Ended));
+      !Done)
+    return Done.error();
+  return double(Milliseconds) * 1e-3;
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+Status CudaDevice::beginCall(const DeviceCall &Call) {
+  if (Status Entered = Context->enter(); !Entered || Call.InputBytes == 0)
+    return Entered;
+  return Context->check(
+      Context->driver().CopyIn(
+          CuDevicePointer(reinterpret_cast<uintptr_t>(Call.Transfer)),
+          Call.Host, Call.InputBytes, Context->stream()),
+      "copying inputs");
+}
+
+CudaDevice::Replayed &CudaDevice::replayed(uint64_t Number, bool &Seen) {
+  auto Found = std::find_if(Known.begin(), Known.end(), [&](const Replayed &R) {
+    return R.Number == Number;
+  });
+  Seen = Found != Known.end();
+  if (!Seen) {
+    if (Known.size() == MaxGraphs)
+      Known.erase(std::min_element(Known.begin(), Known.end(),
+                                   [](const Replayed &A, const Replayed &B) {
+                                     return A.LastUse < B.LastUse;
+                                   }));
+    Known.push_back({Number, 0, nullptr});
+    Found = std::prev(Known.end());
+  }
+  Found->LastUse = ++Calls;
+  return *Found;
+}
+
+Status CudaDevice::runCall(const DeviceCall &Call) {
+  if (!UsesGraphs || Waits || Call.Launches.empty())
+    return Device::runCall(Call);
+  // What runs once is not worth a graph.
+  bool Seen = false;
+  Replayed &Of = replayed(Call.Number, Seen);
+  if (!Seen)
+    return Device::runCall(Call);
+  if (Of.Graph && Of.Graph->fits(Call)) {
+    if (Status Done = Of.Graph->update(Call); !Done) {
+      Of.Graph.reset(); // it may be half of each call
+      return Done;
+    }
+  } else {
+    Of.Graph.reset();
+    Result<std::unique_ptr<CudaGraph>> Made = CudaGraph::create(*this, Call);
+    if (!Made)
+      return Made.error();
+    Of.Graph = std::move(*Made);
+  }
+  return Of.Graph->launch();
+}
+
+Status CudaDevice::endCall(const DeviceCall &Call) {
+  if (Call.OutputBytes) {
+    uintptr_t Outputs =
+        reinterpret_cast<uintptr_t>(Call.Transfer) + Call.InputBytes;
+    if (Status Done = Context->check(
+            Context->driver().CopyOut(Call.Host + Call.InputBytes,
+                                      CuDevicePointer(Outputs),
+                                      Call.OutputBytes, Context->stream()),
+            "copying outputs");
+        !Done)
+      return Done;
+  }
+  return Context->wait("running kernels (TRANSXSSM_CUDA_SYNC=1 names the one)");
+}
