@@ -19,6 +19,7 @@
 #ifndef TRANSXSSM_RUNTIME_DEVICE_H
 #define TRANSXSSM_RUNTIME_DEVICE_H
 
+#include "runtime/KernelTraffic.h"
 #include "runtime/Memory.h"
 #include "runtime/Package.h"
 #include "runtime/cpu/ThreadPool.h"
@@ -83,6 +84,10 @@ public:
 
   /// The same with the seconds that it took.
   virtual Result<double> launchTimed(const DeviceLaunch &Launch);
+
+  /// Counts traffic from now on, from zero: the counts, one for each kernel of
+  /// the package, or null where the device cannot count.
+  virtual const std::vector<KernelTraffic> *countTraffic() { return nullptr; }
 
 protected:
   Device(const Package &From, const PackageCode &Code)

@@ -104,6 +104,11 @@ public:
   /// Called after every launch that ran, when set; on the host alone.
   LaunchObserver Observer;
 
+  /// See Model::startTraffic().
+  bool startTraffic() { return (Traffic = On->countTraffic()); }
+  /// Null unless counting.
+  const std::vector<KernelTraffic> *traffic() const { return Traffic; }
+
   /// See Model::startProfile().
   void startProfile();
   /// In the order of the package's kernels; empty unless profiling.
@@ -133,6 +138,7 @@ private:
   std::vector<std::unique_ptr<Binding>> Bindings;
   uint64_t Calls = 0;
   std::vector<KernelProfile> Profile;
+  const std::vector<KernelTraffic> *Traffic = nullptr; ///< the device's
 };
 
 } // namespace transxssm

@@ -246,6 +246,26 @@ std::vector<KernelProfile> Model::profile() const {
   return Ran;
 }
 
+Status Model::startTraffic() {
+  Lock Guard(Impl->Mutex);
+  if (!Impl->Code->startTraffic())
+    return makeError("traffic: expected the device 'sim', got ",
+                     Impl->Code->target());
+  return {};
+}
+
+std::vector<KernelTraffic> Model::traffic() const {
+  std::vector<KernelTraffic> Ran;
+  if (const std::vector<KernelTraffic> *All = Impl->Code->traffic())
+    std::copy_if(All->begin(), All->end(), std::back_inserter(Ran),
+                 [](const KernelTraffic &Each) { return Each.Launches > 0; });
+  std::stable_sort(Ran.begin(), Ran.end(),
+                   [](const KernelTraffic &L, const KernelTraffic &R) {
+                     return L.MemoryBytes > R.MemoryBytes;
+                   });
+  return Ran;
+}
+
 void Model::observeLaunches(LaunchObserver Observer) {
   Lock Guard(Impl->Mutex);
   Impl->Code->Observer = std::move(Observer);

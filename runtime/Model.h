@@ -16,6 +16,7 @@
 #ifndef TRANSXSSM_RUNTIME_MODEL_H
 #define TRANSXSSM_RUNTIME_MODEL_H
 
+#include "runtime/KernelTraffic.h"
 #include "runtime/Package.h"
 #include "runtime/support/DType.h"
 #include "runtime/support/Error.h"
@@ -208,6 +209,12 @@ public:
   /// What ran since then, the longest first; kernels that did not run are
   /// left out.
   std::vector<KernelProfile> profile() const;
+
+  /// Starts counting what kernels move, from zero; an error on devices other
+  /// than the simulator.
+  Status startTraffic();
+  /// What ran since then, the most moved first.
+  std::vector<KernelTraffic> traffic() const;
 
   /// Calls `Observer` after every launch that ran, until it is replaced or
   /// taken away with null. For tools that look at intermediate values.

@@ -115,6 +115,18 @@ void GlobalMemory::check(Machine &Owner, Thread &Self, GlobalBuffer &Buffer,
   if (At.Launch != Owner.launchNumber()) {
     At.Launch = Owner.launchNumber();
     At.WriteBlock = At.ReadBlock = 0;
+    At.Read = At.Written = 0;
+  }
+  if (Owner.options().CountTraffic) {
+    uint8_t &Before = IsWrite ? At.Written : At.Read;
+    uint8_t New = Mask & ~Before;
+    Before |= Mask;
+    uint64_t Bytes = uint64_t(__builtin_popcount(New));
+    // What the launch itself has written is no input.
+    if (!IsWrite && (At.Written & Mask) == Mask)
+      Bytes = 0;
+    Counters &Into = Owner.counters();
+    (IsWrite ? Into.BytesWritten : Into.BytesRead) += Bytes;
   }
   uint32_t Block = uint32_t(Owner.blockNumber()) + 1;
   auto Race = [&](const char *Did, uint32_t OtherSite) {

@@ -47,8 +47,9 @@ private:
     uint32_t WriteBlock = 0, ReadBlock = 0; ///< number + 1; 0: none
     uint32_t WriteClock = 0, WriteSite = 0, ReadSite = 0;
     uint16_t Writer = 0;
-    uint8_t Initialized = 0; ///< a bit for each byte
-    bool Split = false;      ///< bytes have cells of their own
+    uint8_t Initialized = 0;       ///< a bit for each byte
+    uint8_t Read = 0, Written = 0; ///< the same, in that launch
+    bool Split = false;            ///< bytes have cells of their own
   };
   static constexpr uint64_t ChunkCells = 1024;
 

@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/sim/Machine.h"
-#include "runtime/sim/Traffic.h"
 
 #include <algorithm>
 #include <map>
@@ -232,7 +231,7 @@ void Machine::runBlock(const uint32_t Index[3]) {
     counters().Instructions += Each.Instructions;
   if (options().CountTraffic)
     for (WarpState &Each : Warps)
-      flushTraffic(Each, counters());
+      flushTraffic(Each, counters(), Cache);
 }
 
 Status Machine::run(const SimModule &From, const TransXSSMSimKernelInfo &Run,
@@ -269,6 +268,8 @@ Status Machine::run(const SimModule &From, const TransXSSMSimKernelInfo &Run,
     SharedBytes = (SharedBytes + Run.DynamicAlign - 1) / Run.DynamicAlign *
                       Run.DynamicAlign +
                   Shape.DynamicSharedBytes;
+  if (options().CountTraffic)
+    Cache.reset(options().CacheBytes);
   uint32_t Index[3];
   BlockNumber = 0;
   for (Index[2] = 0; Index[2] < Shape.Grid[2]; ++Index[2])
@@ -422,7 +423,7 @@ void Machine::completeBarrier(Thread &Self, Barrier &At) {
   bool Whole = Waiting.size() == Threads.size();
   if (Whole && options().CountTraffic)
     for (WarpState &Each : Warps)
-      flushTraffic(Each, counters());
+      flushTraffic(Each, counters(), Cache);
   for (Thread *Each : Waiting) {
     Each->Epoch += Whole;
     Each->Group->AtBarrier = 0;

@@ -21,6 +21,7 @@
 #include "runtime/sim/SharedMemory.h"
 #include "runtime/sim/Simulator.h"
 #include "runtime/sim/Thread.h"
+#include "runtime/sim/Traffic.h"
 
 #include <map>
 #include <set>
@@ -51,6 +52,7 @@ public:
 
   const SimOptions &options() const { return Owner.Options; }
   Counters &counters() { return Owner.Counts; }
+  SectorCache &cache() { return Cache; }
   SharedMemory &shared() { return Shared; }
   GlobalMemory &global() { return Owner.Memory; }
   const LaunchShape &shape() const { return Shape; }
@@ -160,6 +162,7 @@ private:
 
   Simulator &Owner;
   SharedMemory Shared;
+  SectorCache Cache;
   FiberStacks Stacks;
   FiberContext Scheduler = nullptr;
 

@@ -22,6 +22,11 @@ static uint64_t sharedBytesOf(const std::string &Target) {
   return Target == "sim-sm_80" ? 163 * 1024 : 227 * 1024;
 }
 
+/// The second-level cache of an A100 or H100, as their white papers have it.
+static uint64_t cacheBytesOf(const std::string &Target) {
+  return (Target == "sim-sm_80" ? 40 : 50) * uint64_t(1024 * 1024);
+}
+
 Result<std::unique_ptr<Device>>
 SimDevice::create(const Package &From, const std::string &Architecture) {
   const PackageCode *Chosen = nullptr;
@@ -112,6 +117,37 @@ void SimDevice::declare(const DeviceLaunch &Launch) {
   }
 }
 
+const std::vector<KernelTraffic> *SimDevice::countTraffic() {
+  Runner.Options.CountTraffic = true;
+  Runner.Options.CacheBytes = cacheBytesOf(Code->Target);
+  Traffic.assign(From.kernels().size(), {});
+  for (size_t I = 0; I < Traffic.size(); ++I)
+    Traffic[I].Name = From.kernels()[I].Name;
+  return &Traffic;
+}
+
+void SimDevice::addTraffic(size_t Kernel, const Counters &Before) {
+  constexpr uint64_t SectorBytes = 32;
+  const Counters &After = Runner.Counts;
+  KernelTraffic &Into = Traffic[Kernel];
+  auto Grown = [&](uint64_t Counters::*Which) {
+    return After.*Which - Before.*Which;
+  };
+  ++Into.Launches;
+  Into.Instructions += Grown(&Counters::Instructions);
+  Into.TensorFlops += Grown(&Counters::TensorFlops);
+  Into.FloorBytes +=
+      Grown(&Counters::BytesRead) + Grown(&Counters::BytesWritten);
+  Into.MemoryBytes += SectorBytes * Grown(&Counters::MissedSectors);
+  Into.RequestedBytes += SectorBytes * (Grown(&Counters::LoadSectors) +
+                                        Grown(&Counters::StoreSectors));
+  Into.RequestedBytesIdeal +=
+      SectorBytes * (Grown(&Counters::LoadSectorsIdeal) +
+                     Grown(&Counters::StoreSectorsIdeal));
+  Into.BankPasses += Grown(&Counters::SharedWaves);
+  Into.BankPassesIdeal += Grown(&Counters::SharedWavesIdeal);
+}
+
 Status SimDevice::launch(const DeviceLaunch &Launch) {
   declare(Launch);
   uint32_t Number = Launch.From->Kernel;
@@ -130,7 +166,10 @@ Status SimDevice::launch(const DeviceLaunch &Launch) {
   for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
     Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
   Runner.clearReports();
+  Counters Before = Runner.Counts;
   Status Done = Runner.launch(*Module, *Kernels[Number], Shape, Parameters);
+  if (Done && !Traffic.empty())
+    addTraffic(Number, Before);
   if (!Done || Runner.reports().empty())
     return Done;
   return Error{Runner.reports().front().str()};

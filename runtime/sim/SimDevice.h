@@ -33,12 +33,14 @@ public:
 
   Status beginCall(const DeviceCall &Call) override;
   Status launch(const DeviceLaunch &Launch) override;
+  const std::vector<KernelTraffic> *countTraffic() override;
 
 private:
   SimDevice(const Package &From, const PackageCode &Code)
       : Device(From, Code) {}
 
   Status resolveKernels();
+  void addTraffic(size_t Kernel, const Counters &Before);
   Status readSchedule();
   void declare(const DeviceLaunch &Launch);
 
@@ -47,6 +49,7 @@ private:
   std::vector<const TransXSSMSimKernelInfo *> Kernels;
   /// Buffers of the entry that this call has declared.
   std::vector<bool> Declared;
+  std::vector<KernelTraffic> Traffic; ///< empty unless counting
 };
 
 } // namespace transxssm::sim

@@ -50,6 +50,7 @@ struct SimOptions {
   uint64_t MaxSharedBytes = 232448;
   /// Whether Counters are kept of memory traffic; costs about a third.
   bool CountTraffic = false;
+  uint64_t CacheBytes = 40 * 1024 * 1024;
 };
 
 /// What ran, summed over launches.
@@ -60,6 +61,11 @@ struct Counters {
   // With SimOptions::CountTraffic, in units of 32 bytes:
   uint64_t LoadSectors = 0, LoadSectorsIdeal = 0;
   uint64_t StoreSectors = 0, StoreSectorsIdeal = 0;
+  /// Those that a second-level cache of SimOptions::CacheBytes, empty before
+  /// each launch, does not hold.
+  uint64_t MissedSectors = 0;
+  /// Bytes that a launch reads and writes, each counted once.
+  uint64_t BytesRead = 0, BytesWritten = 0;
   /// Passes over the 32 banks of shared memory, and how few would do.
   uint64_t SharedWaves = 0, SharedWavesIdeal = 0;
 };

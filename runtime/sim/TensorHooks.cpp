@@ -131,6 +131,9 @@ bool checkGlobal(Machine &Owner, Thread &Self, const TensorCopy &Copy,
       Good = Owner.global().access(
           Owner, Self, Address + uint64_t(First) * Size,
           uint32_t(Last - First) * Size, IsWrite, false, Copy.Site, nullptr);
+    if (Owner.options().CountTraffic && Inside && First < Last)
+      countBulk(Address + uint64_t(First) * Size, uint64_t(Last - First) * Size,
+                IsWrite, Owner.counters(), Owner.cache());
   });
   return Good;
 }

@@ -28,8 +28,10 @@ uint64_t sortUnique(std::vector<uint64_t> &Values) {
   return Values.size();
 }
 
+constexpr uint64_t Ways = 16;
+
 void countGlobal(const std::vector<uint64_t> &Addresses, uint32_t Bytes,
-                 bool IsWrite, Counters &Into) {
+                 bool IsWrite, Counters &Into, SectorCache &Cache) {
   std::vector<uint64_t> Sectors, Starts = Addresses;
   for (uint64_t Address : Addresses)
     for (uint64_t S = Address / SectorBytes;
@@ -39,9 +41,55 @@ void countGlobal(const std::vector<uint64_t> &Addresses, uint32_t Bytes,
   uint64_t Count = sortUnique(Sectors);
   (IsWrite ? Into.StoreSectors : Into.LoadSectors) += Count;
   (IsWrite ? Into.StoreSectorsIdeal : Into.LoadSectorsIdeal) += Ideal;
+  for (uint64_t Sector : Sectors)
+    Into.MissedSectors += Cache.misses(Sector, IsWrite);
 }
 
 } // namespace
+
+void SectorCache::reset(uint64_t Bytes) {
+  Sets = std::max<uint64_t>(1, Bytes / SectorBytes / Ways);
+  Lines.resize(Sets * Ways);
+  ++Resets;
+  Uses = 0;
+}
+
+bool SectorCache::misses(uint64_t Sector, bool IsWrite) {
+  // Neighbours lie in different sets; so do, by and large, rows of a matrix.
+  uint64_t Mixed = Sector ^ Sector >> 13;
+  Line *Set = &Lines[Mixed % Sets * Ways], *Oldest = Set;
+  Line *Found = nullptr;
+  for (Line *At = Set; At != Set + Ways && !Found; ++At) {
+    bool IsEmpty = At->Filled != Resets;
+    if (!IsEmpty && At->Sector == Sector)
+      Found = At;
+    else if (IsEmpty)
+      Oldest = At;
+    else if (Oldest->Filled == Resets && At->LastUse < Oldest->LastUse)
+      Oldest = At;
+  }
+  if (!Found) {
+    Found = Oldest;
+    *Found = {Sector, Resets, 0, false, false};
+  }
+  Found->LastUse = ++Uses;
+  bool &Known = IsWrite ? Found->IsWritten : Found->IsRead;
+  // What was written is there to be read.
+  bool Misses = !Known && (IsWrite || !Found->IsWritten);
+  Known = true;
+  return Misses;
+}
+
+void sim::countBulk(uint64_t Address, uint64_t Bytes, bool IsWrite,
+                    Counters &Into, SectorCache &Cache) {
+  uint64_t First = Address / SectorBytes;
+  uint64_t Last = (Address + Bytes - 1) / SectorBytes;
+  (IsWrite ? Into.StoreSectors : Into.LoadSectors) += Last - First + 1;
+  (IsWrite ? Into.StoreSectorsIdeal : Into.LoadSectorsIdeal) +=
+      (Bytes + SectorBytes - 1) / SectorBytes;
+  for (uint64_t Sector = First; Sector <= Last; ++Sector)
+    Into.MissedSectors += Cache.misses(Sector, IsWrite);
+}
 
 void sim::logAccess(Thread &Self, uint64_t Address, uint32_t Bytes,
                     uint64_t Alignment, bool IsShared, bool IsWrite,
@@ -73,7 +121,7 @@ void sim::countShared(const std::vector<uint64_t> &Addresses, uint32_t Bytes,
   }
 }
 
-void sim::flushTraffic(WarpState &Group, Counters &Into) {
+void sim::flushTraffic(WarpState &Group, Counters &Into, SectorCache &Cache) {
   struct Instruction {
     uint32_t What = 0;
     std::vector<uint64_t> Addresses;
@@ -93,6 +141,6 @@ void sim::flushTraffic(WarpState &Group, Counters &Into) {
     if (Each.What & SharedFlag)
       countShared(Each.Addresses, Bytes, Into);
     else
-      countGlobal(Each.Addresses, Bytes, Each.What & WriteFlag, Into);
+      countGlobal(Each.Addresses, Bytes, Each.What & WriteFlag, Into, Cache);
   }
 }

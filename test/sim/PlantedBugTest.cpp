@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/sim/Traffic.h"
 #include "test/sim/SimHarness.h"
 
 #include <gtest/gtest.h>
@@ -267,6 +268,28 @@ TEST(Swizzle, SavesBankConflicts) {
   EXPECT_EQ(With.LoadSectorsIdeal, With.LoadSectors);
   EXPECT_EQ(With.StoreSectors, 16u * 8 * 4 / 32);
   EXPECT_EQ(With.TensorFlops, 2u * 16 * 8 * 64);
+  // Everything is read once and written once.
+  EXPECT_EQ(With.BytesRead, (16u + 8) * 128);
+  EXPECT_EQ(With.BytesWritten, 16u * 8 * 4);
+  EXPECT_EQ(With.MissedSectors, With.LoadSectors + With.StoreSectors);
+}
+
+TEST(SectorCache, KeepsWhatWasUsedLast) {
+  sim::SectorCache Cache;
+  Cache.reset(16 * 32); // one set
+  for (uint64_t Sector = 0; Sector < 16; ++Sector)
+    EXPECT_TRUE(Cache.misses(Sector, false));
+  EXPECT_FALSE(Cache.misses(0, false));
+  EXPECT_TRUE(Cache.misses(16, false)); // in the place of 1
+  EXPECT_FALSE(Cache.misses(0, false));
+  EXPECT_TRUE(Cache.misses(1, false));
+  // A sector goes back to memory once, and need not be read from there.
+  EXPECT_TRUE(Cache.misses(0, true));
+  EXPECT_FALSE(Cache.misses(0, true));
+  EXPECT_TRUE(Cache.misses(20, true));
+  EXPECT_FALSE(Cache.misses(20, false));
+  Cache.reset(16 * 32);
+  EXPECT_TRUE(Cache.misses(0, false));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RightKernels,

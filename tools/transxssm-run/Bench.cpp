@@ -29,6 +29,7 @@ struct Timing {
   int64_t Tokens = 0;
   std::vector<double> Seconds;        ///< sorted
   std::vector<KernelProfile> Kernels; ///< with --profile, the longest first
+  std::vector<KernelTraffic> Traffic; ///< with --traffic, the most moved first
 
   double quantile(double Q) const {
     double At = Q * double(Seconds.size() - 1);
@@ -52,6 +53,7 @@ public:
   Status run();
   void print() const;
   void printProfile(const Timing &T) const;
+  void printTraffic(const Timing &T) const;
 
 private:
   bool wants(const char *Entry) const;
@@ -78,13 +80,16 @@ bool Bench::wants(const char *Entry) const {
 Status Bench::measure(const char *Name, int64_t Tokens,
                       const std::function<Status()> &Before,
                       const std::function<Status()> &Once) {
-  Timing Times{Name, Tokens, {}, {}};
+  Timing Times{Name, Tokens, {}, {}, {}};
   Progress Bar(std::string("bench ") + Name, O.Iterations);
   for (int64_t I = -O.Warmup; I < O.Iterations && !wasInterrupted(); ++I) {
     if (Status Ready = Before(); !Ready)
       return Ready;
     if (I == 0 && O.Profile)
       Of.startProfile();
+    if (I == 0 && O.Traffic)
+      if (Status Counts = Of.startTraffic(); !Counts)
+        return Counts;
     Clock::time_point Began = Clock::now();
     if (Status Ran = Once(); !Ran)
       return Ran;
@@ -96,6 +101,7 @@ Status Bench::measure(const char *Name, int64_t Tokens,
   }
   Bar.clear();
   Times.Kernels = Of.profile();
+  Times.Traffic = Of.traffic();
   std::sort(Times.Seconds.begin(), Times.Seconds.end());
   if (!wasInterrupted())
     Timings.push_back(std::move(Times));
@@ -187,6 +193,19 @@ Status Bench::run() {
   return {};
 }
 
+static Json toJson(const KernelTraffic &Of) {
+  return {{"name", Of.Name},
+          {"launches", Of.Launches},
+          {"floor_bytes", Of.FloorBytes},
+          {"memory_bytes", Of.MemoryBytes},
+          {"requested_bytes", Of.RequestedBytes},
+          {"requested_bytes_ideal", Of.RequestedBytesIdeal},
+          {"bank_passes", Of.BankPasses},
+          {"bank_passes_ideal", Of.BankPassesIdeal},
+          {"tensor_flops", Of.TensorFlops},
+          {"instructions", Of.Instructions}};
+}
+
 void Bench::print() const {
   if (O.Json) {
     Json Out = {{"package", O.Common.Package},
@@ -208,7 +227,18 @@ void Bench::print() const {
         Out["results"][I]["kernels"].push_back({{"name", Kernel.Name},
                                                 {"launches", Kernel.Launches},
                                                 {"seconds", Kernel.Seconds}});
+    for (size_t I = 0; I < Timings.size(); ++I)
+      for (const KernelTraffic &Kernel : Timings[I].Traffic)
+        Out["results"][I]["traffic"].push_back(toJson(Kernel));
     std::printf("%s\n", Out.dump(2).c_str());
+    return;
+  }
+  if (O.Traffic) {
+    std::printf("%s, on the simulator: batch %lld, %lld tokens, past %lld\n",
+                O.Common.Package.c_str(), (long long)O.Batch,
+                (long long)O.SeqLen, (long long)O.Past);
+    for (const Timing &T : Timings)
+      printTraffic(T);
     return;
   }
   std::printf("%s: batch %lld, seq %lld, decode after %lld, %u threads, %lld "
@@ -247,6 +277,39 @@ void Bench::printProfile(const Timing &T) const {
   Line(Total - InKernels, 0, "(outside of kernels)");
 }
 
+/// What each kernel moves beside what it must: "!" marks more than 1.15 times
+/// the bytes, or more than 1.1 times the passes over shared memory.
+void Bench::printTraffic(const Timing &T) const {
+  auto Ratio = [](uint64_t Is, uint64_t Least, double Most) {
+    if (!Least)
+      return std::string(Is ? "inf !" : "-  ");
+    double Times = double(Is) / double(Least);
+    char Text[32];
+    std::snprintf(Text, sizeof(Text), "%.2f%s", Times,
+                  Times > Most ? " !" : "  ");
+    return std::string(Text);
+  };
+  std::printf("\n%s\n%12s %8s %10s %9s %9s %12s %8s  %s\n", T.Name.c_str(),
+              "floor bytes", "moved", "requested", "sectors", "banks",
+              "tensor FLOP", "launches", "kernel");
+  for (const KernelTraffic &Kernel : T.Traffic) {
+    double Requested = double(Kernel.RequestedBytes) /
+                       double(std::max<uint64_t>(1, Kernel.FloorBytes));
+    std::printf(
+        "%12llu %8s %10.2f %9s %9s %12llu %8llu  %s\n",
+        (unsigned long long)Kernel.FloorBytes,
+        Ratio(Kernel.MemoryBytes, Kernel.FloorBytes, 1.15).c_str(), Requested,
+        Ratio(Kernel.RequestedBytes, Kernel.RequestedBytesIdeal, 1.15).c_str(),
+        Ratio(Kernel.BankPasses, Kernel.BankPassesIdeal, 1.1).c_str(),
+        (unsigned long long)Kernel.TensorFlops,
+        (unsigned long long)Kernel.Launches, Kernel.Name.c_str());
+  }
+  std::printf("\nmoved: what memory moves for each byte of the floor, behind a "
+              "second-level cache; requested: what warps\nask that cache for; "
+              "sectors: the same beside the least for these instructions; "
+              "banks: passes over\nshared memory beside the least\n");
+}
+
 } // namespace
 
 Result<int> run::runBench(const BenchOptions &Given) {
@@ -258,6 +321,8 @@ Result<int> run::runBench(const BenchOptions &Given) {
     return Fits.error();
   if (Status Resolved = resolveSizes(*From, O.Batch, O.SeqLen); !Resolved)
     return Resolved.error();
+  if (O.Traffic)
+    O.Warmup = 0, O.Iterations = 1;
   if (O.Past < 0)
     O.Past = O.SeqLen - 1;
   if (O.Past + 1 > From->maxSeqLen())

@@ -93,6 +93,7 @@ struct BenchOptions {
   int64_t Iterations = 10, Warmup = 2, Seed = 0;
   bool Json = false;
   bool Profile = false;
+  bool Traffic = false;
 };
 
 /// Each returns an exit code, or an error that main() prints.

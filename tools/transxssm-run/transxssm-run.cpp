@@ -307,6 +307,8 @@ void addBench(CLI::App &App, BenchOptions &O,
       ->check(NotNegative)
       ->capture_default_str();
   C->add_flag("--profile", O.Profile, "also show the time of each kernel");
+  C->add_flag("--traffic", O.Traffic,
+              "show what each kernel moves, on device sim: one call, no times");
   C->add_flag("--json", O.Json, "print JSON");
   C->callback([&O, &Do] { Do = [&O] { return runBench(O); }; });
 }
