@@ -5,26 +5,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 //===----------------------------------------------------------------------===//
-//
-//===----------------------------------------------------------------------===//
 
 #include "codegen/nvptx/NvptxCodegen.h"
+#include "codegen/MachineCode.h"
 #include "codegen/nvptx/Passes.h"
 #include "codegen/x86/Passes.h"
 #include "dialect/tile/TileDialect.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
@@ -146,37 +141,8 @@ static void prepareKernels(llvm::Module &Module,
   }
 }
 
-static void optimise(llvm::Module &Module, llvm::TargetMachine &Machine) {
-  llvm::PipelineTuningOptions Tuning;
-  // Vectors are there already, and loops are as long as they should be.
-  Tuning.LoopVectorization = false;
-  Tuning.SLPVectorization = false;
-  Tuning.LoopUnrolling = false;
-  llvm::PassBuilder Builder(&Machine, Tuning);
-  llvm::LoopAnalysisManager Loops;
-  llvm::FunctionAnalysisManager Functions;
-  llvm::CGSCCAnalysisManager Graph;
-  llvm::ModuleAnalysisManager Modules;
-  Builder.registerModuleAnalyses(Modules);
-  Builder.registerCGSCCAnalyses(Graph);
-  Builder.registerFunctionAnalyses(Functions);
-  Builder.registerLoopAnalyses(Loops);
-  Builder.crossRegisterProxies(Loops, Functions, Graph, Modules);
-  Builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(Module, Modules);
-}
-
 FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
-  MLIRContext *Context = Kernels.getContext();
-  DialectRegistry Registry;
-  registerBuiltinDialectTranslation(Registry);
-  registerLLVMDialectTranslation(Registry);
-  Context->appendDialectRegistry(Registry);
-
-  // The kernels alone: what launches them has no place here.
-  OwningOpRef<ModuleOp> Module = ModuleOp::create(Kernels.getLoc());
-  for (auto Kernel : Kernels.getOps<tile::KernelOp>())
-    Module->push_back(Kernel.clone());
+  OwningOpRef<ModuleOp> Module = copyKernels(Kernels);
   DeviceModule Result;
   if (failed(lower(*Module, Target, Result.Kernels)))
     return failure();
@@ -191,7 +157,9 @@ FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
   Result.Module->setTargetTriple(Machine->getTargetTriple());
   Result.Module->setDataLayout(Machine->createDataLayout());
   prepareKernels(*Result.Module, Result.Kernels);
-  optimise(*Result.Module, *Machine);
+  // Loops are as long as they should be.
+  optimise(*Result.Module, *Machine, llvm::OptimizationLevel::O3,
+           /*UnrollLoops=*/false);
   return Result;
 }
 
@@ -200,16 +168,11 @@ FailureOr<std::string> emitPtx(const DeviceModule &Module,
   auto Machine = createMachine(Target);
   if (!Machine)
     return failure();
-  llvm::SmallVector<char, 0> Bytes;
-  llvm::raw_svector_ostream Stream(Bytes);
-  llvm::legacy::PassManager Passes;
-  if (Machine->addPassesToEmitFile(Passes, Stream, nullptr,
-                                   llvm::CodeGenFileType::AssemblyFile))
-    return failure();
-  // Code generation changes the module.
   auto Copy = llvm::CloneModule(*Module.Module);
-  Passes.run(*Copy);
-  return std::string(Bytes.begin(), Bytes.end());
+  auto Text = emitFile(*Copy, *Machine, llvm::CodeGenFileType::AssemblyFile);
+  if (!Text)
+    return failure();
+  return std::move(*Text);
 }
 
 } // namespace transxssm::nvptx
