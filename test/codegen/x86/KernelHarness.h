@@ -11,6 +11,7 @@
 
 #include "codegen/x86/X86Codegen.h"
 #include "runtime/cpu/ObjectLoader.h"
+#include "test/codegen/GuardedMemory.h"
 
 #include <cmath>
 #include <cstring>
@@ -22,41 +23,6 @@
 #include <vector>
 
 namespace transxssm::test {
-
-/// Memory whose last byte is followed by a page that faults, and whose first
-/// byte is at most a page behind another.
-class GuardedMemory {
-public:
-  explicit GuardedMemory(size_t Bytes);
-  ~GuardedMemory();
-  GuardedMemory(const GuardedMemory &) = delete;
-  GuardedMemory &operator=(const GuardedMemory &) = delete;
-
-  void *data() const { return Data; }
-
-private:
-  char *Base;
-  size_t MappedBytes;
-  void *Data;
-};
-
-/// An array in guarded memory.
-template <typename T> class Array {
-public:
-  explicit Array(size_t Count, T Value = T())
-      : Memory(std::make_shared<GuardedMemory>(Count * sizeof(T))),
-        Count(Count) {
-    for (size_t I = 0; I < Count; ++I)
-      (*this)[I] = Value;
-  }
-  T &operator[](size_t I) const { return static_cast<T *>(Memory->data())[I]; }
-  size_t size() const { return Count; }
-  void *data() const { return Memory->data(); }
-
-private:
-  std::shared_ptr<GuardedMemory> Memory;
-  size_t Count;
-};
 
 /// Numbers between -Range and Range, the same in every run.
 Array<float> randomArray(size_t Count, unsigned Seed, float Range = 1.0f);
@@ -92,11 +58,6 @@ x86::X86Target hostTarget();
 /// The text with every `$NAME` replaced.
 std::string substitute(std::string Text,
                        const std::map<std::string, std::string> &Values);
-
-/// Whether `Actual` is within `Relative` of `Expected`; both NaN, or equal
-/// infinities, are close.
-bool isClose(double Actual, double Expected, double Relative,
-             double Absolute = 0.0);
 
 } // namespace transxssm::test
 
