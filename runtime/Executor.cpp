@@ -376,12 +376,36 @@ Status Executor::runSingly(Binding &Bound) {
       KernelProfile &Into = Profile[Launch.From->Kernel];
       Into.Seconds += *Seconds;
       ++Into.Launches;
+      for (uint32_t Index : Launch.From->Operands)
+        Into.Bytes += Bound.Bytes[Index];
     }
     if (Observer)
-      Observer({*Bound.Entry,
-                size_t(Launch.From - Bound.Entry->Launches.data()),
-                Bound.Pointers, Bound.Bytes});
+      if (Status Done = observe(Bound, Launch); !Done)
+        return Done;
   }
+  return {};
+}
+
+/// Shows the buffers, those of the launch as copies where the host does not
+/// reach them.
+Status Executor::observe(const Binding &Bound,
+                         const DeviceLaunch &Launch) const {
+  size_t Number = size_t(Launch.From - Bound.Entry->Launches.data());
+  if (!On->memory()) {
+    Observer({*Bound.Entry, Number, Bound.Pointers, Bound.Bytes});
+    return {};
+  }
+  std::vector<void *> Pointers(Bound.Pointers.size(), nullptr);
+  std::vector<std::vector<uint8_t>> Copies;
+  for (uint32_t Index : Launch.From->Operands) {
+    Copies.emplace_back(std::max<uint64_t>(Bound.Bytes[Index], 1));
+    if (Status Done = On->memory()->copyOut(
+            Copies.back().data(), Bound.Pointers[Index], Bound.Bytes[Index]);
+        !Done)
+      return Done;
+    Pointers[Index] = Copies.back().data();
+  }
+  Observer({*Bound.Entry, Number, Pointers, Bound.Bytes});
   return {};
 }
 
@@ -394,9 +418,6 @@ void Executor::startProfile() {
 Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
-  if (Observer && On->memory())
-    return makeError("values of launches can be observed on the devices cpu "
-                     "and sim alone");
   makeReady(Bound);
   DeviceCall Call{Bound.Number,     Bound.Ready,
                   Staging.data(),   On->memory() ? Transfer.data() : nullptr,

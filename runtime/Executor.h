@@ -101,7 +101,7 @@ public:
   /// except where a device finds one in a kernel.
   Status run(Binding &Bound, const PersistentBuffers &Persistent);
 
-  /// Called after every launch that ran, when set; on the host alone.
+  /// Called after every launch that ran, when set.
   LaunchObserver Observer;
 
   /// See Model::startTraffic().
@@ -129,6 +129,7 @@ private:
                       const SharedSpace &Space, const Binding &For) const;
   void makeReady(Binding &Bound) const;
   Status runSingly(Binding &Bound);
+  Status observe(const Binding &Bound, const DeviceLaunch &Launch) const;
 
   Package From;
   std::unique_ptr<Device> On;

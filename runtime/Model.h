@@ -37,13 +37,17 @@ struct KernelProfile {
   std::string Name;
   uint64_t Launches = 0;
   double Seconds = 0;
+  /// Of the launches' operands, each counted once: what a kernel that touches
+  /// all of them moves at least.
+  uint64_t Bytes = 0;
 };
 
 /// What a launch has just written.
 struct LaunchView {
   const PackageEntry &Entry;
   size_t Number; ///< of the launch in the entry
-  /// By number of the entry's buffers.
+  /// By number of the entry's buffers; where the host does not reach them,
+  /// copies of those that the launch had.
   const std::vector<void *> &Buffers;
   const std::vector<uint64_t> &Bytes;
 };

@@ -41,7 +41,8 @@ namespace {
 struct Settings {
   uint64_t version = 13000, devices = 1, capability = 80,
            memory = uint64_t(8) << 30, shared = 166912, refuse_images = 0,
-           fail_allocation = 0, fail_kernel = 0, fail_launch = 0;
+           fail_allocation = 0, fail_kernel = 0, fail_launch = 0,
+           skip_kernel = 0;
 
   void read() {
     *this = Settings();
@@ -54,7 +55,8 @@ struct Settings {
         {"refuse_images", &refuse_images},
         {"fail_allocation", &fail_allocation},
         {"fail_kernel", &fail_kernel},
-        {"fail_launch", &fail_launch}};
+        {"fail_launch", &fail_launch},
+        {"skip_kernel", &skip_kernel}};
     const char *Given = std::getenv("TRANSXSSM_FAKE_CUDA");
     std::string Text = Given ? Given : "";
     for (size_t At = 0; At < Text.size();) {
@@ -229,6 +231,8 @@ CuResult runKernel(KernelLaunch &Launch) {
   ++D.Counts["kernels"];
   if (++D.Kernels == D.Given.fail_kernel)
     return CuIllegalAddress;
+  if (D.Kernels == D.Given.skip_kernel)
+    return CuSuccess;
   DeviceAccess Open;
   sim::GlobalMemory &Global = D.Runner.memory();
   Global.clear();

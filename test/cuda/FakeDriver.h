@@ -30,6 +30,7 @@
 //   fail_allocation=3   the number of the allocation that finds no memory
 //   fail_kernel=2       the number of the kernel that touches a wrong address
 //   fail_launch=2       the number of the launch that is refused
+//   skip_kernel=4       the number of the kernel that does nothing
 //
 //===----------------------------------------------------------------------===//
 

@@ -226,6 +226,7 @@ void Bench::print() const {
       for (const KernelProfile &Kernel : Timings[I].Kernels)
         Out["results"][I]["kernels"].push_back({{"name", Kernel.Name},
                                                 {"launches", Kernel.Launches},
+                                                {"bytes", Kernel.Bytes},
                                                 {"seconds", Kernel.Seconds}});
     for (size_t I = 0; I < Timings.size(); ++I)
       for (const KernelTraffic &Kernel : Timings[I].Traffic)

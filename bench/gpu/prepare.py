@@ -1,0 +1,92 @@
+"""Compiles what a machine with a GPU shall check: needs the compiler, no GPU."""
+
+import datetime
+import json
+import shutil
+import time
+
+from gpu.common import GOLDENS, PROGRAMS, ROOT, commit, say
+from gpu.common import run as call
+
+MODELS = ("320m", "1.3b")
+TOKENS = 4096
+
+
+def compile_package(options, config, out, *arguments, archs=None):
+    """True if the package was made; where an entry has no code yet, the rest of them."""
+    compiler = options.bin / "transxssm-compile"
+    common = [compiler, config, "-o", out, "-q", *arguments, "--gpu-arch", archs or options.archs]
+    problems = []
+    for entries in ("forward,decode,train", "forward,decode"):
+        try:
+            call(*common, "--entry", entries)
+            return {"entries": entries, "problems": problems}
+        except RuntimeError as why:
+            problems.append(f"{entries}: {why}")
+    say(f"{out.name}: {problems[-1]}")
+    return {"entries": "", "problems": problems}
+
+
+def golden(options, name, folder):
+    """A golden's numbers, its package for GPUs and the same for the simulator."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("config.json", "model.safetensors", "expected.safetensors"):
+        shutil.copy(GOLDENS / name / file, folder / file)
+    config = folder / "config.json"
+    limits = ("--max-batch", "4", "--max-seq-len", "128")
+    simulated = compile_package(options, config, folder / "sim.txpkg", "--target=sim", *limits)
+    if options.smoke:
+        fake(options, folder / "sim.txpkg", folder / "gpu.txpkg")
+        return simulated
+    return compile_package(options, config, folder / "gpu.txpkg", "--target=nvptx", *limits)
+
+
+def fake(options, simulated, out):
+    """For tests: the simulator's code under the name of machine code."""
+    call(options.bin / "make-fake-cuda-package", simulated, out)
+
+
+def model(options, name, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    if options.smoke:
+        config = json.loads((GOLDENS / "hybrid-tiny/config.json").read_text())
+        config |= {"num_hidden_layers": 2, "attn_layer_period": 2, "attn_layer_offset": 1}
+        (folder / "config.json").write_text(json.dumps(config))
+        limits = ("--max-batch", "1", "--max-seq-len", "16")
+        simulated = folder / "sim.txpkg"
+        made = compile_package(options, folder / "config.json", simulated, "--target=sim", *limits)
+        fake(options, simulated, folder / "gpu.txpkg")
+        return made | {"tokens": 8, "dtype": "f32"}
+    shutil.copy(ROOT / f"configs/{name}.json", folder / "config.json")
+    limits = ("--max-batch", "1", "--max-seq-len", str(TOKENS))
+    made = compile_package(
+        options,
+        folder / "config.json",
+        folder / "gpu.txpkg",
+        "--target=nvptx",
+        "--dtype=bf16",
+        *limits,
+    )
+    return made | {"tokens": TOKENS, "dtype": "bf16"}
+
+
+def run(options):
+    """1 where something could not be compiled at all."""
+    options.bin = options.bin or ROOT / "build/bin"
+    out = options.prepare
+    (out / "bin").mkdir(parents=True, exist_ok=True)
+    for program in PROGRAMS:
+        shutil.copy(options.bin / program, out / "bin" / program)
+    manifest = {"commit": commit(), "date": str(datetime.date.today()), "archs": options.archs}
+    manifest |= {"smoke": options.smoke, "goldens": {}, "models": {}}
+    names = ["ssm-tiny"] if options.smoke else sorted(p.name for p in GOLDENS.iterdir())
+    work = [(golden, "goldens", n) for n in names if (GOLDENS / n).is_dir()]
+    work += [(model, "models", n) for n in (("smoke",) if options.smoke else MODELS)]
+    for number, (make, kind, name) in enumerate(work):
+        began = time.monotonic()
+        manifest[kind][name] = make(options, name, out / kind / name)
+        passed = time.monotonic() - began
+        say(f"{number + 1} of {len(work)}: {kind}/{name}, {passed:.1f} s")
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    made = [*manifest["goldens"].values(), *manifest["models"].values()]
+    return 0 if all(package["entries"] for package in made) else 1

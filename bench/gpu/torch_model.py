@@ -1,0 +1,161 @@
+"""The model in PyTorch, to be timed beside the compiled one. Imports torch."""
+
+import json
+import struct
+
+import torch
+import torch.nn.functional as F
+
+TYPES = {"F32": torch.float32, "F64": torch.float64, "BF16": torch.bfloat16, "I64": torch.int64}
+
+
+def read_tensors(path):
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<Q", data)
+    made = {}
+    for name, entry in json.loads(data[8 : 8 + size]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = (8 + size + offset for offset in entry["data_offsets"])
+        flat = torch.frombuffer(bytearray(data[begin:end]), dtype=TYPES[entry["dtype"]])
+        made[name] = flat.reshape(entry["shape"])
+    return made
+
+
+def shapes(config):
+    """Parameters by their names in a checkpoint."""
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    heads = config["num_attention_heads"]
+    groups = (config["num_key_value_heads"] or heads) * (width // heads)
+    made = {"model.word_embed.weight": (config["vocab_size"], width)}
+    for i in range(config["num_hidden_layers"]):
+        layer = f"model.layers.{i}."
+        norms = ("pre_sequence_layernorm", "pre_state_layernorm")
+        residuals = ("post_sequence_residual", "post_state_residual")
+        made |= {f"{layer}{name}.weight": (width,) for name in norms + residuals}
+        if i % config["attn_layer_period"] == config["attn_layer_offset"]:
+            made |= {f"{layer}attn.{n}_proj.weight": (width, width) for n in "qo"}
+            made |= {f"{layer}attn.{n}_proj.weight": (groups, width) for n in "kv"}
+        else:
+            made |= {f"{layer}ssd.{n}_proj.weight": (width, width) for n in ("c", "b", "x", "out")}
+            made |= {f"{layer}ssd.dt_proj.weight": (heads, width), f"{layer}ssd.A": (heads,)}
+        made |= {f"{layer}feed_forward.{n}_proj.weight": (inner, width) for n in ("gate", "up")}
+        made[f"{layer}feed_forward.down_proj.weight"] = (width, inner)
+    made["model.final_layernorm.weight"] = (width,)
+    if not config["tie_word_embeddings"]:
+        made["lm_head.weight"] = (config["vocab_size"], width)
+    return made
+
+
+def random_weights(config, device, dtype):
+    generator = torch.Generator(device="cpu").manual_seed(1)
+    made = {}
+    for name, shape in shapes(config).items():
+        values = torch.randn(shape, generator=generator) * 0.02
+        if name.endswith(".A"):
+            values = -1 - 15 * torch.rand(shape, generator=generator)
+        elif len(shape) == 1:
+            values = torch.ones(shape)
+        kind = dtype if len(shape) > 1 else torch.float32
+        made[name] = values.to(device=device, dtype=kind).requires_grad_()
+    return made
+
+
+def rope_table(config, tokens, device):
+    size = config["hidden_size"] // config["num_attention_heads"]
+    base, scaling = config["rope_theta"], config["rope_scaling"] or {}
+    if scaling.get("rope_type", "default") not in ("default", "dynamic"):
+        raise ValueError(f"rotary scaling {scaling['rope_type']} is not in the PyTorch model")
+    if scaling.get("rope_type") == "dynamic":
+        limit, factor = config["max_position_embeddings"], scaling["factor"]
+        length = max(tokens, limit)
+        base *= (factor * length / limit - (factor - 1)) ** (size / (size - 2))
+    steps = torch.arange(0, size, 2, dtype=torch.float64, device=device)
+    angle = torch.arange(tokens, device=device)[:, None] * base ** (-steps / size)
+    return angle.cos().float()[:, None], angle.sin().float()[:, None]
+
+
+def rope(values, table):
+    (cos, sin), half = table, values.shape[-1] // 2
+    first, second = values[..., :half], values[..., half:]
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+    return turned.to(values.dtype)
+
+
+def rms_norm(values, weight, eps):
+    wide = values.float()
+    return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps) * weight).to(values.dtype)
+
+
+def scan(c, b, x, dt, a, chunk):
+    """The chunked state-space scan: products within chunks, one state per chunk passed on."""
+    batch, tokens, heads, size = x.shape
+    pad = -tokens % chunk
+    c, b, x = (F.pad(v, (0, 0, 0, 0, 0, pad)) for v in (c, b, x))
+    dt = F.pad(dt, (0, 0, 0, pad))
+    count = (tokens + pad) // chunk
+    c, b, x = (v.reshape(batch, count, chunk, heads, -1).transpose(2, 3) for v in (c, b, x))
+    dt = dt.reshape(batch, count, chunk, heads).transpose(2, 3)
+    total = torch.cumsum(dt * a[:, None], -1)
+    x = (x * dt[..., None]).to(c.dtype)
+    causal = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).tril()
+    gaps = (total[..., :, None] - total[..., None, :]).masked_fill(~causal, -torch.inf)
+    inside = ((c @ b.transpose(-1, -2)) * gaps.exp()).to(c.dtype) @ x
+    ends = torch.exp(total[..., -1:] - total)
+    gained = (x * ends[..., None]).to(c.dtype).transpose(-1, -2) @ b
+    kept = total[..., -1].exp()
+    state, before = torch.zeros_like(gained[:, 0], dtype=torch.float32), []
+    for i in range(count):
+        before.append(state)
+        state = state * kept[:, i, :, None, None] + gained[:, i]
+    states = torch.stack(before, 1).to(c.dtype)
+    y = inside + (c @ states.transpose(-1, -2)) * total.exp()[..., None]
+    return y.transpose(2, 3).reshape(batch, tokens + pad, heads, size)[:, :tokens].to(c.dtype)
+
+
+def attention(h, w, layer, config, table):
+    batch, tokens, width = h.shape
+    heads = config["num_attention_heads"]
+    groups = config["num_key_value_heads"] or heads
+    q, k, v = (F.linear(h, w[f"{layer}attn.{n}_proj.weight"]) for n in "qkv")
+    q = rope(q.reshape(batch, tokens, heads, -1), table)
+    k = rope(k.reshape(batch, tokens, groups, -1), table).repeat_interleave(heads // groups, 2)
+    v = v.reshape(batch, tokens, groups, -1).repeat_interleave(heads // groups, 2)
+    y = F.scaled_dot_product_attention(*(u.transpose(1, 2) for u in (q, k, v)), is_causal=True)
+    return F.linear(
+        y.transpose(1, 2).reshape(batch, tokens, width), w[f"{layer}attn.o_proj.weight"]
+    )
+
+
+def state_space(h, w, layer, config, table, chunk):
+    shape = (*h.shape[:2], config["num_attention_heads"], -1)
+    c, b, x = (F.linear(h, w[f"{layer}ssd.{n}_proj.weight"]).reshape(shape) for n in "cbx")
+    dt = F.softplus(F.linear(h, w[f"{layer}ssd.dt_proj.weight"]).float())
+    y = scan(rope(c, table), rope(b, table), x, dt, w[f"{layer}ssd.A"], chunk)
+    return F.linear(y.reshape(h.shape), w[f"{layer}ssd.out_proj.weight"])
+
+
+def forward(w, config, ids, table, chunk=64):
+    """Logits [B, T, V] of a model without biases."""
+    act = {"silu": F.silu, "gelu": F.gelu, "relu": F.relu}[config["hidden_act"]]
+    eps = config["rms_norm_eps"]
+    x = F.embedding(ids, w["model.word_embed.weight"])
+    for i in range(config["num_hidden_layers"]):
+        layer = f"model.layers.{i}."
+        h = rms_norm(x, w[layer + "pre_sequence_layernorm.weight"], eps)
+        if i % config["attn_layer_period"] == config["attn_layer_offset"]:
+            y = attention(h, w, layer, config, table)
+        else:
+            y = state_space(h, w, layer, config, table, chunk)
+        x = (w[layer + "post_sequence_residual.weight"] * x + y).to(x.dtype)
+        h = rms_norm(x, w[layer + "pre_state_layernorm.weight"], eps)
+        gate, up, down = (w[f"{layer}feed_forward.{n}_proj.weight"] for n in ("gate", "up", "down"))
+        y = F.linear(act(F.linear(h, gate)) * F.linear(h, up), down)
+        x = (w[layer + "post_state_residual.weight"] * x + y).to(x.dtype)
+    x = rms_norm(x, w["model.final_layernorm.weight"], eps)
+    return F.linear(x, w.get("lm_head.weight", w["model.word_embed.weight"]))
+
+
+def loss_of(w, config, ids, table):
+    logits = forward(w, config, ids, table)[:, :-1].float()
+    return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
