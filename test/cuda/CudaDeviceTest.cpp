@@ -408,6 +408,26 @@ TEST_F(CudaDeviceTest, ProfilesEveryKernel) {
   EXPECT_EQ(Launches, Ampere->findEntry("forward")->Launches.size());
 }
 
+/// Observers get copies of what launches have written.
+TEST_F(CudaDeviceTest, ShowsEveryLaunch) {
+  Result<Model> On = load();
+  ASSERT_TRUE(On) << On.message();
+  size_t Seen = 0;
+  std::vector<float> Last;
+  On->observeLaunches([&](const LaunchView &View) {
+    EXPECT_EQ(View.Number, Seen++);
+    uint32_t Into = View.Entry.Launches[View.Number].Operands.back();
+    if (View.Entry.Buffers[Into].Name != "logits")
+      return;
+    const float *Values = static_cast<const float *>(View.Buffers[Into]);
+    Last.assign(Values, Values + View.Bytes[Into] / sizeof(float));
+  });
+  Result<std::vector<float>> Logits = forward(*On, 1, 4);
+  ASSERT_TRUE(Logits) << Logits.message();
+  EXPECT_EQ(Seen, Ampere->findEntry("forward")->Launches.size());
+  EXPECT_EQ(Last, *Logits);
+}
+
 //===----------------------------------------------------------------------===//
 // Which code
 //===----------------------------------------------------------------------===//
