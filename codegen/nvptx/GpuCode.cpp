@@ -120,7 +120,8 @@ static llvm::StringMap<PtxCounts> countPtx(StringRef Ptx) {
   return Counts;
 }
 
-std::string describe(const GpuCode &Code) {
+std::string describe(const GpuCode &Code,
+                     const llvm::StringMap<KernelCost> &Costs) {
   llvm::StringMap<PtxCounts> Counts = countPtx(Code.Ptx);
   llvm::StringMap<const KernelUsage *> Usage;
   for (const KernelUsage &Kernel : Code.Assembled.Kernels)
@@ -131,7 +132,8 @@ std::string describe(const GpuCode &Code) {
   std::string Text;
   llvm::raw_string_ostream Out(Text);
   Out << llvm::left_justify("kernel", Width)
-      << "  threads  shared  registers  spills  mma  barriers  16-byte\n";
+      << "  threads  shared  registers  spills  mma  barriers  16-byte  "
+         "launches   floor bytes          FLOP\n";
   for (const DeviceKernel &Kernel : Code.Device.Kernels) {
     PtxCounts Seen = Counts.lookup(Kernel.Symbol);
     const KernelUsage *Used = Usage.lookup(Kernel.Symbol);
@@ -140,7 +142,7 @@ std::string describe(const GpuCode &Code) {
         Seen.Accesses ? std::to_string(100 * Seen.Wide / Seen.Accesses) + " %"
                       : "-";
     Out << llvm::left_justify(Kernel.Name, Width)
-        << llvm::format("  %7lld %7lld %10s %7s %4lld %9lld %8s\n",
+        << llvm::format("  %7lld %7lld %10s %7s %4lld %9lld %8s",
                         static_cast<long long>(Kernel.Threads),
                         static_cast<long long>(Kernel.SharedBytes),
                         Number(Used ? Used->Registers : 0).c_str(),
@@ -150,6 +152,12 @@ std::string describe(const GpuCode &Code) {
                             .c_str(),
                         static_cast<long long>(Seen.TensorCore),
                         static_cast<long long>(Seen.Barriers), Share.c_str());
+    KernelCost Cost = Costs.lookup(Kernel.Name);
+    Out << llvm::format(
+        " %9llu %13llu %13llu\n",
+        static_cast<unsigned long long>(Cost.Launches),
+        static_cast<unsigned long long>(Cost.Largest.FloorBytes),
+        static_cast<unsigned long long>(Cost.Largest.Flops));
   }
   return Text;
 }

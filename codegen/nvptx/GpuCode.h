@@ -11,6 +11,7 @@
 #ifndef TRANSXSSM_CODEGEN_NVPTX_GPUCODE_H
 #define TRANSXSSM_CODEGEN_NVPTX_GPUCODE_H
 
+#include "codegen/LaunchCost.h"
 #include "codegen/nvptx/NvptxCodegen.h"
 #include "codegen/nvptx/Ptxas.h"
 
@@ -39,8 +40,11 @@ mlir::FailureOr<GpuCode> compileForGpu(mlir::ModuleOp Kernels,
                                        const GpuOptions &Options = {});
 
 /// A table of the kernels: threads, shared memory, registers and spills, tensor
-/// core instructions, and the share of global accesses that move sixteen bytes.
-std::string describe(const GpuCode &Code);
+/// core instructions, and the share of global accesses that move sixteen bytes;
+/// then, by what `Costs` says, how often the kernel is launched, and the floor
+/// bytes and products' FLOP of its largest launch.
+std::string describe(const GpuCode &Code,
+                     const llvm::StringMap<KernelCost> &Costs);
 
 } // namespace transxssm::nvptx
 

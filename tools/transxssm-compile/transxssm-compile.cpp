@@ -271,6 +271,9 @@ int Compiler::generateForGpu(std::string &Text) {
   Wanted.WantsLlvmText = O.Emit == "llvm";
   Wanted.Assembles = O.Emit == "package";
   Wanted.Strict = std::getenv("TRANSXSSM_STRICT_PTXAS") != nullptr;
+  llvm::StringMap<KernelCost> Costs;
+  if (O.PrintKernels)
+    Costs = costOfKernels(*Module, Limits.MaxBatch, Limits.MaxSeqLen);
   for (const nvptx::GpuTarget &Target : *Targets) {
     FailureOr<nvptx::GpuCode> Made =
         nvptx::compileForGpu(*Module, Target, Wanted);
@@ -282,7 +285,7 @@ int Compiler::generateForGpu(std::string &Text) {
                     formatSize(Made->Ptx.size()) + " of PTX" +
                     (OnlyPtx ? "; no ptxas on PATH, so no machine code" : ""));
     if (O.Emit == "package")
-      Text += Target.Name + "\n" + nvptx::describe(*Made);
+      Text += Target.Name + "\n" + nvptx::describe(*Made, Costs);
     else
       Text += O.Emit == "llvm" ? Made->LlvmText : Made->Ptx;
     addCode(Target, *Made, Code);
