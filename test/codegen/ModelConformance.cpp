@@ -170,7 +170,7 @@ static void compareMixed(const PlanMemory &M, double Scale, int64_t Products,
 }
 
 ModelConformance::ModelConformance(const std::string &Json, DType Type,
-                                   size_t Alignment)
+                                   size_t Alignment, const PlanOptions &Options)
     : Alignment(Alignment) {
   DialectRegistry Registry;
   registerCompilerDialects(Registry);
@@ -183,7 +183,7 @@ ModelConformance::ModelConformance(const std::string &Json, DType Type,
   }
   auto Entries = expandEntries({"forward", "decode", "train"}, *Config);
   Module = buildModel(*Config, *Entries, 0, Context, Type);
-  if (!Module || failed(lowerToPlan(*Module))) {
+  if (!Module || failed(lowerToPlan(*Module, Options))) {
     ADD_FAILURE() << "the model does not lower to a plan";
     Module = nullptr;
   }

@@ -15,6 +15,7 @@
 #ifndef TRANSXSSM_TEST_CODEGEN_MODELCONFORMANCE_H
 #define TRANSXSSM_TEST_CODEGEN_MODELCONFORMANCE_H
 
+#include "codegen/Pipeline.h"
 #include "dialect/plan/PlanDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/support/DType.h"
@@ -53,7 +54,8 @@ public:
   /// a page does, so that reads past it fault; for an alignment it may end
   /// before.
   explicit ModelConformance(const std::string &Json, DType Type = DType::F32,
-                            size_t Alignment = 1);
+                            size_t Alignment = 1,
+                            const PlanOptions &Options = {});
   virtual ~ModelConformance();
 
   /// Compares every launch at these sizes, up to the first that differs.

@@ -77,6 +77,14 @@ void scanGradOf(const Scan &In, int64_t Sequence, int64_t Head,
     std::copy(G.begin(), G.end(), &Out.DInitial[StateAt]);
 }
 
+/// [B, Slots, H] to [B, H].
+Floats sumOfChunks(const Floats &Parts, int64_t B, int64_t Slots, int64_t H) {
+  Floats Sums(B * H);
+  for (int64_t I = 0; I < B * Slots * H; ++I)
+    Sums[I / (Slots * H) * H + I % H] += Parts[I];
+  return Sums;
+}
+
 class ScanGradTest : public GradientKernelTest {
 protected:
   Scan make(int64_t Batch, int64_t Length, ScanGradShape S) {
@@ -104,21 +112,44 @@ protected:
     if (S.Initial)
       Memories.push_back(In.Initial), Sizes.push_back(B);
     Memories.push_back(States), Sizes.insert(Sizes.end(), {B, Slots});
-    run(buildScanStates(module(), S), Memories, Sizes, {B, H});
+    std::vector<int64_t> Grid = {B, H};
+    if (S.Values)
+      Grid.push_back(ceilDiv(S.HeadSize, S.Values));
+    run(buildScanStates(module(), S), Memories, Sizes, Grid);
 
     Floats DC = unset(In.C.size()), DB = unset(In.B.size());
     Floats DX = unset(In.X.size()), DDt = unset(In.Dt.size());
-    Floats DA = unset(B * H), DInitial = unset(S.Initial ? StateSize : 0);
+    Floats DA = unset(B * H * (S.Values ? Slots : 1));
+    Floats DInitial = unset(S.Initial ? StateSize : 0);
+    Floats DStates = unset(S.Values ? StateSize * Slots : 0);
+    if (S.Values) {
+      Memories = {In.Dy, In.C, In.Dt, In.A};
+      Sizes = {B, T, B, T, B, T};
+      if (S.Final)
+        Memories.push_back(In.DFinal), Sizes.push_back(B);
+      Memories.push_back(DStates), Sizes.insert(Sizes.end(), {B, Slots});
+      if (S.Initial)
+        Memories.push_back(DInitial), Sizes.push_back(B);
+      run(buildScanGradStates(module(), S), Memories, Sizes, Grid);
+    }
     Memories = {In.Dy, In.C, In.B, In.X, In.Dt, In.A, States};
     Sizes = {B, T, B, T, B, T, B, T, B, T, B, Slots};
-    if (S.Final)
+    if (S.Values)
+      Memories.push_back(DStates), Sizes.insert(Sizes.end(), {B, Slots});
+    else if (S.Final)
       Memories.push_back(In.DFinal), Sizes.push_back(B);
     for (Floats *Result : {&DC, &DB, &DX, &DDt, &DA})
       Memories.push_back(*Result);
     Sizes.insert(Sizes.end(), {B, T, B, T, B, T, B, T, B});
-    if (S.Initial)
-      Memories.push_back(DInitial), Sizes.push_back(B);
-    run(buildScanGrad(module(), S), Memories, Sizes, {B, H});
+    if (S.Values) {
+      Sizes.push_back(Slots);
+      run(buildScanGradChunk(module(), S), Memories, Sizes, {B, H, Slots});
+      DA = sumOfChunks(DA, B, Slots, H);
+    } else {
+      if (S.Initial)
+        Memories.push_back(DInitial), Sizes.push_back(B);
+      run(buildScanGrad(module(), S), Memories, Sizes, {B, H});
+    }
 
     ScanResults Want{Doubles(DC.size()), Doubles(DB.size()),
                      Doubles(DX.size()), Doubles(DDt.size()),
@@ -155,10 +186,30 @@ TEST_F(ScanGradTest, LongestChunk) {
   check(make(1, 130, {1, 32, 32, 64, false, false}));
 }
 
+/// A cell for each chunk, some values of a head at a time: one step, two steps,
+/// and a last one that reaches beyond the head.
+TEST_F(ScanGradTest, CellsOfChunks) {
+  for (int64_t Length : {1, 16, 17, 53})
+    for (int64_t HeadSize : {16, 32, 40})
+      check(make(2, Length,
+                 {3,
+                  HeadSize,
+                  16,
+                  16,
+                  Length == 17,
+                  Length != 16,
+                  {},
+                  false,
+                  false,
+                  32}));
+}
+
 /// A decay so fast that exp(a_i - a_j) above the diagonal would overflow.
 TEST_F(ScanGradTest, FastDecay) {
   Scan In = make(1, 50, {1, 16, 16, 32, true, true});
   In.A = {-40};
+  check(In);
+  In.S.Values = 32;
   check(In);
 }
 

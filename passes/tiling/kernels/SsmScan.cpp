@@ -47,12 +47,15 @@ enum class StateUse {
 struct ScanShape {
   int64_t Heads, P, N, Q;
   StateUse State;
-  Type Element; // of c, b, x and y
+  Type Element;       // of c, b, x and y
+  int64_t Values = 0; // of a head that a cell takes; 0: all
 
   std::string name(StringRef Kind, bool WithTile) const {
     static const char *const Suffixes[] = {"", "_final", "_initial",
                                            "_initial_final", "_inplace"};
     std::string Tile = WithTile ? "_q" + std::to_string(Q) : "";
+    if (WithTile && Values)
+      Tile += "_v" + std::to_string(Values);
     return llvm::formatv("{0}_h{1}_p{2}_n{3}{4}{5}{6}", Kind, Heads, P, N, Tile,
                          typeSuffix(Element),
                          Suffixes[static_cast<int>(State)]);
@@ -89,38 +92,45 @@ Tile tiling::chunkDecay(TileBuilder &B, Tile Sums) {
 }
 
 static tile::KernelOp buildScan(ModuleOp Module, const ScanShape &S) {
-  int64_t P = S.P, N = S.N, Q = S.Q;
-  return defineKernel(Module, S.name("ssm_scan", true), 2, [&](TileBuilder &B) {
-    ScanArguments M(B, S);
-    Tile Batch = B.grid(0), Head = B.grid(1);
-    Tile A = B.load(M.A, {Head});
-    Tile Start =
-        M.Initial ? B.transpose(B.load(M.Initial, {Batch, Head, 0, 0}, {P, N}))
-                  : B.zeros({N, P});
-    auto Chunk = [&](Tile T, ArrayRef<Tile> Carried) {
-      Tile State = Carried[0];
-      Tile C = B.load(M.C, {Batch, T, Head, 0}, {Q, N}, {1, 3});
-      Tile K = B.load(M.K, {Batch, T, Head, 0}, {Q, N}, {1, 3});
-      Tile X = B.load(M.X, {Batch, T, Head, 0}, {Q, P}, {1, 3});
-      Tile Dt = B.load(M.Dt, {Batch, T, Head}, {Q}, {1});
-      Tile Sums = B.cumulativeSum(Dt * A);
-      Tile Last = B.extract(Sums, Q - 1);
+  int64_t N = S.N, Q = S.Q;
+  // Values do not see each other: rows of the state, columns of x and y.
+  int64_t P = S.Values ? std::min((S.P + 15) / 16 * 16, S.Values) : S.P;
+  unsigned Rank = S.Values ? 3 : 2;
+  return defineKernel(
+      Module, S.name("ssm_scan", true), Rank, [&](TileBuilder &B) {
+        ScanArguments M(B, S);
+        Tile Batch = B.grid(0), Head = B.grid(1);
+        Tile Value = S.Values ? B.grid(2) * P : B.index(0);
+        Tile A = B.load(M.A, {Head});
+        Tile Start = M.Initial
+                         ? B.transpose(B.load(M.Initial,
+                                              {Batch, Head, Value, 0}, {P, N}))
+                         : B.zeros({N, P});
+        auto Chunk = [&](Tile T, ArrayRef<Tile> Carried) {
+          Tile State = Carried[0];
+          Tile C = B.load(M.C, {Batch, T, Head, 0}, {Q, N}, {1, 3});
+          Tile K = B.load(M.K, {Batch, T, Head, 0}, {Q, N}, {1, 3});
+          Tile X = B.load(M.X, {Batch, T, Head, Value}, {Q, P}, {1, 3});
+          Tile Dt = B.load(M.Dt, {Batch, T, Head}, {Q}, {1});
+          Tile Sums = B.cumulativeSum(Dt * A);
+          Tile Last = B.extract(Sums, Q - 1);
 
-      Tile Weights = B.mmaTransposedRight(C, K, B.zeros({Q, Q}));
-      Tile Before = B.mma(C * B.asColumn(exp(Sums), N), State, B.zeros({Q, P}));
-      Tile Y =
-          B.mma(Weights * chunkDecay(B, Sums), X * B.asColumn(Dt, P), Before);
-      B.store(Y, M.Y, {Batch, T, Head, 0}, {1, 3});
+          Tile Weights = B.mmaTransposedRight(C, K, B.zeros({Q, Q}));
+          Tile Before =
+              B.mma(C * B.asColumn(exp(Sums), N), State, B.zeros({Q, P}));
+          Tile Y = B.mma(Weights * chunkDecay(B, Sums), X * B.asColumn(Dt, P),
+                         Before);
+          B.store(Y, M.Y, {Batch, T, Head, Value}, {1, 3});
 
-      Tile ToEnd = Dt * exp(B.fill(Last, {Q}) - Sums);
-      Tile Next =
-          B.mmaTransposedLeft(K, X * B.asColumn(ToEnd, P), State * exp(Last));
-      return SmallVector<Tile>{Next};
-    };
-    Tile End = B.forLoop(0, B.extent(M.X, 1), Q, {Start}, Chunk)[0];
-    if (M.Final)
-      B.store(B.transpose(End), M.Final, {Batch, Head, 0, 0});
-  });
+          Tile ToEnd = Dt * exp(B.fill(Last, {Q}) - Sums);
+          Tile Next = B.mmaTransposedLeft(K, X * B.asColumn(ToEnd, P),
+                                          State * exp(Last));
+          return SmallVector<Tile>{Next};
+        };
+        Tile End = B.forLoop(0, B.extent(M.X, 1), Q, {Start}, Chunk)[0];
+        if (M.Final)
+          B.store(B.transpose(End), M.Final, {Batch, Head, Value, 0});
+      });
 }
 
 static tile::KernelOp buildScanStep(ModuleOp Module, const ScanShape &S) {
@@ -172,11 +182,14 @@ static LogicalResult lowerScan(txs::SsmScanOp Op, EntryBuilder &E) {
   if (Final && Final != Initial)
     Arguments.push_back({Final, {E.batch()}});
 
+  Shape.Values = TileSizes::of(E.module()).scanValues();
   SmallVector<AffineExpr> Grid = {E.batch(), E.constant(Shape.Heads)}, Many;
   if (Initial) {
     E.launch(buildScanStep(E.module(), Shape), Grid, Arguments, {1 - E.seq()});
     Many = {E.seq() - 2};
   }
+  if (Shape.Values)
+    Grid.push_back(E.constant(llvm::divideCeil(Shape.P, Shape.Values)));
   E.launch(buildScan(E.module(), Shape), Grid, Arguments, Many);
   return success();
 }

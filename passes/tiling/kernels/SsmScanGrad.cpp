@@ -45,7 +45,8 @@ using namespace transxssm::tiling;
 std::string ScanGradShape::name() const {
   return "_h" + std::to_string(Heads) + "_p" + std::to_string(HeadSize) + "_n" +
          std::to_string(StateSize) + "_q" + std::to_string(Chunk) +
-         typeSuffix(Element) + (Initial ? "_initial" : "");
+         (Values ? "_v" + std::to_string(Values) : "") + typeSuffix(Element) +
+         (Initial ? "_initial" : "");
 }
 
 ChunkDecay tiling::loadChunkDecay(TileBuilder &B, const ScanGradShape &S,

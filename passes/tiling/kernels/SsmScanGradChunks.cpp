@@ -18,7 +18,8 @@
 //        dY X~^T,  dY S,  X~ E,  <E, S>,  v_j,  x_t . dx~_t
 //
 //      so that no tile is as large as a state. It takes half as many values
-//      at a time: what it adds up lies in registers, beside parts of two states.
+//      at a time: what it adds up lies in registers, beside parts of two
+//      states.
 //
 // The number of cells is that of chunks, not of heads, and sums over values
 // have a fixed order, so results do not depend on how cells are run.

@@ -27,7 +27,7 @@ namespace {
 class SimConformance : public ModelConformance {
 public:
   explicit SimConformance(const char *Json)
-      : ModelConformance(Json, DType::F32, /*Alignment=*/256) {
+      : ModelConformance(Json, DType::F32, /*Alignment=*/256, forGpus()) {
     if (!Module)
       return;
     FailureOr<nvptx::DeviceModule> Lowered =
@@ -43,6 +43,12 @@ public:
   sim::SimOptions Schedule;
 
 protected:
+  static PlanOptions forGpus() {
+    PlanOptions Wanted;
+    Wanted.Gpu = true;
+    return Wanted;
+  }
+
   void run(const std::string &Kernel, const std::vector<Argument> &Arguments,
            const std::vector<int64_t> &Sizes,
            const std::vector<int64_t> &Grid) override {

@@ -98,7 +98,7 @@ TEST(LinearLayout, FirstColumnsAreThoseOfEveryHalf) {
     for (int64_t R = 0; R < Matrix.registerCount(); ++R) {
       Coordinates C = Matrix.at(R, T), Own = Matrix.ofThread(T);
       std::optional<int64_t> Line =
-          Half.findRegister({C.Row ^ Own.Row, (C.Column % 64) ^ Own.Column});
+          Half.findRegister({C.Row ^ Own.Row, (C.Column ^ Own.Column) % 64});
       ASSERT_TRUE(Line);
       EXPECT_EQ(Half.at(*Line, T), (Coordinates{C.Row, C.Column % 64}));
     }
