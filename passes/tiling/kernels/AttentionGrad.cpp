@@ -75,6 +75,14 @@ struct AttentionGrad {
   /// Value times keep[query, key], or keep[key, query] with Transposed.
   Tile dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
                Tile KeyToken, bool Transposed);
+  /// What the queries from `Token` on add to the gradients {dkey, dvalue} of
+  /// the keys from `First` on. K and V are those keys and values, transposed.
+  SmallVector<Tile> addQueries(Tile Batch, Tile Head, Tile Token, Tile First,
+                               Tile K, Tile V, ArrayRef<Tile> Sums);
+  /// What they add to dvalue where they come before `Blind` and see no key:
+  /// then they take a `Share` of every value of the call.
+  Tile addBlindQueries(Tile Batch, Tile Head, Tile Token, Tile First,
+                       Tile Blind, Tile Share, Tile DValue);
 
   TileBuilder &B;
   const AttentionGradShape &S;
@@ -197,76 +205,78 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
       });
 }
 
+SmallVector<Tile> AttentionGrad::addQueries(Tile Batch, Tile Head, Tile Token,
+                                            Tile First, Tile K, Tile V,
+                                            ArrayRef<Tile> Sums) {
+  constexpr int64_t N = AttentionTile;
+  Tile Q = loadRows(Query, Batch, Token, Head);
+  Tile Do = loadRows(DResult, Batch, Token, Head);
+  Tile Lse = loadVector(LogSumExp, Batch, Token, Head);
+  Tile RowDelta = loadVector(Delta, Batch, Token, Head);
+  Tile Score =
+      Scale.afterProduct(B.mma(Q, K, B.zeros({N, N}))) - B.asColumn(Lse, N);
+  Tile Visible = visible(Batch, Token, First, /*Transposed=*/false);
+  Tile P = exp(select(Visible, Score, MaskedExponent));
+  auto Dropped = [&](Tile Value) {
+    return dropped(Value, Batch, Head, Token, First, /*Transposed=*/false);
+  };
+  Tile DP = Dropped(B.mma(Do, V, B.zeros({N, N})));
+  Tile DScore = P * (DP - B.asColumn(RowDelta, N));
+  return {B.mmaTransposedLeft(DScore, Q, Sums[0]),
+          B.mmaTransposedLeft(Dropped(P), Do, Sums[1])};
+}
+
+Tile AttentionGrad::addBlindQueries(Tile Batch, Tile Head, Tile Token,
+                                    Tile First, Tile Blind, Tile Share,
+                                    Tile DValue) {
+  constexpr int64_t N = AttentionTile;
+  Tile Row = B.iota({N, N}, 0) + B.toI32(Token);
+  Tile Weights = select(Row < B.toI32(Blind), B.fill(Share, {N, N}), 0);
+  Weights = dropped(Weights, Batch, Head, Token, First, /*Transposed=*/false);
+  Tile Do = loadRows(DResult, Batch, Token, Head);
+  return B.mmaTransposedLeft(Weights, Do, DValue);
+}
+
 // Here keys stay, so their operands are the ones transposed once.
 tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                                   const AttentionGradShape &S) {
-  return defineKernel(
-      Module,
-      "attention_grad_key_value" + shapeName(S) +
-          (S.RotatedKey ? "_unrope" : ""),
-      3, [&](TileBuilder &B) {
-        AttentionGrad G(B, S);
-        Tile DKey =
-            B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
-        Tile DValue =
-            B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
-        auto Tables = G.declareTables(S.RotatedKey);
-        constexpr int64_t N = AttentionTile;
-        int64_t Group = S.Heads / S.KeyHeads;
-        Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
+  std::string Name = "attention_grad_key_value" + shapeName(S) +
+                     (S.RotatedKey ? "_unrope" : "");
+  return defineKernel(Module, Name, 3, [&](TileBuilder &B) {
+    AttentionGrad G(B, S);
+    Tile DKey = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
+    Tile DValue =
+        B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
+    auto Tables = G.declareTables(S.RotatedKey);
+    constexpr int64_t N = AttentionTile;
+    int64_t Group = S.Heads / S.KeyHeads;
+    Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
 
-        Tile K = B.transpose(
-            G.Scale.beforeProduct(G.loadRows(G.Key, Batch, First, KeyHead)));
-        Tile V = B.transpose(G.loadRows(G.Value, Batch, First, KeyHead));
-        auto Step = [&](Tile Head, Tile Token, ArrayRef<Tile> Carried) {
-          Tile Q = G.loadRows(G.Query, Batch, Token, Head);
-          Tile Do = G.loadRows(G.DResult, Batch, Token, Head);
-          Tile Lse = G.loadVector(G.LogSumExp, Batch, Token, Head);
-          Tile Delta = G.loadVector(G.Delta, Batch, Token, Head);
-          Tile Score = G.Scale.afterProduct(B.mma(Q, K, B.zeros({N, N}))) -
-                       B.asColumn(Lse, N);
-          Tile Visible = G.visible(Batch, Token, First, /*Transposed=*/false);
-          Tile P = exp(select(Visible, Score, MaskedExponent));
-          auto Dropped = [&](Tile Value) {
-            return G.dropped(Value, Batch, Head, Token, First,
-                             /*Transposed=*/false);
-          };
-          Tile DP = Dropped(B.mma(Do, V, B.zeros({N, N})));
-          Tile DScore = P * (DP - B.asColumn(Delta, N));
-          return SmallVector<Tile>{
-              B.mmaTransposedLeft(DScore, Q, Carried[0]),
-              B.mmaTransposedLeft(Dropped(P), Do, Carried[1])};
-        };
-        Tile Blind = S.Mask ? firstPosition(B, G.Mask, Batch) : B.index(0);
-        Tile Share = 1 / B.toFloat(B.toI32(B.extent(G.Query, 1)));
-        auto BlindStep = [&](Tile Head, Tile Token, Tile Carried) {
-          Tile Row = B.iota({N, N}, 0) + B.toI32(Token);
-          Tile Weights = select(Row < B.toI32(Blind), B.fill(Share, {N, N}), 0);
-          Weights = G.dropped(Weights, Batch, Head, Token, First,
-                              /*Transposed=*/false);
-          Tile Do = G.loadRows(G.DResult, Batch, Token, Head);
-          return B.mmaTransposedLeft(Weights, Do, Carried);
-        };
-        Tile Zero = B.zeros({N, G.Width});
-        SmallVector<Tile> Sums = B.forLoop(
-            KeyHead * Group, KeyHead * Group + Group, 1, {Zero, Zero},
-            [&](Tile Head, ArrayRef<Tile> Outer) {
-              SmallVector<Tile> Start(Outer);
-              if (S.Mask)
-                Start[1] = B.forLoop(0, Blind, N, {Outer[1]},
-                                     [&](Tile Token, ArrayRef<Tile> Carried) {
-                                       return SmallVector<Tile>{
-                                           BlindStep(Head, Token, Carried[0])};
-                                     })[0];
-              return B.forLoop(First, B.extent(G.Query, 1), N, Start,
-                               [&](Tile Token, ArrayRef<Tile> Carried) {
-                                 return Step(Head, Token, Carried);
-                               });
-            });
-        G.storeRows(Sums[0] * G.Scale.Factor, DKey, Batch, First, KeyHead,
-                    Tables);
-        G.storeRows(Sums[1], DValue, Batch, First, KeyHead, {});
-      });
+    Tile K = B.transpose(
+        G.Scale.beforeProduct(G.loadRows(G.Key, Batch, First, KeyHead)));
+    Tile V = B.transpose(G.loadRows(G.Value, Batch, First, KeyHead));
+    Tile Blind = S.Mask ? firstPosition(B, G.Mask, Batch) : B.index(0);
+    Tile Share = 1 / B.toFloat(B.toI32(B.extent(G.Query, 1)));
+    Tile Zero = B.zeros({N, G.Width});
+    auto AddHead = [&](Tile Head, ArrayRef<Tile> Outer) {
+      SmallVector<Tile> Start(Outer);
+      if (S.Mask)
+        Start[1] = B.forLoop(
+            0, Blind, N, {Outer[1]}, [&](Tile Token, ArrayRef<Tile> Carried) {
+              return SmallVector<Tile>{G.addBlindQueries(
+                  Batch, Head, Token, First, Blind, Share, Carried[0])};
+            })[0];
+      return B.forLoop(First, B.extent(G.Query, 1), N, Start,
+                       [&](Tile Token, ArrayRef<Tile> Carried) {
+                         return G.addQueries(Batch, Head, Token, First, K, V,
+                                             Carried);
+                       });
+    };
+    SmallVector<Tile> Sums = B.forLoop(KeyHead * Group, KeyHead * Group + Group,
+                                       1, {Zero, Zero}, AddHead);
+    G.storeRows(Sums[0] * G.Scale.Factor, DKey, Batch, First, KeyHead, Tables);
+    G.storeRows(Sums[1], DValue, Batch, First, KeyHead, {});
+  });
 }
 
 //===----------------------------------------------------------------------===//

@@ -54,6 +54,17 @@ tile::KernelOp buildSumTokens(mlir::ModuleOp Module, int64_t Width,
 void registerSumTokens(LoweringTable &Table);
 
 //===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Start + op(left) op(right) summed over the inner dimension [0, Extent), Step
+/// at a time. Left and Right load the operands at their place in it.
+Tile sumOfProducts(TileBuilder &B, Operand Extent, int64_t Step, Tile Start,
+                   llvm::function_ref<Tile(Tile Inner)> Left,
+                   llvm::function_ref<Tile(Tile Inner)> Right,
+                   bool TransposeLeft = false, bool TransposeRight = false);
+
+//===----------------------------------------------------------------------===//
 // Layers
 //===----------------------------------------------------------------------===//
 

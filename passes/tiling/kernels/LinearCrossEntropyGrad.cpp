@@ -92,13 +92,13 @@ tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
         int64_t Columns = tileExtent(Vocabulary, ProductColumns);
         Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
         Tile Entry = Slab + Column;
-        Tile Logits = B.forLoop(
-            0, Width, Inner, {B.zeros({Rows, Columns})},
-            [&](Tile K, ArrayRef<Tile> Carried) {
-              Tile L = B.load(Hidden, {Row, K}, {Rows, Inner});
-              Tile R = B.load(Weight, {Entry, K}, {Columns, Inner});
-              return SmallVector<Tile>{B.mmaTransposedRight(L, R, Carried[0])};
-            })[0];
+        Tile Logits = sumOfProducts(
+            B, Width, Inner, B.zeros({Rows, Columns}),
+            [&](Tile K) { return B.load(Hidden, {Row, K}, {Rows, Inner}); },
+            [&](Tile K) {
+              return B.load(Weight, {Entry, K}, {Columns, Inner});
+            },
+            /*TransposeLeft=*/false, /*TransposeRight=*/true);
         Tile Grad = logitsGrad(B, Logits, Entry, B.load(Targets, {Row}, {Rows}),
                                B.load(LogSumExp, {Row}, {Rows}),
                                B.load(Scale, {0}), Vocabulary);
@@ -130,13 +130,12 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
         Tile Start = Accumulate
                          ? B.load(DHidden, {Row, Column}, {Rows, Columns})
                          : B.zeros({Rows, Columns});
-        Tile Sum = B.forLoop(
-            0, B.extent(DLogits, 1), Inner, {Start},
-            [&](Tile K, ArrayRef<Tile> Carried) {
-              Tile L = B.load(DLogits, {Row, K}, {Rows, Inner});
-              Tile R = B.load(Weight, {Slab + K, Column}, {Inner, Columns});
-              return SmallVector<Tile>{B.mma(L, R, Carried[0])};
-            })[0];
+        Tile Sum = sumOfProducts(
+            B, B.extent(DLogits, 1), Inner, Start,
+            [&](Tile K) { return B.load(DLogits, {Row, K}, {Rows, Inner}); },
+            [&](Tile K) {
+              return B.load(Weight, {Slab + K, Column}, {Inner, Columns});
+            });
         B.store(Sum, DHidden, {Row, Column});
       });
 }
@@ -154,13 +153,15 @@ tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
         int64_t Rows = tileExtent(Vocabulary, ProductRows);
         int64_t Columns = tileExtent(Width, ProductColumns), Inner = 64;
         Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
-        Tile Sum = B.forLoop(
-            0, B.extent(Hidden, 0), Inner, {B.zeros({Rows, Columns})},
-            [&](Tile Token, ArrayRef<Tile> Carried) {
-              Tile L = B.load(DLogits, {Token, Row}, {Inner, Rows});
-              Tile R = B.load(Hidden, {Token, Column}, {Inner, Columns});
-              return SmallVector<Tile>{B.mmaTransposedLeft(L, R, Carried[0])};
-            })[0];
+        Tile Sum = sumOfProducts(
+            B, B.extent(Hidden, 0), Inner, B.zeros({Rows, Columns}),
+            [&](Tile Token) {
+              return B.load(DLogits, {Token, Row}, {Inner, Rows});
+            },
+            [&](Tile Token) {
+              return B.load(Hidden, {Token, Column}, {Inner, Columns});
+            },
+            /*TransposeLeft=*/true);
         B.store(Sum, DWeight, {Slab + Row, Column});
       });
 }

@@ -36,6 +36,18 @@ static std::string outputNames(ArrayRef<int64_t> Outputs,
   return Name;
 }
 
+Tile tiling::sumOfProducts(TileBuilder &B, Operand Extent, int64_t Step,
+                           Tile Start, function_ref<Tile(Tile)> Left,
+                           function_ref<Tile(Tile)> Right, bool TransposeLeft,
+                           bool TransposeRight) {
+  return B.forLoop(
+      0, Extent, Step, {Start}, [&](Tile Inner, ArrayRef<Tile> Carried) {
+        Tile L = Left(Inner), R = Right(Inner);
+        return SmallVector<Tile>{
+            B.mma(L, R, Carried[0], TransposeLeft, TransposeRight)};
+      })[0];
+}
+
 tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
                                             ArrayRef<int64_t> Outputs,
                                             int64_t Inputs, Epilogue *Tail,
@@ -62,13 +74,13 @@ tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
          llvm::zip_equal(Outputs, DResults, Weights)) {
       int64_t Inner =
           Sizes.innerExtent(Count, tileExtent(Count, 128), WeightElement);
-      Sum = B.forLoop(0, Count, Inner, {Sum},
-                      [&, &DResult = DResult,
-                       &Weight = Weight](Tile K, ArrayRef<Tile> Carried) {
-                        Tile L = B.load(DResult, {Row, K}, {Rows, Inner});
-                        Tile R = B.load(Weight, {K, Column}, {Inner, Columns});
-                        return SmallVector<Tile>{B.mma(L, R, Carried[0])};
-                      })[0];
+      auto Left = [&, &DResult = DResult](Tile K) {
+        return B.load(DResult, {Row, K}, {Rows, Inner});
+      };
+      auto Right = [&, &Weight = Weight](Tile K) {
+        return B.load(Weight, {K, Column}, {Inner, Columns});
+      };
+      Sum = sumOfProducts(B, Count, Inner, Sum, Left, Right);
     }
     if (Tail)
       Tail->store(B, {Sum}, Row, Column);
@@ -83,13 +95,13 @@ static void storeWeightGrad(TileBuilder &B, Tile Input, Tile DResult,
   int64_t Rows = tileExtent(DWeight.rows(), ProductRows);
   int64_t Columns = tileExtent(DWeight.columns(), ProductColumns);
   int64_t Inner = 64;
-  Tile Sum = B.forLoop(
-      0, B.extent(Input, 0), Inner, {B.zeros({Rows, Columns})},
-      [&](Tile Token, ArrayRef<Tile> Carried) {
-        Tile L = B.load(DResult, {Token, Row}, {Inner, Rows});
-        Tile R = B.load(Input, {Token, Column}, {Inner, Columns});
-        return SmallVector<Tile>{B.mmaTransposedLeft(L, R, Carried[0])};
-      })[0];
+  Tile Sum = sumOfProducts(
+      B, B.extent(Input, 0), Inner, B.zeros({Rows, Columns}),
+      [&](Tile Token) { return B.load(DResult, {Token, Row}, {Inner, Rows}); },
+      [&](Tile Token) {
+        return B.load(Input, {Token, Column}, {Inner, Columns});
+      },
+      /*TransposeLeft=*/true);
   B.store(Sum, DWeight, {Row, Column});
 }
 
