@@ -169,6 +169,18 @@ TEST(Package, ChecksTheMeaning) {
       {"p: entry 'forward', buffer 3 'embedding': expected 1 elements of "
        "'model.layers.0.ssd.A', got 88",
        [](PackageT &P) { P.entries[0]->buffers[3]->index = 1; }},
+      {"p: entry 'forward', buffer 3 'embedding': expected a parameter "
+       "narrower "
+       "than f32, got 'model.word_embed.weight' of f32",
+       [](PackageT &P) {
+         P.entries[0]->buffers[3]->kind = package::BufferKind::Master;
+       }},
+      {"p: entry 'forward', buffer 3 'embedding': expected f32, got bf16",
+       [](PackageT &P) {
+         P.parameters[0]->dtype = package::DType::BF16;
+         P.entries[0]->buffers[3]->kind = package::BufferKind::Master;
+         P.entries[0]->buffers[3]->dtype = package::DType::BF16;
+       }},
       {"p: entry 'decode', buffer 3 'sum': expected a state below 2, got 5",
        [](PackageT &P) { P.entries[1]->buffers[3]->index = 5; }},
       {"p: entry 'decode', buffer 3 'sum': expected f32, got bf16",
