@@ -94,11 +94,20 @@ struct PackageKernel {
   uint32_t SizeCount = 0;
 };
 
+/// See TensorMap.h.
+struct PackageTensorMap {
+  uint32_t Operand = 0;
+  std::vector<int64_t> Shape; ///< outermost first; -1: a size of the launch
+  uint32_t FirstSize = 0;     ///< number of the first of these sizes
+  std::vector<uint32_t> Box;  ///< outermost first
+};
+
 struct PackageKernelCode {
   std::string Symbol;
   uint64_t ScratchBytes = 0;
   uint32_t Threads = 0;     ///< of a block; 0 on a processor
   uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
+  std::vector<PackageTensorMap> TensorMaps;
 };
 
 struct PackageCode {

@@ -8,6 +8,8 @@
 
 #include "runtime/PackageReader.h"
 
+#include "runtime/TensorMap.h"
+
 using namespace transxssm;
 
 namespace fbs = transxssm::package;
@@ -197,6 +199,35 @@ Status PackageReader::readKernels() {
   return {};
 }
 
+Status PackageReader::readTensorMaps(const fbs::KernelCode &From,
+                                     const PackageKernel &Kernel,
+                                     const std::string &Where,
+                                     PackageKernelCode &Into) const {
+  if (sizeOrZero(From.tensor_maps()) > Kernel.MemrefCount)
+    return fail(Where, ": expected at most ", Kernel.MemrefCount,
+                " tensor maps, got ", sizeOrZero(From.tensor_maps()));
+  for (size_t I = 0; I < sizeOrZero(From.tensor_maps()); ++I) {
+    const fbs::TensorMap &Map = *From.tensor_maps()->Get(I);
+    if (sizeOrZero(Map.shape()) > MaxRank || sizeOrZero(Map.box()) > MaxRank)
+      return fail(Where, ", tensor map ", I, ": too many extents");
+    PackageTensorMap To;
+    To.Operand = Map.operand();
+    To.FirstSize = Map.first_size();
+    for (size_t D = 0; D < sizeOrZero(Map.shape()); ++D)
+      To.Shape.push_back(elementOf<int64_t>(*Map.shape(), D));
+    for (size_t D = 0; D < sizeOrZero(Map.box()); ++D)
+      To.Box.push_back(elementOf<uint32_t>(*Map.box(), D));
+    if (Status Checked =
+            checkTensorMap(To, Kernel,
+                           Made.SourceName + ": " + Where + ", tensor map " +
+                               std::to_string(I));
+        !Checked)
+      return Checked;
+    Into.TensorMaps.push_back(std::move(To));
+  }
+  return {};
+}
+
 Status PackageReader::readCode() {
   uint64_t CopiedBytes = 0;
   for (size_t I = 0; I < sizeOrZero(Root.code()); ++I) {
@@ -235,6 +266,9 @@ Status PackageReader::readCode() {
         return fail(Kernel, ": expected at most ", MaxThreads, " threads and ",
                     MaxSharedBytes, " bytes of shared memory, got ",
                     Into.Threads, " and ", Into.SharedBytes);
+      if (Status Read = readTensorMaps(Code, Made.Kernels[K], Kernel, Into);
+          !Read)
+        return Read;
       To.Kernels.push_back(std::move(Into));
     }
     CopiedBytes += sizeOrZero(From.object());

@@ -79,6 +79,9 @@ private:
   Status readStates();
   Status readKernels();
   Status readCode();
+  Status readTensorMaps(const package::KernelCode &From,
+                        const PackageKernel &Kernel, const std::string &Where,
+                        PackageKernelCode &Into) const;
   Status readEntries();
   Status checkOutputs(const PackageEntry &Entry) const;
   Status readBuffer(const package::Buffer &From, const std::string &Where,

@@ -234,9 +234,18 @@ LogicalResult PackageWriter::addCode(const CodeObject &From) {
     const KernelCode *Found = ByName.lookup(Kernel.getSymName());
     if (!Found)
       return Kernel.emitOpError("has no code for ") << From.Target;
+    Offsets<fbs::TensorMap> Maps;
+    for (const TensorMapCode &Map : Found->TensorMaps)
+      Maps.push_back(fbs::CreateTensorMap(
+          Builder, Map.Operand, Builder.CreateVector(Map.Shape), Map.FirstSize,
+          Builder.CreateVector(Map.Box)));
+    // Without maps the field is left out, as in packages before there were any.
+    Offset<flatbuffers::Vector<Offset<fbs::TensorMap>>> MapsAt;
+    if (!Maps.empty())
+      MapsAt = Builder.CreateVector(Maps);
     Code.push_back(fbs::CreateKernelCode(
         Builder, Builder.CreateString(Found->Symbol), Found->ScratchBytes,
-        Found->Threads, Found->SharedBytes));
+        Found->Threads, Found->SharedBytes, MapsAt));
   }
   auto Target = Builder.CreateString(From.Target);
   auto Features = Builder.CreateVectorOfStrings(From.Features);

@@ -19,13 +19,22 @@
 
 namespace transxssm {
 
+/// A memory operand that a kernel copies as boxes, see runtime/TensorMap.h.
+struct TensorMapCode {
+  uint32_t Operand = 0;
+  std::vector<int64_t> Shape; ///< outermost first; -1: a size of the launch
+  uint32_t FirstSize = 0;     ///< number of the first of these sizes
+  std::vector<uint32_t> Box;  ///< outermost first
+};
+
 /// Where the code of one kernel lies in an object, and what it needs.
 struct KernelCode {
   std::string Kernel; ///< name of the tile.kernel
   std::string Symbol; ///< in the object
   uint64_t ScratchBytes = 0;
-  uint32_t Threads = 0;     ///< of a block; 0 on a processor
-  uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
+  uint32_t Threads = 0;                  ///< of a block; 0 on a processor
+  uint64_t SharedBytes = 0;              ///< dynamic shared memory of a block
+  std::vector<TensorMapCode> TensorMaps; ///< in the order of the parameters
 };
 
 /// All kernels compiled for one target.

@@ -8,6 +8,7 @@
 
 #include "runtime/cuda/CudaDevice.h"
 
+#include "runtime/TensorMap.h"
 #include "runtime/cuda/CudaGraph.h"
 
 #include <algorithm>
@@ -216,6 +217,29 @@ std::string CudaDevice::kernelName(const DeviceLaunch &Launch) const {
   return "kernel '" + From.kernels()[Launch.From->Kernel].Name + "'";
 }
 
+Status CudaDevice::addTensorMaps(const DeviceLaunch &Launch,
+                                 CudaLaunch &Into) const {
+  const std::vector<PackageTensorMap> &Wanted =
+      Code->Kernels[Launch.From->Kernel].TensorMaps;
+  const uint32_t ElementStrides[MaxTensorRank] = {1, 1, 1, 1, 1};
+  Into.Maps.assign(Wanted.size(), {});
+  for (size_t I = 0; I < Wanted.size(); ++I) {
+    Result<BoundTensorMap> Bound = bindTensorMap(Wanted[I], Launch);
+    if (!Bound)
+      return makeError(kernelName(Launch), ": ", Bound.message());
+    CuResult Encoded = Context->driver().TensorMapEncode(
+        &Into.Maps[I], CuTensorBf16, Bound->Rank, Bound->Base, Bound->Extent,
+        Bound->Stride, Bound->Box, ElementStrides, CuTensorNoInterleave,
+        CuTensorSwizzle128, CuTensorPromotion256, CuTensorFillZeros);
+    if (Status Done = Context->check(Encoded, "encoding a tensor map of " +
+                                                  kernelName(Launch));
+        !Done)
+      return Done;
+    Into.Parameters.push_back(&Into.Maps[I]);
+  }
+  return {};
+}
+
 Status CudaDevice::prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const {
   // CUDA programming guide, "Technical Specifications per Compute Capability".
   const int64_t MaxGrid[3] = {(int64_t(1) << 31) - 1, 65535, 65535};
@@ -235,6 +259,8 @@ Status CudaDevice::prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const {
     Into.Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
   for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
     Into.Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  if (Status Done = addTensorMaps(Launch, Into); !Done)
+    return Done;
   Into.Parameters.push_back(nullptr);
   Into.Node.Parameters = Into.Parameters.data();
   return {};

@@ -34,9 +34,10 @@ class CudaGraph;
 struct CudaLaunch {
   CuKernelNodeParameters Node = {};
   /// What Node points to. One pointer to the value of each kernel parameter:
-  /// memory operands, sizes, and here would follow tensor maps (128 bytes each,
-  /// by value). A null behind the last lets tests count them.
+  /// memory operands, sizes, tensor maps (by value). A null behind the last
+  /// lets tests count them.
   std::vector<void *> Parameters;
+  std::vector<CuTensorMap> Maps;
 };
 
 class CudaDevice : public Device {
@@ -56,13 +57,15 @@ public:
 
   CudaContext &context() const { return *Context; }
 
-  /// An error where the grid is larger than a GPU takes.
+  /// An error where the grid is larger than a GPU takes, or a tensor map
+  /// impossible.
   Status prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const;
 
 private:
   CudaDevice(const Package &From, const PackageCode &Code,
              std::shared_ptr<CudaContext> On);
 
+  Status addTensorMaps(const DeviceLaunch &Launch, CudaLaunch &Into) const;
   Status readEnvironment();
   Status loadModule();
   Status resolveKernels();

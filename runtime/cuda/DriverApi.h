@@ -73,6 +73,19 @@ struct CuKernelNodeParameters {
   void **Extra;
 };
 
+/// CUtensorMap, which only the driver understands.
+struct alignas(64) CuTensorMap {
+  uint64_t Opaque[16];
+};
+
+// CUtensorMapDataType, CUtensorMapInterleave, CUtensorMapSwizzle,
+// CUtensorMapL2promotion, CUtensorMapFloatOOBfill.
+constexpr int CuTensorBf16 = 9;
+constexpr int CuTensorNoInterleave = 0;
+constexpr int CuTensorSwizzle128 = 3;
+constexpr int CuTensorPromotion256 = 3;
+constexpr int CuTensorFillZeros = 0;
+
 /// Every function: its member of DriverTable, its symbol, its parameters.
 #define TRANSXSSM_CUDA_FUNCTIONS(X)                                            \
   X(Init, "cuInit", (unsigned))                                                \
@@ -111,6 +124,9 @@ struct CuKernelNodeParameters {
   X(Launch, "cuLaunchKernel",                                                  \
     (CuFunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,   \
      unsigned, CuStream, void **, void **))                                    \
+  X(TensorMapEncode, "cuTensorMapEncodeTiled",                                 \
+    (CuTensorMap *, int, uint32_t, void *, const uint64_t *, const uint64_t *, \
+     const uint32_t *, const uint32_t *, int, int, int, int))                  \
   X(EventCreate, "cuEventCreate", (CuEvent *, unsigned))                       \
   X(EventDestroy, "cuEventDestroy_v2", (CuEvent))                              \
   X(EventRecord, "cuEventRecord", (CuEvent, CuStream))                         \

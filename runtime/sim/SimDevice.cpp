@@ -9,6 +9,9 @@
 
 #include "runtime/sim/SimDevice.h"
 
+#include "runtime/TensorMap.h"
+
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
@@ -65,7 +68,8 @@ Status SimDevice::resolveKernels() {
       return makeError(Where, ": expected kernel '", Symbol,
                        "' in the object code, got none");
     const PackageKernel &Kernel = From.kernels()[I];
-    uint64_t Expected = uint64_t(Kernel.MemrefCount) + Kernel.SizeCount;
+    uint64_t Expected = uint64_t(Kernel.MemrefCount) + Kernel.SizeCount +
+                        Code->Kernels[I].TensorMaps.size();
     if (Found->Parameters != Expected)
       return makeError(Where, ": kernel '", Symbol, "': expected ", Expected,
                        " parameters, got ", Found->Parameters);
@@ -148,6 +152,32 @@ void SimDevice::addTraffic(size_t Kernel, const Counters &Before) {
   Into.BankPassesIdeal += Grown(&Counters::SharedWavesIdeal);
 }
 
+Status SimDevice::addTensorMaps(const DeviceLaunch &Launch,
+                                std::vector<TransXSSMSimTensorMap> &Maps,
+                                std::vector<void *> &Parameters) const {
+  uint32_t Number = Launch.From->Kernel;
+  const std::vector<PackageTensorMap> &Wanted =
+      Code->Kernels[Number].TensorMaps;
+  Maps.reserve(Wanted.size()); // Parameters points into it
+  for (const PackageTensorMap &Map : Wanted) {
+    Result<BoundTensorMap> Bound = bindTensorMap(Map, Launch);
+    if (!Bound)
+      return makeError("kernel '", From.kernels()[Number].Name,
+                       "': ", Bound.message());
+    TransXSSMSimTensorMap &Made = Maps.emplace_back();
+    Made = {};
+    Made.Base = reinterpret_cast<uint64_t>(Bound->Base);
+    std::copy_n(Bound->Extent, MaxTensorRank, Made.Extent);
+    std::copy_n(Bound->Stride, MaxTensorRank - 1, Made.Stride);
+    std::copy_n(Bound->Box, MaxTensorRank, Made.Box);
+    Made.Rank = uint16_t(Bound->Rank);
+    Made.ElementBytes = uint8_t(TensorElementBytes);
+    Made.Swizzle = uint8_t(TensorBoxColumns * TensorElementBytes);
+    Parameters.push_back(&Made);
+  }
+  return {};
+}
+
 Status SimDevice::launch(const DeviceLaunch &Launch) {
   declare(Launch);
   uint32_t Number = Launch.From->Kernel;
@@ -165,6 +195,9 @@ Status SimDevice::launch(const DeviceLaunch &Launch) {
     Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
   for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
     Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  std::vector<TransXSSMSimTensorMap> Maps;
+  if (Status Made = addTensorMaps(Launch, Maps, Parameters); !Made)
+    return Made;
   Runner.clearReports();
   Counters Before = Runner.Counts;
   Status Done = Runner.launch(*Module, *Kernels[Number], Shape, Parameters);

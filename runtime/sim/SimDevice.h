@@ -40,6 +40,9 @@ private:
       : Device(From, Code) {}
 
   Status resolveKernels();
+  Status addTensorMaps(const DeviceLaunch &Launch,
+                       std::vector<TransXSSMSimTensorMap> &Maps,
+                       std::vector<void *> &Parameters) const;
   void addTraffic(size_t Kernel, const Counters &Before);
   Status readSchedule();
   void declare(const DeviceLaunch &Launch);

@@ -89,7 +89,8 @@ struct FakeModule {
 struct KernelLaunch {
   Function *Of = nullptr;
   sim::LaunchShape Shape;
-  std::vector<uint64_t> Values;
+  /// Eight bytes each, or those of a tensor map.
+  std::vector<std::vector<uint64_t>> Values;
 };
 
 struct Stream {
@@ -123,6 +124,7 @@ struct Driver {
   std::set<Event *> Events;
   std::set<Graph *> Graphs;
   std::set<GraphExec *> Execs;
+  std::set<const void *> Maps; ///< encoded and not yet passed
   std::map<std::string, uint64_t> Counts;
   uint64_t Allocations = 0, Images = 0, Launches = 0, Kernels = 0;
   sim::Simulator Runner;
@@ -240,8 +242,8 @@ CuResult runKernel(KernelLaunch &Launch) {
     Global.declare(reinterpret_cast<void *>(Begin), Bytes,
                    "allocation of " + std::to_string(Bytes) + " bytes", true);
   std::vector<void *> Parameters;
-  for (uint64_t &Value : Launch.Values)
-    Parameters.push_back(&Value);
+  for (std::vector<uint64_t> &Value : Launch.Values)
+    Parameters.push_back(Value.data());
   D.Runner.clearReports();
   Status Done = D.Runner.launch(*Launch.Of->Of->Code, *Launch.Of->Kernel,
                                 Launch.Shape, Parameters);
@@ -279,8 +281,12 @@ CuResult makeLaunch(const char *Name, const CuKernelNodeParameters &Given,
             "' has " + std::to_string(Expected) + " parameters, got " +
             (Count > Expected ? "more" : std::to_string(Count)));
   Into.Values.clear();
-  for (uint64_t I = 0; I < Count; ++I)
-    Into.Values.push_back(*static_cast<uint64_t *>(Given.Parameters[I]));
+  for (uint64_t I = 0; I < Count; ++I) {
+    const uint64_t *From = static_cast<uint64_t *>(Given.Parameters[I]);
+    // The driver knows how long a parameter is; here, who encoded it does.
+    size_t Words = driver().Maps.erase(From) ? 16 : 1;
+    Into.Values.emplace_back(From, From + Words);
+  }
   std::copy_n(Given.Grid, 3, Into.Shape.Grid);
   Into.Shape.Threads = Given.Block[0];
   Into.Shape.DynamicSharedBytes = Given.SharedBytes;
@@ -659,6 +665,39 @@ FAKE CuResult cuLaunchKernel(CuFunction Handle, unsigned X, unsigned Y,
   if (Checked == CuSuccess)
     stream(__func__, On)->Waiting.push_back([=] { return runKernel(*Launch); });
   return Checked;
+}
+
+FAKE CuResult cuTensorMapEncodeTiled(
+    CuTensorMap *Into, int Type, uint32_t Rank, void *Base,
+    const uint64_t *Extent, const uint64_t *Stride, const uint32_t *Box,
+    const uint32_t *ElementStride, int Interleave, int Swizzle, int, int Fill) {
+  Lock Held(driver().Guard);
+  checkRange(__func__, reinterpret_cast<uint64_t>(Base), 1);
+  bool Right = Type == CuTensorBf16 && Rank >= 1 && Rank <= 5 &&
+               Interleave == CuTensorNoInterleave &&
+               Swizzle == CuTensorSwizzle128 && Fill == CuTensorFillZeros &&
+               Box[0] * 2 <= 128 && reinterpret_cast<uint64_t>(Base) % 16 == 0;
+  TransXSSMSimTensorMap Made = {};
+  for (uint32_t D = 0; D < Rank && Right; ++D) {
+    Right &=
+        Extent[D] >= 1 && Box[D] >= 1 && Box[D] <= 256 && ElementStride[D] == 1;
+    Made.Extent[D] = Extent[D];
+    Made.Box[D] = Box[D];
+    if (D + 1 == Rank)
+      continue;
+    Right &= Stride[D] % 16 == 0 && Stride[D] < (uint64_t(1) << 40);
+    Made.Stride[D] = Stride[D];
+  }
+  if (!Right)
+    return CuResult(1);
+  Made.Base = reinterpret_cast<uint64_t>(Base);
+  Made.Rank = uint16_t(Rank);
+  Made.ElementBytes = 2;
+  Made.Swizzle = 128;
+  static_assert(sizeof(Made) == sizeof(*Into));
+  std::memcpy(Into, &Made, sizeof(Made));
+  driver().Maps.insert(Into);
+  return CuSuccess;
 }
 
 FAKE CuResult cuEventCreate(CuEvent *Made, unsigned) {
