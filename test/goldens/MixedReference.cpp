@@ -38,9 +38,10 @@ Result<Model> TypedModel::load(unsigned Threads,
 
 static std::optional<Package> compile(ModuleOp Module,
                                       const GoldenModel &Golden,
+                                      const PlanOptions &Plan,
                                       const GenerateCode &Generate) {
   OwningOpRef<ModuleOp> Lowered = Module.clone();
-  if (failed(lowerToPlan(*Lowered)))
+  if (failed(lowerToPlan(*Lowered, Plan)))
     return std::nullopt;
   FailureOr<std::vector<CodeObject>> Code = Generate(*Lowered);
   Result<std::string> Text = readFile(Golden.Folder + "/config.json");
@@ -57,6 +58,7 @@ template <typename T> static std::vector<T> valuesOf(const Tensor &From) {
 }
 
 std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
+                                            const PlanOptions &Plan,
                                             const GenerateCode &Generate) {
   auto Made = std::make_unique<TypedModel>();
   Result<GoldenModel> Loaded = GoldenModel::load(goldenFolder(Name));
@@ -71,7 +73,7 @@ std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
   Made->Module = buildModel(Made->Golden.Config, *Entries,
                             /*RecomputeBlocks=*/0, *Made->Context, Type);
   EXPECT_TRUE(Made->Module) << Name;
-  Made->Compiled = compile(*Made->Module, Made->Golden, Generate);
+  Made->Compiled = compile(*Made->Module, Made->Golden, Plan, Generate);
   EXPECT_TRUE(Made->Compiled) << Name << " did not compile";
   const Tensor &Ids = Made->Golden.expected("input_ids");
   Made->Batch = Ids.dim(0);
@@ -204,11 +206,12 @@ Hyperparameters usualSettings() {
 }
 
 std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
-                                    bool Rounds) {
+                                    bool Rounds, std::optional<uint64_t> Seed) {
   Hyperparameters S = usualSettings();
   txs::Interpreter Runner(*M.Module);
   Runner.Parameters = M.Golden.Weights;
   Runner.RoundResults = Rounds;
+  Runner.RoundingSeed = Seed;
   txs::TensorMap Inputs = inputsOf(M);
   std::vector<double> Made;
   for (int64_t Step = 1; Step <= Steps; ++Step) {

@@ -56,9 +56,10 @@ struct TypedModel {
                      const std::string &Device = "cpu") const;
 };
 
-/// Every entry of the golden model, compiled by `Generate`; a test fails where
-/// that is impossible.
+/// Every entry of the golden model, lowered as `Plan` says and compiled by
+/// `Generate`; a test fails where that is impossible.
 std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
+                                            const PlanOptions &Plan,
                                             const GenerateCode &Generate);
 
 txs::Tensor tensor(llvm::ArrayRef<int64_t> Shape, const float *Values);
@@ -78,8 +79,9 @@ txs::TensorMap interpretDecoding(const TypedModel &M, bool Rounds);
 Hyperparameters usualSettings();
 
 /// The interpreter's losses of as many optimizer steps.
-std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
-                                    bool Rounds);
+std::vector<double>
+interpretLosses(const TypedModel &M, int64_t Steps, bool Rounds,
+                std::optional<uint64_t> Seed = std::nullopt);
 
 /// At most Slack times as far from the truth as the rounded run is. The floor
 /// is a rounding of float32: a value that rounding happens to leave alone.

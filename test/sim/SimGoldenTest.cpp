@@ -53,8 +53,11 @@ SimModel &modelOf(const std::string &Name, DType Type) {
   SimModel &Found = Known[{Name, Type}];
   if (Found.Typed)
     return Found;
+  PlanOptions Plan;
+  Plan.Gpu = true;
   Found.Typed = buildTypedModel(
-      Name, Type, [&](ModuleOp Module) -> FailureOr<std::vector<CodeObject>> {
+      Name, Type, Plan,
+      [&](ModuleOp Module) -> FailureOr<std::vector<CodeObject>> {
         std::vector<CodeObject> Made;
         for (const nvptx::GpuTarget &Target : nvptx::gpuTargets()) {
           FailureOr<CodeObject> Code = sim::generateSimCode(Module, Target);
