@@ -226,4 +226,23 @@ std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
   return Made;
 }
 
+double largestDistance(const std::vector<double> &A,
+                       const std::vector<double> &B) {
+  double Largest = 0;
+  for (size_t I = 0; I < A.size(); ++I)
+    Largest = std::max(Largest, std::abs(A[I] - B[I]));
+  return Largest;
+}
+
+double lossRounding(const TypedModel &M, const std::vector<double> &Truth) {
+  constexpr uint64_t Runs = 4;
+  double Squares = 0;
+  for (uint64_t Seed = 1; Seed <= Runs; ++Seed)
+    Squares += std::pow(
+        largestDistance(interpretLosses(M, Truth.size(), true, Seed), Truth),
+        2);
+  // As in decayRounding().
+  return std::sqrt(Squares / Runs / 2);
+}
+
 } // namespace transxssm

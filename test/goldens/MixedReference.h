@@ -83,6 +83,15 @@ std::vector<double>
 interpretLosses(const TypedModel &M, int64_t Steps, bool Rounds,
                 std::optional<uint64_t> Seed = std::nullopt);
 
+/// How far rounding takes the losses of training steps from `Truth`, those
+/// without, at most in a run: a root mean square over several runs, since steps
+/// of AdamW magnify what becomes of the smallest gradients.
+double lossRounding(const TypedModel &M, const std::vector<double> &Truth);
+
+/// The largest of all differences.
+double largestDistance(const std::vector<double> &A,
+                       const std::vector<double> &B);
+
 /// At most Slack times as far from the truth as the rounded run is. The floor
 /// is a rounding of float32: a value that rounding happens to leave alone.
 void expectAsCloseAs(const txs::Tensor &Actual, const txs::Tensor &Rounded,
