@@ -55,28 +55,23 @@ struct SharedTile {
   /// the ring's number.
   mlir::Value Shift;
   int64_t Ring = -1;
+  /// An operand of wgmma, as its descriptors want it: rows of 128 bytes, 64
+  /// columns of bf16; the next 64 columns follow the last row. The sixteen
+  /// bytes at column 8 c of row r lie at place c xor (r mod 8).
+  bool Swizzled = false;
 
+  /// Without the exchange of places.
   int64_t offset(int64_t Row, int64_t Column) const {
+    if (Swizzled)
+      return (Column / 64 * Rows + Row) * 64 + Column % 64;
     return Row * Columns + Row / Run * Pad + Column;
-  }
-};
-
-/// An operand of wgmma: bf16 in shared memory as its descriptors want it. Rows
-/// of 128 bytes, 64 columns; the next 64 columns follow the last row. The
-/// sixteen bytes at column 8 c of row r lie at place c xor (r mod 8).
-struct OperandTile {
-  mlir::Value Buffer;
-  int64_t Rows = 8, Columns = 64;
-
-  /// In elements, without the exchange of places.
-  int64_t offset(int64_t Row, int64_t Column) const {
-    return (Column / 64 * Rows + Row) * 64 + Column % 64;
   }
 };
 
 /// How a tile of this layout lies in shared memory, and its elements with
 /// padding.
 SharedTile shapeOf(const LinearLayout &Layout, mlir::Type Element);
+SharedTile operandShape(const LinearLayout &Layout);
 int64_t sharedElements(const SharedTile &Tile);
 
 /// A number of elements such that every group of so many, from the tile's first
@@ -167,7 +162,16 @@ private:
   void markGlobal(mlir::Operation *Op, const GlobalMemory &Memory);
 
   // Shared memory (TileToThreadsShared.cpp).
-  mlir::Value allocateElements(int64_t Count, mlir::Type Element);
+  /// Where this thread's elements of a tile lie: the sums of few values and a
+  /// constant each.
+  struct Placement {
+    mlir::Value Base;
+    std::map<int64_t, mlir::Value> Starts;
+  };
+  Placement placement(const SharedTile &Tile, const LinearLayout &Layout);
+  mlir::Value placeOf(const SharedTile &Tile, Placement &P, Coordinates Place);
+  mlir::Value allocateElements(const SharedTile &Tile, mlir::Type Element,
+                               int64_t Stages = 1);
   SharedTile allocate(int64_t Rows, int64_t Columns, mlir::Type Element);
   SharedTile sharedOf(mlir::Value Tile);
   void write(const SharedTile &To, const LinearLayout &Layout,
@@ -200,6 +204,8 @@ private:
   bool canCopy(tile::LoadOp Load);
   void copyToShared(tile::LoadOp Load, const SharedTile &To,
                     int64_t RingNumber);
+  SharedTile copyShape(tile::LoadOp Load);
+  void setCopy(mlir::Value Tile, const SharedTile &To);
   void lowerCopy(tile::LoadOp Load);
   void awaitCopy(mlir::Value Tile);
   void awaitCopies();
@@ -241,16 +247,16 @@ private:
                              Registers &Sums);
 
   // Products by a warp group (TileToThreadsWgmma.cpp).
-  OperandTile writeOperand(mlir::Value Tile, const LinearLayout &Layout,
-                           Registers Values);
-  OperandTile operandOf(mlir::Value Tile);
-  mlir::Value operandPlace(const OperandTile &Tile, mlir::Value Row,
+  SharedTile writeOperand(mlir::Value Tile, const LinearLayout &Layout,
+                          Registers Values);
+  SharedTile operandOf(mlir::Value Tile);
+  mlir::Value operandPlace(const SharedTile &Tile, mlir::Value Row,
                            mlir::Value Column);
-  void storeOperandMatrices(const OperandTile &To, const LinearLayout &Layout,
+  void storeOperandMatrices(const SharedTile &To, const LinearLayout &Layout,
                             llvm::ArrayRef<mlir::Value> Values);
-  void storeOperandElements(const OperandTile &To, const LinearLayout &Layout,
+  void storeOperandElements(const SharedTile &To, const LinearLayout &Layout,
                             llvm::ArrayRef<mlir::Value> Values);
-  mlir::Value sharedPointer(mlir::Value Buffer);
+  Registers readOperand(const SharedTile &From, const LinearLayout &Layout);
   struct GroupSide;
   GroupSide groupSide(mlir::Value Operand, const LinearLayout &Layout,
                       bool IsLeft, bool InnerIsColumn);
@@ -266,8 +272,7 @@ private:
   mlir::IRMapping Scalars;
   llvm::DenseMap<mlir::Value, GlobalMemory> Memories;
   llvm::DenseMap<mlir::Value, Registers> Tiles;
-  llvm::DenseMap<mlir::Value, SharedTile> SharedTiles;
-  llvm::DenseMap<mlir::Value, OperandTile> OperandTiles;
+  llvm::DenseMap<mlir::Value, SharedTile> SharedTiles, OperandTiles;
   std::map<std::vector<int64_t>, mlir::Value> ThreadParts;
   std::map<int64_t, mlir::Value> Firsts;
   llvm::SmallVector<mlir::Value> UnderWay; ///< copied tiles, oldest first

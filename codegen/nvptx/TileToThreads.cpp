@@ -336,6 +336,8 @@ Registers ThreadLowering::registersOf(Value Tile, const LinearLayout &Layout) {
   const LinearLayout &Own = Layouts.of(Tile);
   // What was copied to shared memory has never been in registers.
   auto Known = Tiles.find(Tile);
+  if (Known == Tiles.end() && Layouts.isOperand(Tile))
+    return readOperand(operandOf(Tile), Layout);
   if (Known == Tiles.end())
     return read(sharedOf(Tile), Layout, tileType(Tile).getElementType());
   const Registers &Values = Known->second;

@@ -27,6 +27,7 @@
 
 #include "codegen/nvptx/Passes.h"
 #include "codegen/nvptx/ThreadLowering.h"
+#include "codegen/nvptx/WgmmaOps.h"
 #include "codegen/x86/IndexFacts.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -54,7 +55,7 @@ static int64_t elementsPerCopy(tile::LoadOp Load) {
 bool ThreadLowering::canCopy(tile::LoadOp Load) {
   Value Result = Load.getResult();
   if (!isTile(Result) || tileType(Result).getRank() != 2 ||
-      !Layouts.isShared(Result))
+      Layouts.isShared(Result) == Layouts.isOperand(Result))
     return false;
   Type Element = tileType(Result).getElementType();
   auto Memory = cast<MemRefType>(Load.getMemory().getType());
@@ -110,15 +111,25 @@ ThreadLowering::Ring ThreadLowering::findRing(scf::ForOp For) {
     R.Loads.push_back(Load);
     for (Operation *User : Load.getResult().getUsers())
       FeedsProduct |= isa<tile::MmaOp>(User);
-    const LinearLayout &Layout = Layouts.of(Load.getResult());
-    Type Element = tileType(Load.getResult()).getElementType();
-    Bytes += sharedElements(shapeOf(Layout, Element)) *
-             Element.getIntOrFloatBitWidth() / 8;
+    Bytes += sharedElements(copyShape(Load)) *
+             tileType(Load.getResult()).getElementTypeBitWidth() / 8;
   }
   if (!FeedsProduct || 2 * Bytes > MostRingBytes)
     return R;
   R.Stages = std::clamp<int64_t>(RingBytes / Bytes, 2, MostStages);
   return R;
+}
+
+/// How a copied tile lies: as an operand of wgmma, or for everybody.
+SharedTile ThreadLowering::copyShape(tile::LoadOp Load) {
+  Value Result = Load.getResult();
+  if (Layouts.isOperand(Result))
+    return operandShape(Layouts.of(Result));
+  return shapeOf(Layouts.of(Result), tileType(Result).getElementType());
+}
+
+void ThreadLowering::setCopy(Value Tile, const SharedTile &To) {
+  (To.Swizzled ? OperandTiles : SharedTiles)[Tile] = To;
 }
 
 //===----------------------------------------------------------------------===//
@@ -137,7 +148,7 @@ void ThreadLowering::copyToShared(tile::LoadOp Load, const SharedTile &To,
                       Load.getResult(), Layout);
   Type Element = tileType(Load.getResult()).getElementType();
   Value Pointer = sharedPointer(To);
-  Value Base = add(rowOffset(To, threadRow(Layout)), threadColumn(Layout));
+  Placement P = placement(To, Layout);
   OpBuilder::InsertionGuard Guard(B);
   if (Value Owner = isFirst(Layout.copyMask())) {
     auto If = scf::IfOp::create(B, Owner, /*withElseRegion=*/false);
@@ -149,9 +160,7 @@ void ThreadLowering::copyToShared(tile::LoadOp Load, const SharedTile &To,
     Value Address = LLVM::GEPOp::create(
         B, Pointer.getType(), Element, Pointer,
         ArrayRef<LLVM::GEPArg>{
-            arith::IndexCastOp::create(
-                B, B.getI64Type(),
-                add(Base, To.offset(Place.Row, Place.Column)))
+            arith::IndexCastOp::create(B, B.getI64Type(), placeOf(To, P, Place))
                 .getResult()});
     Operation *Copy =
         copyAsync(B, Element, Address, A.Memory->Pointer, addressOf(A, Place),
@@ -164,12 +173,11 @@ void ThreadLowering::copyToShared(tile::LoadOp Load, const SharedTile &To,
 }
 
 void ThreadLowering::lowerCopy(tile::LoadOp Load) {
-  const LinearLayout &Layout = Layouts.of(Load.getResult());
-  SharedTile To = allocate(Layout.rows(), Layout.columns(),
-                           tileType(Load.getResult()).getElementType());
+  SharedTile To = copyShape(Load);
+  To.Buffer = allocateElements(To, tileType(Load.getResult()).getElementType());
   copyToShared(Load, To, /*RingNumber=*/-1);
   commitCopies(B);
-  SharedTiles[Load.getResult()] = To;
+  setCopy(Load.getResult(), To);
   UnderWay.push_back(Load.getResult());
 }
 
@@ -179,6 +187,9 @@ void ThreadLowering::awaitCopy(Value Tile) {
   if (Found == UnderWay.end())
     return;
   waitForCopies(B, UnderWay.end() - Found - 1);
+  if (std::any_of(UnderWay.begin(), Found + 1,
+                  [&](Value Landed) { return OperandTiles.contains(Landed); }))
+    fenceProxy(B);
   UnderWay.erase(UnderWay.begin(), Found + 1);
 }
 
@@ -225,10 +236,9 @@ void ThreadLowering::copyStage(const Ring &R, Value Iteration, Value Stage) {
 void ThreadLowering::startRing(Ring &R) {
   R.Number = NextRing++;
   for (tile::LoadOp Load : R.Loads) {
-    const LinearLayout &Layout = Layouts.of(Load.getResult());
-    Type Element = tileType(Load.getResult()).getElementType();
-    SharedTile Tile = shapeOf(Layout, Element);
-    Tile.Buffer = allocateElements(sharedElements(Tile) * R.Stages, Element);
+    SharedTile Tile = copyShape(Load);
+    Tile.Buffer = allocateElements(
+        Tile, tileType(Load.getResult()).getElementType(), R.Stages);
     Tile.Ring = R.Number;
     R.Tiles.push_back(Tile);
   }
@@ -247,6 +257,8 @@ void ThreadLowering::startRing(Ring &R) {
 Value ThreadLowering::advanceRing(const Ring &R, Value Iteration, Value Stage) {
   scf::ForOp For = R.For;
   waitForCopies(B, R.Stages - 2);
+  if (llvm::any_of(R.Tiles, [](const SharedTile &T) { return T.Swizzled; }))
+    fenceProxy(B);
   barrier(B);
   Value Ahead = add(Iteration, multiply(scalar(For.getStep()), R.Stages - 1));
   auto Next = [&](Value V, int64_t Distance) -> Value {
@@ -257,7 +269,7 @@ Value ThreadLowering::advanceRing(const Ring &R, Value Iteration, Value Stage) {
   };
   copyStage(R, Ahead, Next(Stage, R.Stages - 1));
   for (auto [Number, Load] : llvm::enumerate(R.Loads))
-    SharedTiles[Load->getResult(0)] = inStage(R, Number, Stage);
+    setCopy(Load->getResult(0), inStage(R, Number, Stage));
   return Next(Stage, 1);
 }
 

@@ -210,7 +210,7 @@ Registers ThreadLowering::emitLoads(const Access &A, Type Element,
 void ThreadLowering::lowerLoad(tile::LoadOp Load) {
   Value Result = Load.getResult();
   // The loop has copied it, iterations ago.
-  if (InRing && SharedTiles.contains(Result))
+  if (InRing && (SharedTiles.contains(Result) || OperandTiles.contains(Result)))
     return;
   if (!InRing && canCopy(Load))
     return lowerCopy(Load);

@@ -16,6 +16,8 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
+/// Swizzling repeats after so many bytes.
+constexpr int64_t SwizzleAlignment = 1024;
 /// Elements of so many bytes are moved at once at most.
 constexpr int64_t VectorBytes = 16;
 
@@ -33,15 +35,29 @@ SharedTile shapeOf(const LinearLayout &Layout, Type Element) {
   return shapeOf(Layout.rows(), Layout.columns(), Element);
 }
 
+SharedTile operandShape(const LinearLayout &Layout) {
+  SharedTile Tile{{}, Layout.rows(), Layout.columns()};
+  Tile.Swizzled = true;
+  return Tile;
+}
+
 int64_t sharedElements(const SharedTile &Tile) {
+  if (Tile.Swizzled)
+    return Tile.Rows * llvm::alignTo(Tile.Columns, 64);
   return Tile.Rows * Tile.Columns +
          llvm::divideCeil(Tile.Rows, Tile.Run) * Tile.Pad;
 }
 
-Value ThreadLowering::allocateElements(int64_t Count, Type Element) {
-  return memref::AllocOp::create(
-      B, MemRefType::get({Count}, Element, MemRefLayoutAttrInterface(),
-                         B.getI64IntegerAttr(SharedSpace)));
+/// A buffer for the tile, so many times.
+Value ThreadLowering::allocateElements(const SharedTile &Tile, Type Element,
+                                       int64_t Stages) {
+  auto Type = MemRefType::get({sharedElements(Tile) * Stages}, Element,
+                              MemRefLayoutAttrInterface(),
+                              B.getI64IntegerAttr(SharedSpace));
+  if (!Tile.Swizzled)
+    return memref::AllocOp::create(B, Type);
+  return memref::AllocOp::create(B, Type,
+                                 B.getI64IntegerAttr(SwizzleAlignment));
 }
 
 SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
@@ -50,7 +66,7 @@ SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
   if (Element.isInteger(1))
     Element = B.getI8Type();
   SharedTile Tile = shapeOf(Rows, Columns, Element);
-  Tile.Buffer = allocateElements(sharedElements(Tile), Element);
+  Tile.Buffer = allocateElements(Tile, Element);
   return Tile;
 }
 
@@ -74,6 +90,28 @@ SharedTile ThreadLowering::sharedOf(Value Tile) {
 //===----------------------------------------------------------------------===//
 // Accesses
 //===----------------------------------------------------------------------===//
+
+ThreadLowering::Placement
+ThreadLowering::placement(const SharedTile &Tile, const LinearLayout &Layout) {
+  Value Row = threadRow(Layout), Column = threadColumn(Layout);
+  if (Tile.Swizzled)
+    return {operandPlace(Tile, Row, Column), {}};
+  return {add(rowOffset(Tile, Row), Column), {}};
+}
+
+Value ThreadLowering::placeOf(const SharedTile &Tile, Placement &P,
+                              Coordinates Place) {
+  int64_t Offset = Tile.offset(Place.Row, Place.Column);
+  if (!Tile.Swizzled)
+    return add(P.Base, Offset);
+  // A constant shares no bits with the thread's part, but for the three that
+  // are exchanged.
+  Offset ^= Place.Row % 8 * 8;
+  Value &Start = P.Starts[Offset & 56];
+  if (!Start)
+    Start = B.createOrFold<arith::XOrIOp>(P.Base, index(Offset & 56));
+  return add(Start, Offset & ~int64_t(56));
+}
 
 Registers ThreadLowering::loadVector(const SharedTile &From, Value Offset,
                                      int64_t Count) {

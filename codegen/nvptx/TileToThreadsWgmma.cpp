@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // wgmma.m64nNk16 with bf16 operands and float32 sums. Operands lie in shared
-// memory in rows of 128 bytes (OperandTile), k along the rows or along the
-// columns; a descriptor tells which. Four warps make 64 rows of the
+// memory in rows of 128 bytes (SharedTile::Swizzled), k along the rows or along
+// the columns; a descriptor tells which. Four warps make 64 rows of the
 // accumulator, whose registers are those of LinearLayout::mmaAccumulator:
 //
 //   register 4 j + {0, 1, 2, 3} of lane l in warp w
@@ -36,15 +36,13 @@ namespace transxssm::nvptx {
 constexpr unsigned GroupBits = 7;
 /// Rows that a warp group multiplies at once, columns at most, and k.
 constexpr int64_t GroupRows = 64, MostColumns = 256, StepK = 16;
-/// Swizzling repeats after so many bytes.
-constexpr int64_t OperandAlignment = 1024;
 
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
 
 /// The place of an element whose row and column threads compute, as one offset.
-Value ThreadLowering::operandPlace(const OperandTile &Tile, Value Row,
+Value ThreadLowering::operandPlace(const SharedTile &Tile, Value Row,
                                    Value Column) {
   auto Masked = [&](Value V, int64_t Mask) -> Value {
     return B.createOrFold<arith::AndIOp>(V, index(Mask));
@@ -52,8 +50,9 @@ Value ThreadLowering::operandPlace(const OperandTile &Tile, Value Row,
   Value Place =
       add(multiply(Masked(Column, ~int64_t(63)), Tile.Rows), multiply(Row, 64));
   Value Exchange = multiply(Masked(Row, 7), 8);
-  return add(Place,
-             B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
+  Place =
+      add(Place, B.createOrFold<arith::XOrIOp>(Masked(Column, 63), Exchange));
+  return Tile.Shift ? add(Tile.Shift, Place) : Place;
 }
 
 /// Four words of the 16 x 16 elements from a place on, two elements each: rows
@@ -73,7 +72,7 @@ static Registers matrixWords(ImplicitLocOpBuilder &B,
 
 /// With stmatrix: lane l gives the address of row l mod 16 of the left (l < 16)
 /// or right eight columns of each 16 x 16 elements.
-void ThreadLowering::storeOperandMatrices(const OperandTile &To,
+void ThreadLowering::storeOperandMatrices(const SharedTile &To,
                                           const LinearLayout &Layout,
                                           ArrayRef<Value> Values) {
   SmallVector<int64_t> Rows{1, 2, 4, 8, 0}, Columns{0, 0, 0, 0, 8};
@@ -81,72 +80,53 @@ void ThreadLowering::storeOperandMatrices(const OperandTile &To,
     Rows.push_back(C.Row);
     Columns.push_back(C.Column);
   }
-  Value Base = operandPlace(To, threadPart(Rows), threadPart(Columns));
-  Value Pointer = sharedPointer(To.Buffer);
+  Placement P{operandPlace(To, threadPart(Rows), threadPart(Columns)), {}};
+  Value Pointer = sharedPointer(To);
   Type Element = Values.front().getType();
-  std::map<int64_t, Value> Starts;
   for (int64_t R = 0; R < Layout.registerCount(); ++R) {
     Coordinates Place = Layout.ofRegister(R);
     if (Place.Row % 16 != 0 || Place.Column % 16 != 0)
       continue;
     Registers Words = matrixWords(B, Layout, Values, Place);
-    // The exchange moves bits of the column that constants have, too.
-    int64_t Offset = To.offset(Place.Row, Place.Column);
-    Value &Start = Starts[Offset & 56];
-    if (!Start)
-      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
     Value Address = LLVM::GEPOp::create(
         B, Pointer.getType(), Element, Pointer,
         ArrayRef<LLVM::GEPArg>{
-            arith::IndexCastOp::create(B, B.getI64Type(),
-                                       add(Start, Offset & ~int64_t(56)))
+            arith::IndexCastOp::create(B, B.getI64Type(), placeOf(To, P, Place))
                 .getResult()});
-    storeMatrices(B, Address, Words)
-        ->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+    markShared(storeMatrices(B, Address, Words), To);
   }
 }
 
 /// Element by element, or as many as a thread holds in a row.
-void ThreadLowering::storeOperandElements(const OperandTile &To,
+void ThreadLowering::storeOperandElements(const SharedTile &To,
                                           const LinearLayout &Layout,
                                           ArrayRef<Value> Values) {
-  Value Base = operandPlace(To, threadRow(Layout), threadColumn(Layout));
+  Placement P = placement(To, Layout);
   int64_t Width = std::min<int64_t>(Layout.vectorWidth(), 8);
-  // A register's part of the address shares no bits with the thread's, but for
-  // the three that are exchanged.
-  std::map<int64_t, Value> Starts;
-  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
-    Coordinates Place = Layout.ofRegister(R);
-    int64_t Offset = To.offset(Place.Row, Place.Column) ^ (Place.Row % 8 * 8);
-    Value &Start = Starts[Offset & 56];
-    if (!Start)
-      Start = B.createOrFold<arith::XOrIOp>(Base, index(Offset & 56));
-    auto Store =
-        vector::StoreOp::create(B, packVector(B, Values.slice(R, Width)),
-                                To.Buffer, add(Start, Offset & ~int64_t(56)));
-    Store->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
-  }
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width)
+    storeVector(To, placeOf(To, P, Layout.ofRegister(R)),
+                Values.slice(R, Width));
 }
 
-Value ThreadLowering::sharedPointer(Value Buffer) {
-  return UnrealizedConversionCastOp::create(
-             B, LLVM::LLVMPointerType::get(B.getContext(), SharedSpace), Buffer)
-      .getResult(0);
+Registers ThreadLowering::readOperand(const SharedTile &From,
+                                      const LinearLayout &Layout) {
+  Placement P = placement(From, Layout);
+  int64_t Width = std::min<int64_t>(Layout.vectorWidth(), 8);
+  Registers Values;
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width)
+    llvm::append_range(
+        Values,
+        loadVector(From, placeOf(From, P, Layout.ofRegister(R)), Width));
+  return Values;
 }
 
 /// Writes the registers of a layout, elements outside the tile as zeros.
-OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
-                                         Registers Values) {
+SharedTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
+                                        Registers Values) {
   Type Element = tileType(Tile).getElementType();
   Values = masked(Tile, Layout, std::move(Values), zero(Element));
-  OperandTile To{{}, Layout.rows(), Layout.columns()};
-  int64_t Elements = To.Rows * llvm::alignTo(To.Columns, 64);
-  To.Buffer = memref::AllocOp::create(
-      B,
-      MemRefType::get({Elements}, Element, MemRefLayoutAttrInterface(),
-                      B.getI64IntegerAttr(SharedSpace)),
-      B.getI64IntegerAttr(OperandAlignment));
-
+  SharedTile To = operandShape(Layout);
+  To.Buffer = allocateElements(To, Element);
   OpBuilder::InsertionGuard Guard(B);
   Value Owner = isFirst(Layout.copyMask());
   scf::IfOp If;
@@ -166,7 +146,8 @@ OperandTile ThreadLowering::writeOperand(Value Tile, const LinearLayout &Layout,
 }
 
 /// The operand of a tile; a uniform tile gets one where it is used.
-OperandTile ThreadLowering::operandOf(Value Tile) {
+SharedTile ThreadLowering::operandOf(Value Tile) {
+  awaitCopy(Tile);
   auto Known = OperandTiles.find(Tile);
   if (Known != OperandTiles.end())
     return Known->second;
@@ -182,7 +163,7 @@ OperandTile ThreadLowering::operandOf(Value Tile) {
 /// An operand whose descriptors are sums of one for its first element in this
 /// warp group, and constants.
 struct ThreadLowering::GroupSide {
-  OperandTile Tile;
+  SharedTile Tile;
   Value First;
   bool InnerIsColumn = true;
 
@@ -199,7 +180,7 @@ ThreadLowering::GroupSide ThreadLowering::groupSide(Value Operand,
                                                     bool IsLeft,
                                                     bool InnerIsColumn) {
   GroupSide Side{operandOf(Operand), {}, InnerIsColumn};
-  Value Pointer = sharedPointer(Side.Tile.Buffer);
+  Value Pointer = sharedPointer(Side.Tile);
   auto Constant = [&](int64_t Number) -> Value {
     return LLVM::ConstantOp::create(B, B.getI64Type(), Number);
   };
@@ -209,15 +190,20 @@ ThreadLowering::GroupSide ThreadLowering::groupSide(Value Operand,
   int64_t Leading = InnerIsColumn ? 16 : Side.Tile.Rows * 128;
   Side.First =
       LLVM::OrOp::create(B, Address, Constant(descriptorBits(Leading)));
+  auto Add = [&](Value Offset) {
+    Side.First = LLVM::AddOp::create(
+        B, Side.First, arith::IndexCastOp::create(B, B.getI64Type(), Offset));
+  };
+  // Sixteen bytes are eight elements.
+  if (Side.Tile.Shift)
+    Add(B.createOrFold<arith::ShRUIOp>(Side.Tile.Shift, index(3)));
   SmallVector<int64_t> Groups(Layout.threadBits());
   for (unsigned Bit = GroupBits; Bit < Layout.threadBits(); ++Bit) {
     Coordinates C = Layout.threadBases()[Bit];
     Groups[Bit] = Side.offset(IsLeft ? C.Row : C.Column, 0);
   }
   if (llvm::any_of(Groups, [](int64_t Offset) { return Offset != 0; }))
-    Side.First = LLVM::AddOp::create(
-        B, Side.First,
-        arith::IndexCastOp::create(B, B.getI64Type(), threadPart(Groups)));
+    Add(threadPart(Groups));
   return Side;
 }
 
@@ -322,7 +308,7 @@ void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
       Part = multiplyGroup(B, Part, LeftPart,
                            descriptor(Right, Block.Column, K), TransposeLeft,
                            TransposeRight, /*Accumulates=*/true, &Made);
-      Made->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
+      markShared(Made, Left.Tile.Ring >= 0 ? Left.Tile : Right.Tile);
     }
     for (auto [Place, Sum] : llvm::zip_equal(Block.Places, Part))
       Sums[Place] = Sum;
