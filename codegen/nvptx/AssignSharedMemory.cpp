@@ -82,6 +82,10 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
     Made.Bytes =
         llvm::alignTo(Alloc.getType().getNumElements() * elementBytes(Alloc),
                       BufferAlignment);
+    if (Alloc->hasAttr(WholeAttr)) {
+      Made.First = Begin[Function];
+      Made.Last = End[Function];
+    }
     SmallVector<Operation *> Users(Alloc->getUsers());
     for (size_t I = 0; I < Users.size(); ++I) {
       Operation *User = Users[I];

@@ -63,6 +63,21 @@ static void addConversion(PassManager &Passes) {
   Passes.addPass(createReconcileUnrealizedCastsPass());
 }
 
+static std::vector<TensorMap> tensorMapsOf(func::FuncOp Function) {
+  std::vector<TensorMap> Maps;
+  auto All = Function->getAttrOfType<ArrayAttr>(TensorMapsAttr);
+  for (Attribute Each : All ? All.getValue() : ArrayRef<Attribute>()) {
+    // Operand, first size, extents, extents of the box.
+    ArrayRef<int64_t> Numbers = cast<DenseI64ArrayAttr>(Each).asArrayRef();
+    size_t Rank = (Numbers.size() - 2) / 2;
+    ArrayRef<int64_t> Shape = Numbers.slice(2, Rank);
+    ArrayRef<int64_t> Box = Numbers.drop_front(2 + Rank);
+    Maps.push_back({static_cast<unsigned>(Numbers[0]), Shape.vec(),
+                    static_cast<unsigned>(Numbers[1]), Box.vec()});
+  }
+  return Maps;
+}
+
 /// Runs the passes over the module; a failure without a message gets one.
 static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
                            std::vector<DeviceKernel> &Kernels) {
@@ -76,7 +91,9 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
       return Function->getAttrOfType<IntegerAttr>(Attribute).getInt();
     };
     Kernels.push_back({Function.getSymName().str(), Function.getSymName().str(),
-                       Number(ThreadsAttr), Number(SharedBytesAttr)});
+                       Number(ThreadsAttr), Number(SharedBytesAttr),
+                       tensorMapsOf(Function)});
+    Function->removeAttr(TensorMapsAttr);
     Function->removeAttr(ThreadsAttr);
     Function->removeAttr(SharedBytesAttr);
   }
@@ -115,10 +132,24 @@ createMachine(const GpuTarget &Target) {
   llvm::TargetOptions Options;
   // a * b + c may become one instruction; nothing else may be reordered.
   Options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
-  // 8.0 is the first version with sm_90a.
+  // 8.0 is the first version with sm_90a, 8.6 that with loads of boxes into a
+  // block's own shared memory.
   return std::unique_ptr<llvm::TargetMachine>(Backend->createTargetMachine(
-      Triple, Target.Name, "+ptx80", Options, std::nullopt, std::nullopt,
-      llvm::CodeGenOptLevel::Aggressive));
+      Triple, Target.Name, Target.TensorMaps ? "+ptx86" : "+ptx80", Options,
+      std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+}
+
+/// The last parameters are tensor maps, which stay where the launch put them.
+static void addTensorMaps(llvm::Function &Function, size_t Count) {
+  llvm::LLVMContext &Context = Function.getContext();
+  auto *Type = llvm::ArrayType::get(llvm::Type::getInt8Ty(Context), 128);
+  for (size_t I = Function.arg_size() - Count; I < Function.arg_size(); ++I) {
+    Function.addParamAttr(I, llvm::Attribute::getWithByValType(Context, Type));
+    Function.addParamAttr(
+        I, llvm::Attribute::getWithAlignment(Context, llvm::Align(64)));
+    Function.addParamAttr(I,
+                          llvm::Attribute::get(Context, "nvvm.grid_constant"));
+  }
 }
 
 /// What makes functions kernels. ptxas needs the block's size to know how many
@@ -131,6 +162,7 @@ static void prepareKernels(llvm::Module &Module,
     Function->addFnAttr("nvvm.maxntid", std::to_string(Kernel.Threads));
     Function->addFnAttr("nvvm.minctasm", "1");
     Function->addFnAttr(llvm::Attribute::NoUnwind);
+    addTensorMaps(*Function, Kernel.TensorMaps.size());
     // Products by a warp group take all of its threads at once.
     for (llvm::Instruction &I : llvm::instructions(*Function))
       if (auto *Call = llvm::dyn_cast<llvm::CallInst>(&I))

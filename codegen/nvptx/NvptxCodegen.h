@@ -33,6 +33,8 @@ struct DeviceKernel {
   /// Threads of a block (they are numbered in one dimension), and bytes of
   /// dynamic shared memory.
   int64_t Threads, SharedBytes;
+  /// Parameters of 128 bytes after the sizes.
+  std::vector<TensorMap> TensorMaps;
 };
 
 struct DeviceModule {
@@ -48,7 +50,8 @@ struct DeviceModule {
 ///   ptx_kernel void @symbol(ptr addrspace(1) ..., i64 ...)
 ///
 /// with one pointer to global memory per memref argument, then the sizes
-/// (dynamic extents of memrefs and index arguments), each in argument order.
+/// (dynamic extents of memrefs and index arguments), each in argument order,
+/// then tensor maps by value.
 /// The block's coordinates are the grid cell. Errors are reported on the
 /// operations at fault.
 mlir::FailureOr<DeviceModule> lowerForGpu(mlir::ModuleOp Kernels,

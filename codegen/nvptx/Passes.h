@@ -41,6 +41,11 @@ void registerNvptxPasses();
 /// On a function: threads of a block, bytes of shared memory.
 constexpr char ThreadsAttr[] = "tile.threads";
 constexpr char SharedBytesAttr[] = "tile.shared_bytes";
+/// On a function: the tensor maps that it has as its last arguments, each as
+/// operand, first size, extents of the memory and of the box.
+constexpr char TensorMapsAttr[] = "tile.tensor_maps";
+/// On a buffer: its bytes are nobody else's, from the start to the end.
+constexpr char WholeAttr[] = "tile.whole";
 /// On an access: accesses of one group touch different elements.
 constexpr char GroupAttr[] = "tile.group";
 /// On an access of global memory that the kernel both reads and writes: which.

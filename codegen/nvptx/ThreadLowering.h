@@ -200,6 +200,10 @@ private:
     llvm::SmallVector<mlir::Operation *> Slice; ///< makes their indices
     llvm::SmallVector<SharedTile> Tiles;        ///< in stage 0
     int64_t Stages, Number;
+    /// Where one thread copies boxes of tensors: the barriers of the stages,
+    /// and the bytes of each.
+    mlir::Value Barriers;
+    int64_t BoxBytes = 0;
   };
   bool canCopy(tile::LoadOp Load);
   void copyToShared(tile::LoadOp Load, const SharedTile &To,
@@ -215,6 +219,16 @@ private:
   void startRing(Ring &R);
   mlir::Value advanceRing(const Ring &R, mlir::Value Iteration,
                           mlir::Value Stage);
+
+  // Copies of boxes (TileToThreadsBoxes.cpp).
+  bool canCopyBoxes(tile::LoadOp Load);
+  mlir::Value tensorMap(tile::LoadOp Load);
+  mlir::Value stageBarrier(const Ring &R, mlir::Value Stage);
+  void startBoxes(Ring &R);
+  void copyBoxes(const Ring &R, mlir::Value Stage);
+  void copyBoxes(tile::LoadOp Load, const SharedTile &To, const Ring &R,
+                 mlir::Value Barrier);
+  void markRing(mlir::Operation *Op, const Ring &R);
 
   // Shapes (TileToThreadsShapes.cpp).
   void lowerBroadcast(tile::BroadcastOp Broadcast);
@@ -265,6 +279,7 @@ private:
   void lowerWgmma(tile::MmaOp Mma);
 
   tile::KernelOp Kernel;
+  GpuTarget Target;
   TileLayouts Layouts;
   mlir::ImplicitLocOpBuilder B;
   mlir::Operation *EntryEnd = nullptr; ///< entry values are made before it
@@ -275,7 +290,9 @@ private:
   llvm::DenseMap<mlir::Value, SharedTile> SharedTiles, OperandTiles;
   std::map<std::vector<int64_t>, mlir::Value> ThreadParts;
   std::map<int64_t, mlir::Value> Firsts;
-  llvm::SmallVector<mlir::Value> UnderWay; ///< copied tiles, oldest first
+  mlir::func::FuncOp Function;
+  llvm::SmallVector<mlir::Attribute> TensorMaps; ///< as in TensorMapsAttr
+  llvm::SmallVector<mlir::Value> UnderWay;       ///< copied tiles, oldest first
   int64_t NextRing = 0;
   bool InRing = false;
   int64_t Group = 0;

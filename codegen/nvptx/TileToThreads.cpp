@@ -18,7 +18,7 @@ using namespace mlir;
 namespace transxssm::nvptx {
 
 ThreadLowering::ThreadLowering(tile::KernelOp Kernel, const GpuTarget &Target)
-    : Kernel(Kernel), Layouts(Kernel, Target),
+    : Kernel(Kernel), Target(Target), Layouts(Kernel, Target),
       B(Kernel.getLoc(), Kernel.getContext()) {}
 
 void ThreadLowering::error(Operation *Op, const Twine &Message) {
@@ -52,8 +52,8 @@ bool ThreadLowering::run() {
       return error(Kernel, "kernel arguments must be memrefs or indices"),
              false;
   B.setInsertionPointAfter(Kernel);
-  auto Function = func::FuncOp::create(
-      B, Kernel.getSymName(), B.getFunctionType(argumentTypes(Kernel), {}));
+  Function = func::FuncOp::create(B, Kernel.getSymName(),
+                                  B.getFunctionType(argumentTypes(Kernel), {}));
   Function->setAttr(ThreadsAttr, B.getI64IntegerAttr(Layouts.threads()));
   Block *Entry = Function.addEntryBlock();
   B.setInsertionPointToStart(Entry);
@@ -62,6 +62,8 @@ bool ThreadLowering::run() {
   EntryEnd = arith::ConstantIndexOp::create(B, 0);
   lowerBlock(Kernel.getBody().front());
   func::ReturnOp::create(B);
+  if (!TensorMaps.empty())
+    Function->setAttr(TensorMapsAttr, B.getArrayAttr(TensorMaps));
   return !Failed;
 }
 
@@ -465,14 +467,19 @@ struct TileToThreadsPass
   TileToThreadsPass() = default;
   explicit TileToThreadsPass(const GpuTarget &Target) {
     Architecture = Target.Name;
+    TensorMaps = Target.TensorMaps;
   }
   TileToThreadsPass(const TileToThreadsPass &Other) : PassWrapper(Other) {
     Architecture = Other.Architecture;
+    TensorMaps = Other.TensorMaps;
   }
 
   Option<std::string> Architecture{
       *this, "arch", llvm::cl::desc("the architecture, as \"sm_90a\""),
       llvm::cl::init("sm_80")};
+  Option<bool> TensorMaps{*this, "tensor-maps",
+                          llvm::cl::desc("copy boxes of tensors (sm_90a)"),
+                          llvm::cl::init(false)};
 
   StringRef getArgument() const override { return "tile-to-threads"; }
   StringRef getDescription() const override {
@@ -488,7 +495,7 @@ struct TileToThreadsPass
     SmallVector<tile::KernelOp> Kernels(
         getOperation().getOps<tile::KernelOp>());
     for (tile::KernelOp Kernel : Kernels) {
-      if (!ThreadLowering(Kernel, {Architecture}).run())
+      if (!ThreadLowering(Kernel, {Architecture, TensorMaps}).run())
         return signalPassFailure();
       Kernel.erase();
     }

@@ -89,6 +89,26 @@ TEST(LinearLayout, MmaAccumulatorIsThatOfTheInstruction) {
       checkComplete(LinearLayout::mmaAccumulator(Rows, Columns, 7));
 }
 
+TEST(LinearLayout, AccumulatorOfWarpGroups) {
+  // PTX ISA, "Register Fragments for wgmma.mma_async.m64nNk16": register r of
+  // thread t, for N = 32. The second group has the next 64 rows, or the other
+  // half of the columns.
+  LinearLayout Below = LinearLayout::mmaAccumulator(128, 32, 8);
+  LinearLayout Beside = LinearLayout::mmaAccumulator(64, 64, 8);
+  for (int64_t T = 0; T < 256; ++T)
+    for (int64_t R = 0; R < 16; ++R) {
+      int64_t InGroup = T % 128, OfGroup = T / 128;
+      int64_t Row = InGroup / 32 * 16 + InGroup % 32 / 4 + R / 2 % 2 * 8;
+      int64_t Column = R / 4 * 8 + InGroup % 4 * 2 + R % 2;
+      EXPECT_EQ(Below.at(R, T), (Coordinates{Row + 64 * OfGroup, Column}));
+      EXPECT_EQ(Beside.at(R, T), (Coordinates{Row, Column + 32 * OfGroup}));
+    }
+  EXPECT_TRUE(Below.holdsMatrices());
+  EXPECT_TRUE(LinearLayout::mmaAccumulator(64, 16, 7).holdsMatrices());
+  EXPECT_FALSE(LinearLayout::mmaAccumulator(64, 8, 7).holdsMatrices());
+  EXPECT_FALSE(LinearLayout::blocked(64, 64, 7, 3).holdsMatrices());
+}
+
 TEST(LinearLayout, FirstColumnsAreThoseOfEveryHalf) {
   LinearLayout Matrix = LinearLayout::mmaAccumulator(64, 128, 8);
   LinearLayout Half = Matrix.firstColumns(64);

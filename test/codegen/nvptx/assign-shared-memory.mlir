@@ -2,6 +2,26 @@
 
 // CHECK: llvm.mlir.global external @shared_memory() {addr_space = 3 : i32, alignment = 1024 : i64}
 
+// Operands of wgmma begin at multiples of 1,024 bytes; what finally uses an
+// address knows the bytes of all its buffers.
+// CHECK-LABEL: func.func @aligned
+// CHECK-SAME:  tile.shared_bytes = 3072 : i64
+// CHECK:       tile.bytes = array<i64: 1024, 3072, 0, 128>
+func.func @aligned(%v: vector<4xf32>) {
+  %c0 = arith.constant 0 : index
+  %four = llvm.mlir.constant(4 : i64) : i64
+  %a = memref.alloc() : memref<32xf32, 3>
+  %b = memref.alloc() {alignment = 1024 : i64} : memref<1024xbf16, 3>
+  %pb = builtin.unrealized_conversion_cast %b : memref<1024xbf16, 3> to !llvm.ptr<3>
+  %pa = builtin.unrealized_conversion_cast %a : memref<32xf32, 3> to !llvm.ptr<3>
+  %ib = llvm.ptrtoint %pb : !llvm.ptr<3> to i64
+  %ia = llvm.ptrtoint %pa : !llvm.ptr<3> to i64
+  %db = llvm.lshr %ib, %four : i64
+  %da = llvm.lshr %ia, %four : i64
+  llvm.inline_asm has_side_effects "use $0 $1", "l,l" %db, %da : (i64, i64) -> ()
+  return
+}
+
 // The first and the last buffer are never live together; what a loop uses lives
 // through all of it.
 // CHECK-LABEL: func.func @share

@@ -1,0 +1,68 @@
+//===- TensorCopies.cpp - Copies of boxes of tensors, as operations -------===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/nvptx/TensorCopies.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+
+namespace transxssm::nvptx {
+
+static Operation *call(ImplicitLocOpBuilder &B, const Twine &Name,
+                       ValueRange Operands, Type Result = {}) {
+  StringAttr Intrinsic = B.getStringAttr("llvm.nvvm." + Name);
+  if (!Result)
+    return LLVM::CallIntrinsicOp::create(B, Intrinsic, Operands);
+  return LLVM::CallIntrinsicOp::create(B, Result, Intrinsic, Operands);
+}
+
+static Value word(ImplicitLocOpBuilder &B, int64_t Number) {
+  return arith::ConstantOp::create(B, B.getI32IntegerAttr(Number));
+}
+
+Operation *initBarrier(ImplicitLocOpBuilder &B, Value Barrier) {
+  return call(B, "mbarrier.init.shared", {Barrier, word(B, 1)});
+}
+
+void fenceBarriers(ImplicitLocOpBuilder &B) {
+  call(B, "fence.mbarrier_init.release.cluster", {});
+}
+
+Operation *expectBytes(ImplicitLocOpBuilder &B, Value Barrier, int64_t Bytes) {
+  return call(B, "mbarrier.arrive.expect.tx.scope.cta.space.cta",
+              {Barrier, word(B, Bytes)}, B.getI64Type());
+}
+
+Operation *waitAtBarrier(ImplicitLocOpBuilder &B, Value Barrier, Value Parity) {
+  auto Dialect =
+      LLVM::AsmDialectAttr::get(B.getContext(), LLVM::AsmDialect::AD_ATT);
+  return LLVM::InlineAsmOp::create(
+      B, TypeRange(), ValueRange{Barrier, Parity},
+      "{\n.reg .pred p;\nagain:\n"
+      "mbarrier.try_wait.parity.shared.b64 p, [$0], $1;\n"
+      "@!p bra again;\n}",
+      "r,r,~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::tailcallkind::TailCallKind::None, Dialect, ArrayAttr());
+}
+
+Operation *copyBox(ImplicitLocOpBuilder &B, Value To, Value Barrier, Value Map,
+                   ArrayRef<Value> Coordinates) {
+  SmallVector<Value> Operands{To, Barrier, Map};
+  llvm::append_range(Operands, Coordinates);
+  // No hint of how the cache should treat it.
+  Operands.push_back(arith::ConstantOp::create(B, B.getI64IntegerAttr(0)));
+  Operands.push_back(arith::ConstantOp::create(B, B.getBoolAttr(false)));
+  return call(
+      B, "cp.async.bulk.tensor.g2s.cta.tile." + Twine(Coordinates.size()) + "d",
+      Operands);
+}
+
+} // namespace transxssm::nvptx
