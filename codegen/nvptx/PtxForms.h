@@ -20,6 +20,9 @@
 //   llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16 (sm_90a)
 //   llvm.nvvm.fence.proxy.async.shared_cta (sm_90a)
 //   llvm.nvvm.wgmma.commit_group.sync.aligned (sm_90a)
+//   llvm.nvvm.mbarrier.init.shared, .arrive.expect.tx.scope.cta.space.cta,
+//   llvm.nvvm.fence.mbarrier_init.release.cluster,
+//   llvm.nvvm.cp.async.bulk.tensor.g2s.cta.tile.{2 .. 5}d (with tensor maps)
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on
 //   float32
 //
@@ -29,6 +32,8 @@
 // On sm_90a also (WgmmaOps.cpp), with the sums tied through each:
 //   wgmma.fence.sync.aligned; wgmma.wait_group.sync.aligned 0;
 //   wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16
+// and with tensor maps (TensorCopies.cpp), in a loop:
+//   mbarrier.try_wait.parity.shared.b64
 //
 //===----------------------------------------------------------------------===//
 

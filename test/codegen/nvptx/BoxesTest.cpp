@@ -14,7 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pipeline.h"
-#include "codegen/nvptx/NvptxCodegen.h"
+#include "codegen/nvptx/GpuCode.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/tile/interpreter/TileInterpreter.h"
 #include "mlir/Parser/Parser.h"
@@ -155,6 +155,31 @@ void check(const Problem &P, bool TensorMaps) {
       *Module->getOps<tile::KernelOp>().begin(),
       {Left.data(), Right.data(), Expected.data()}, P.Sizes, P.Grid)));
   run(Kernels, Device->Kernels[0], P, Left, Right, Expected);
+}
+
+/// ptxas has nothing to say, and registers suffice.
+TEST(Boxes, Assemble) {
+  if (nvptx::findPtxas().empty())
+    GTEST_SKIP() << "no ptxas";
+  for (const char *Text : {Linear, States})
+    for (bool TensorMaps : {false, true}) {
+      DialectRegistry Registry;
+      registerCompilerDialects(Registry);
+      MLIRContext Context(Registry, MLIRContext::Threading::DISABLED);
+      OwningOpRef<ModuleOp> Module =
+          parseSourceString<ModuleOp>(Text, &Context);
+      ASSERT_TRUE(Module);
+      FailureOr<nvptx::GpuCode> Code =
+          nvptx::compileForGpu(*Module, {"sm_90a", TensorMaps});
+      ASSERT_TRUE(succeeded(Code));
+      ASSERT_EQ(Code->Assembled.Kernels.size(), 1u);
+      EXPECT_FALSE(Code->Assembled.Kernels[0].usesLocalMemory());
+      EXPECT_TRUE(Code->Assembled.Warnings.empty())
+          << Code->Assembled.Warnings.front();
+      EXPECT_NE(Code->Ptx.find("wgmma.mma_async"), std::string::npos);
+      EXPECT_EQ(Code->Ptx.find("cp.async.bulk.tensor") != std::string::npos,
+                TensorMaps);
+    }
 }
 
 TEST(Boxes, Linear) {
