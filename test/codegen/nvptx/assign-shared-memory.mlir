@@ -5,15 +5,15 @@
 // Operands of wgmma begin at multiples of 1,024 bytes; what finally uses an
 // address knows the bytes of all its buffers.
 // CHECK-LABEL: func.func @aligned
-// CHECK-SAME:  tile.shared_bytes = 3072 : i64
-// CHECK:       tile.bytes = array<i64: 1024, 3072, 0, 128>
+// CHECK-SAME:  tile.shared_bytes = 5120 : i64
+// CHECK:       tile.bytes = array<i64: 0, 2304, 3072, 5120>
 func.func @aligned(%v: vector<4xf32>) {
   %c0 = arith.constant 0 : index
   %four = llvm.mlir.constant(4 : i64) : i64
-  %a = memref.alloc() : memref<32xf32, 3>
+  %a = memref.alloc() : memref<576xf32, 3>
   %b = memref.alloc() {alignment = 1024 : i64} : memref<1024xbf16, 3>
   %pb = builtin.unrealized_conversion_cast %b : memref<1024xbf16, 3> to !llvm.ptr<3>
-  %pa = builtin.unrealized_conversion_cast %a : memref<32xf32, 3> to !llvm.ptr<3>
+  %pa = builtin.unrealized_conversion_cast %a : memref<576xf32, 3> to !llvm.ptr<3>
   %ib = llvm.ptrtoint %pb : !llvm.ptr<3> to i64
   %ia = llvm.ptrtoint %pa : !llvm.ptr<3> to i64
   %db = llvm.lshr %ib, %four : i64

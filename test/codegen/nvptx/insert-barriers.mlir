@@ -121,7 +121,7 @@ func.func @ring(%a: !llvm.ptr<3>, %g: !llvm.ptr<1>, %v: f32) {
 // CHECK:       llvm.store
 // CHECK-NEXT:  llvm.store
 // CHECK-NEXT:  llvm.nvvm.fence.proxy.async.shared_cta
-// CHECK-NEXT:  llvm.nvvm.barrier
+// CHECK:       llvm.nvvm.barrier
 // CHECK-NEXT:  wgmma.fence.sync.aligned
 // CHECK-NEXT:  wgmma.mma_async
 // CHECK:       llvm.nvvm.barrier
@@ -132,7 +132,7 @@ func.func @group(%a: !llvm.ptr<3>, %b: !llvm.ptr<3>, %v: f32, %d: i64) {
   llvm.store %v, %b {tile.bytes = array<i64: 128, 256>, tile.group = 2} : f32, !llvm.ptr<3>
   llvm.call_intrinsic "llvm.nvvm.fence.proxy.async.shared_cta"() : () -> ()
   %f = llvm.inline_asm has_side_effects asm_dialect = att "wgmma.fence.sync.aligned;", "=f,0" %v : (f32) -> f32
-  %s = llvm.inline_asm has_side_effects asm_dialect = att "wgmma.mma_async", "=f,0,l,l" %f, %d, %d {tile.bytes = array<i64: 0, 128, 128, 256>, tile.group = 3} : (f32, i64, i64) -> f32
+  %s = llvm.inline_asm has_side_effects asm_dialect = att {tile.bytes = array<i64: 0, 128, 128, 256>, tile.group = 3} "wgmma.mma_async", "=f,0,l,l" %f, %d, %d : (f32, i64, i64) -> f32
   llvm.store %v, %b {tile.bytes = array<i64: 128, 256>, tile.group = 4} : f32, !llvm.ptr<3>
   return
 }
