@@ -75,11 +75,21 @@ def goldens(session):
     return made
 
 
+def simulated_device(session):
+    """The simulator of the code that this GPU takes."""
+    size = ["--bytes", 1 << 20, "--rounds", 1]
+    facts = session.program("transxssm-gpu-check", "bandwidth", "--device", session.device, *size)
+    own = {arch for arch in session.manifest["archs"].split(",") if arch.endswith("a")}
+    arch = f"sm_{facts['capability']}a"
+    return f"sim:{arch}" if arch in own else "sim:sm_80"
+
+
 def launches(session):
     """Every launch of the goldens beside the simulator's: a wrong fragment layout, swizzle or
     tensor box shows in the first kernel that has it."""
     made = {}
     parts = ["--parts", "forward"] if session.options.smoke else []
+    simulated = ["--simulated-device", simulated_device(session)]
     for name in session.manifest["goldens"]:
         folder = session.folder / "goldens" / name
         if not (folder / "sim.txpkg").is_file() or not (folder / "gpu.txpkg").is_file():
@@ -89,7 +99,7 @@ def launches(session):
             lambda folder=folder: session.program(
                 "transxssm-gpu-check",
                 *("launches", folder / "gpu.txpkg", folder, "--device", session.device, *parts),
-                *("--simulated", folder / "sim.txpkg"),
+                *("--simulated", folder / "sim.txpkg", *simulated),
                 codes=(0, 1),
             )
         )

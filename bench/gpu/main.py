@@ -32,7 +32,9 @@ def main():
     parser.add_argument("--packages", type=Path, metavar="DIR", help="what --prepare made")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")
     parser.add_argument("--device", default="cuda:0", help="[cuda:0]")
-    parser.add_argument("--archs", default="sm_80", help="to prepare for, by commas [sm_80]")
+    parser.add_argument(
+        "--archs", default="sm_80,sm_90a", help="to prepare for, by commas [sm_80,sm_90a]"
+    )
     parser.add_argument("--skip", default="", help=f"parts, by commas: {', '.join(check.PARTS)}")
     parser.add_argument("--budget", type=float, default=600, help="seconds for all parts [600]")
     parser.add_argument("--no-build", action="store_true", help="take the programs in DIR")

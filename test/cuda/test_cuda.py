@@ -24,7 +24,7 @@ def run(*arguments, fake=True, code=0, **settings):
         [BUILD / arguments[0], *map(str, arguments[1:])],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         env=environment | settings,
     )
     assert done.returncode == code, done.stderr
