@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/sim/SimTarget.h"
+#include "codegen/nvptx/KernelPackaging.h"
 #include "codegen/sim/SimCodegen.h"
 
 using namespace mlir;
@@ -27,12 +28,8 @@ FailureOr<CodeObject> generateSimCode(ModuleOp Module,
   CodeObject Made;
   Made.Target = "sim-" + Target.Name;
   Made.Object = std::move(*Object);
-  for (const nvptx::DeviceKernel &Kernel : Device->Kernels) {
-    KernelCode Code{Kernel.Name, Kernel.Symbol};
-    Code.Threads = uint32_t(Kernel.Threads);
-    Code.SharedBytes = uint64_t(Kernel.SharedBytes);
-    Made.Kernels.push_back(Code);
-  }
+  for (const nvptx::DeviceKernel &Kernel : Device->Kernels)
+    Made.Kernels.push_back(nvptx::packagedKernel(Kernel));
   return Made;
 }
 

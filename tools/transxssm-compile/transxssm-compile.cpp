@@ -15,6 +15,7 @@
 #include "Reports.h"
 #include "codegen/Pipeline.h"
 #include "codegen/nvptx/GpuCode.h"
+#include "codegen/nvptx/KernelPackaging.h"
 #include "codegen/sim/SimTarget.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
@@ -250,12 +251,8 @@ wantedTargets(const std::string &List) {
 static void addCode(const nvptx::GpuTarget &Target, nvptx::GpuCode &Made,
                     std::vector<CodeObject> &Code) {
   std::vector<KernelCode> Kernels;
-  for (const nvptx::DeviceKernel &Kernel : Made.Device.Kernels) {
-    KernelCode Entry{Kernel.Name, Kernel.Symbol};
-    Entry.Threads = static_cast<uint32_t>(Kernel.Threads);
-    Entry.SharedBytes = static_cast<uint64_t>(Kernel.SharedBytes);
-    Kernels.push_back(Entry);
-  }
+  for (const nvptx::DeviceKernel &Kernel : Made.Device.Kernels)
+    Kernels.push_back(nvptx::packagedKernel(Kernel));
   if (!Made.Assembled.Cubin.empty())
     Code.push_back({Target.Name, {}, Kernels, Made.Assembled.Cubin});
   Code.push_back({"ptx-" + Target.Name, {}, Kernels, std::move(Made.Ptx)});
