@@ -34,7 +34,7 @@ const TypedModel &modelOf(const std::string &Name, DType Type = DType::BF16) {
       Known;
   std::unique_ptr<TypedModel> &Found = Known[{Name, Type}];
   if (!Found)
-    Found = buildTypedModel(Name, Type, [](ModuleOp Module) {
+    Found = buildTypedModel(Name, Type, {}, [](ModuleOp Module) {
       CodeOptions Wanted;
       Wanted.OnlyThisMachine = true;
       return generateCode(Module, Wanted);
