@@ -120,6 +120,8 @@ private:
       return;
     }
     if (auto For = dyn_cast<scf::ForOp>(Op)) {
+      // Once before the loop rather than in every iteration.
+      waitForOthers(Op);
       Accesses Before = Pending;
       walk(*For.getBody());
       merge(Before);
@@ -145,6 +147,16 @@ private:
         merge(Before);
       return;
     }
+    Accesses Own = waitForOthers(Op);
+    merge(Own);
+    for (const MemoryAccess &A : Own)
+      if (A.IsCopy)
+        insert(UnderWay, A);
+  }
+
+  /// Puts a barrier before the operation if it, or what it contains, meets a
+  /// pending access; returns its accesses.
+  Accesses waitForOthers(Operation *Op) {
     Accesses Own;
     Op->walk([&](Operation *Inner) { addAccesses(Inner, Own); });
     bool Conflict = llvm::any_of(Own, [&](const MemoryAccess &A) {
@@ -157,10 +169,7 @@ private:
       barrier(B);
       Pending.clear();
     }
-    merge(Own);
-    for (const MemoryAccess &A : Own)
-      if (A.IsCopy)
-        insert(UnderWay, A);
+    return Own;
   }
 
   void merge(const Accesses &Others) {

@@ -111,6 +111,20 @@ static SmallVector<int64_t> tileOffsets(const LinearLayout &Layout,
   return Offsets;
 }
 
+/// Keeps LLVM and ptxas from unrolling a loop: the whole inner extent of a
+/// product would want more registers than there are.
+static void keepRolled(scf::ForOp Loop) {
+  MLIRContext *Context = Loop.getContext();
+  auto Unroll = LLVM::LoopUnrollAttr::get(
+      Context, /*disable=*/BoolAttr::get(Context, true), /*count=*/{},
+      /*runtimeDisable=*/{}, /*full=*/{}, {}, {}, {});
+  // Conversions from scf to LLVM pass it on to the branch.
+  Loop->setAttr("loop_annotation",
+                LLVM::LoopAnnotationAttr::get(
+                    Context, {}, {}, {}, Unroll, {}, {}, {}, {}, {}, {}, {}, {},
+                    FusedLoc(), FusedLoc(), ArrayRef<LLVM::AccessGroupAttr>()));
+}
+
 void ThreadLowering::lowerTensorCoreMma(tile::MmaOp Mma) {
   const LinearLayout &Layout = Layouts.of(Mma.getResult());
   ++Group;
@@ -124,16 +138,22 @@ void ThreadLowering::lowerTensorCoreMma(tile::MmaOp Mma) {
   auto Step = [&](Value K) {
     multiplyOnTensorCores(Layout, Left, Right, K, Sums);
   };
-  if (Inner == 16) {
-    Step(index(0));
+  // Two steps at a time: the fragments of one come while the other multiplies.
+  int64_t Together = Inner % 32 == 0 ? 2 : 1;
+  if (Inner == 16 * Together) {
+    for (int64_t I = 0; I < Together; ++I)
+      Step(index(16 * I));
     return define(Mma.getResult(), std::move(Sums));
   }
-  auto For = scf::ForOp::create(B, index(0), index(Inner), index(16), Sums);
+  auto For =
+      scf::ForOp::create(B, index(0), index(Inner), index(16 * Together), Sums);
+  keepRolled(For);
   {
     OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPointToStart(For.getBody());
     Sums = Registers(For.getRegionIterArgs());
-    Step(For.getInductionVar());
+    for (int64_t I = 0; I < Together; ++I)
+      Step(add(For.getInductionVar(), 16 * I));
     scf::YieldOp::create(B, Sums);
   }
   define(Mma.getResult(), Registers(For.getResults()));

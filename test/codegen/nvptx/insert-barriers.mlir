@@ -24,6 +24,23 @@ func.func @loop(%a: !llvm.ptr<3>, %b: !llvm.ptr<3>, %v: f32, %n: index) {
   return
 }
 
+// What a loop reads is waited for once, before it.
+// CHECK-LABEL: func.func @before_loop
+// CHECK:       llvm.store
+// CHECK:       llvm.nvvm.barrier
+// CHECK:       scf.for
+// CHECK-NOT:   llvm.nvvm.barrier
+// CHECK:       return
+func.func @before_loop(%a: !llvm.ptr<3>, %v: f32, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+  scf.for %i = %c0 to %n step %c1 {
+    %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 2} : !llvm.ptr<3> -> f32
+  }
+  return
+}
+
 // Other bytes, no barrier.
 // CHECK-LABEL: func.func @apart
 // CHECK-NOT:   llvm.nvvm.barrier
