@@ -10,7 +10,10 @@
 //
 // A cell of the general kernel makes a tile of the result, walking over i. For
 // few rows (decoding) time is that of reading the weights: a cell takes a strip
-// of outputs, and its weights from memory once for all rows.
+// of outputs, and its weights from memory once for all rows. On a GPU it does
+// not multiply matrices: it adds up, element by element of its part of the
+// weights, the products with each row of x, and sums those up at the end. Then
+// weights go from memory to the registers of the threads that use them.
 //
 // Products of one input (SharedInput.h) share a launch. A last grid coordinate
 // chooses among its parts; the products of one part, gate and up projection for
@@ -76,10 +79,16 @@ public:
   /// Makes M x N of every result from M rows of X, K columns at a time.
   void store(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
              int64_t N, int64_t K) const;
+  /// The same for few rows on a GPU.
+  void storeRows(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
+                 int64_t N) const;
 
   int64_t Outputs, Multiple;
 
 private:
+  void finish(TileBuilder &B, SmallVector<Tile> Results, Tile Row, Tile Column,
+              int64_t M, int64_t N) const;
+
   struct Product {
     Value WeightValue, BiasValue; // the bias may be missing
     Type ResultElement;
@@ -175,6 +184,55 @@ void LinearPart::store(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
               Part, B.load(P.Weight, {Column, Inner}, {N, K}), Sum));
         return Next;
       });
+  finish(B, Results, Row, Column, M, N);
+}
+
+/// Zeros but for row `Number`, which is V.
+static Tile rowOf(TileBuilder &B, Tile V, int64_t Number, int64_t Rows) {
+  Tile Row = B.asRow(V, Rows);
+  if (Rows == 1)
+    return Row;
+  return select(equal(B.iota({Rows, V.columns()}, 0), Number), Row, 0);
+}
+
+void LinearPart::storeRows(TileBuilder &B, Tile X, Tile Row, Tile Column,
+                           int64_t M, int64_t N) const {
+  // Sums of 64 registers for each of 256 threads, at most half of them for one
+  // product with one row: then two or four loads of 16 bytes are under way.
+  int64_t Sums = M * static_cast<int64_t>(Products.size());
+  int64_t K = std::min<int64_t>(8192, 16384 / powerOfTwoAtMost(2 * Sums - 1)) /
+              powerOfTwoAtMost(2 * N - 1);
+  K = std::min(std::max<int64_t>(K, 64), powerOfTwoAtMost(2 * X.columns() - 1));
+  SmallVector<Tile> Zeros(Sums, B.zeros({N, K}));
+  SmallVector<Tile> Parts = productsOverInner(
+      B, X.columns(), K, Zeros, [&](Tile Inner, ArrayRef<Tile> Old) {
+        SmallVector<Tile> Rows, Next;
+        for (int64_t I = 0; I < M; ++I) {
+          // Rows past the end are dropped where they are stored.
+          Tile Place = I ? minimum(Row + I, B.extent(X, 0) - 1) : Row;
+          Rows.push_back(B.asRow(B.load(X, {Place, Inner}, {K}), N));
+        }
+        for (const Product &P : Products) {
+          Tile Weight = B.load(P.Weight, {Column, Inner}, {N, K});
+          for (Tile Part : Rows)
+            Next.push_back(Old[Next.size()] + Weight * Part);
+        }
+        return Next;
+      });
+  SmallVector<Tile> Results;
+  for (size_t P = 0; P < Products.size(); ++P) {
+    Tile Result;
+    for (int64_t I = 0; I < M; ++I) {
+      Tile Made = rowOf(B, B.sum(Parts[P * M + I]), I, M);
+      Result = Result ? Result + Made : Made;
+    }
+    Results.push_back(Result);
+  }
+  finish(B, Results, Row, Column, M, N);
+}
+
+void LinearPart::finish(TileBuilder &B, SmallVector<Tile> Results, Tile Row,
+                        Tile Column, int64_t M, int64_t N) const {
   for (auto [P, Result] : llvm::zip_equal(Products, Results))
     if (P.Bias)
       Result = Result + B.asRow(B.load(P.Bias, {Column}, {N}), M);
@@ -253,9 +311,10 @@ static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group) {
   });
 }
 
-/// The outputs of one cell of the kernel for few rows.
-static int64_t stripWidth(const LinearPart &Part) {
-  return std::max<int64_t>(32 / Part.Multiple, 1) * Part.Multiple;
+/// The outputs of one cell of the kernel for few rows. A GPU needs many cells.
+static int64_t stripWidth(ModuleOp Module, const LinearPart &Part) {
+  int64_t Least = TileSizes::of(Module).Gpu ? 8 : 32;
+  return std::max<int64_t>(Least / Part.Multiple, 1) * Part.Multiple;
 }
 
 /// For few rows, M of them at a time.
@@ -269,12 +328,15 @@ static tile::KernelOp buildLinearRows(ModuleOp Module, LinearGroup &Group,
                         Group.forPart(
                             B, 1,
                             [&](const LinearPart &Part) {
-                              return B.grid(0) * stripWidth(Part);
+                              return B.grid(0) * stripWidth(Module, Part);
                             },
                             [&](const LinearPart &Part, Tile Column) {
+                              int64_t N = stripWidth(Module, Part);
                               auto Strip = [&](Tile Row) {
-                                Part.store(B, X, Row, Column, M,
-                                           stripWidth(Part), K);
+                                if (TileSizes::of(Module).Gpu)
+                                  Part.storeRows(B, X, Row, Column, M, N);
+                                else
+                                  Part.store(B, X, Row, Column, M, N, K);
                               };
                               if (M == 1)
                                 Strip(B.index(0));
@@ -306,7 +368,9 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
   SmallVector<AffineExpr> Many;
   if (servesFewRows(E, Op.getInput())) {
     SmallVector<AffineExpr> Grid;
-    Group.addCells(E, Grid, stripWidth);
+    Group.addCells(E, Grid, [&](const LinearPart &Part) {
+      return stripWidth(E.module(), Part);
+    });
     E.launch(buildLinearRows(E.module(), Group, 1), Grid, Arguments,
              {1 - Rows});
     E.launch(buildLinearRows(E.module(), Group, 4), Grid, Arguments,

@@ -1,4 +1,5 @@
 // RUN: %tiled %s | FileCheck %s
+// RUN: transxssm-opt %s --txs-to-tile=gpu=true --split-input-file --mlir-print-local-scope | FileCheck %s --check-prefix=GPU
 
 // y = x W^T + b. A cell makes 128 rows of 96 columns and goes over the 1000 inputs 64
 // at a time; past the end both operands load as 0.
@@ -52,6 +53,19 @@ func.func @training(%x: tensor<?x?x1000xf32> {txs.input = "x"}, %w: tensor<96x10
 // CHECK:        plan.launch @linear_rows1_k64_n97{{.*}} grid (4){{.*}} when (-(batch * seq) + 1)
 // CHECK-NEXT:   plan.launch @linear_rows4_k64_n97{{.*}} grid (4){{.*}} when (batch * seq - 2, -(batch * seq) + 8)
 // CHECK-NEXT:   plan.launch @linear_k64_n97{{.*}} grid ((batch * seq) ceildiv 128, 1){{.*}} when (batch * seq - 9)
+// On a GPU a cell of few rows takes eight outputs and adds up products of weights
+// and rows of x, element by element.
+
+// GPU-LABEL:    tile.kernel @linear_rows1_k64_n97
+// GPU-NOT:        tile.mma
+// GPU:            arith.mulf %{{.*}} : tensor<8x64xf32>
+// GPU-NOT:        tile.mma
+// GPU:            tile.reduce sum %{{.*}} along 1 : tensor<8x64xf32> -> tensor<8xf32>
+// GPU:            tile.store %{{.*}} : tensor<1x8xf32>
+// GPU-LABEL:    tile.kernel @linear_rows4_k64_n97
+// GPU-COUNT-4:    tile.reduce sum %{{.*}} along 1 : tensor<8x64xf32> -> tensor<8xf32>
+// GPU:            tile.store %{{.*}} : tensor<4x8xf32>
+// GPU:          plan.launch @linear_rows1_k64_n97 grid {{.*}}(13)
 func.func @decode(%x: tensor<?x?x64xf32> {txs.input = "x"}, %w: tensor<97x64xf32> {txs.input = "w"}, %s: tensor<?x64xf32> {txs.state = "s"}) -> (tensor<?x?x97xf32> {txs.output = "y"}, tensor<?x64xf32> {txs.state = "s"}) {
   %y = txs.linear %x, %w : tensor<?x?x64xf32>, tensor<97x64xf32> -> tensor<?x?x97xf32>
   return %y, %s : tensor<?x?x97xf32>, tensor<?x64xf32>
