@@ -55,24 +55,31 @@ def build(session):
     return made / "bin"
 
 
-def goldens(session):
-    """Every golden against the authors' numbers, and run against run."""
+def each_golden(session, what, packages, arguments):
+    """The verdict of transxssm-gpu-check on each golden whose packages are there."""
     made = {}
-    parts = ["--parts", "logits,decode"] if session.options.smoke else []
     for name in session.manifest["goldens"]:
         folder = session.folder / "goldens" / name
-        if not (folder / "gpu.txpkg").is_file():
+        if not all((folder / package).is_file() for package in packages):
             made[name] = {"failed": "did not compile"}
             continue
         made[name] = guarded(
             lambda folder=folder: session.program(
-                "transxssm-gpu-check",
-                *("golden", folder / "gpu.txpkg", folder, "--device", session.device, *parts),
-                codes=(0, 1),
+                "transxssm-gpu-check", *arguments(folder), codes=(0, 1)
             )
         )
-        say(f"golden {name}: {report.verdict(made[name])}")
+        say(f"{what} {name}: {report.verdict(made[name])}")
     return made
+
+
+def goldens(session):
+    parts = ["--parts", "logits,decode"] if session.options.smoke else []
+    return each_golden(
+        session,
+        "golden",
+        ["gpu.txpkg"],
+        lambda folder: ("golden", folder / "gpu.txpkg", folder, "--device", session.device, *parts),
+    )
 
 
 def simulated_device(session):
@@ -87,24 +94,17 @@ def simulated_device(session):
 def launches(session):
     """Every launch of the goldens beside the simulator's: a wrong fragment layout, swizzle or
     tensor box shows in the first kernel that has it."""
-    made = {}
     parts = ["--parts", "forward"] if session.options.smoke else []
     simulated = ["--simulated-device", simulated_device(session)]
-    for name in session.manifest["goldens"]:
-        folder = session.folder / "goldens" / name
-        if not (folder / "sim.txpkg").is_file() or not (folder / "gpu.txpkg").is_file():
-            made[name] = {"failed": "did not compile"}
-            continue
-        made[name] = guarded(
-            lambda folder=folder: session.program(
-                "transxssm-gpu-check",
-                *("launches", folder / "gpu.txpkg", folder, "--device", session.device, *parts),
-                *("--simulated", folder / "sim.txpkg", *simulated),
-                codes=(0, 1),
-            )
-        )
-        say(f"launches of {name}: {report.verdict(made[name])}")
-    return made
+    return each_golden(
+        session,
+        "launches of",
+        ["gpu.txpkg", "sim.txpkg"],
+        lambda folder: (
+            *("launches", folder / "gpu.txpkg", folder, "--device", session.device, *parts),
+            *("--simulated", folder / "sim.txpkg", *simulated),
+        ),
+    )
 
 
 def ceilings(session):

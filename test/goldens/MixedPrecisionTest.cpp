@@ -199,14 +199,6 @@ struct ScratchFolder {
   std::string Path;
 };
 
-double largestDistance(const std::vector<double> &A,
-                       const std::vector<double> &B) {
-  double Largest = 0;
-  for (size_t I = 0; I < A.size(); ++I)
-    Largest = std::max(Largest, std::abs(A[I] - B[I]));
-  return Largest;
-}
-
 TEST(MixedPrecisionTraining, LossCurveFollowsFloat32) {
   const TypedModel &M = modelOf("hybrid-tiny");
   const TypedModel &Wide = modelOf("hybrid-tiny", DType::F32);
