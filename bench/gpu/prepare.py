@@ -34,7 +34,7 @@ def golden(options, name, folder):
     for file in ("config.json", "model.safetensors", "expected.safetensors"):
         shutil.copy(GOLDENS / name / file, folder / file)
     config = folder / "config.json"
-    limits = ("--max-batch", "4", "--max-seq-len", "128")
+    limits = ("--max-batch", "4", "--max-seq-len", "256")
     simulated = compile_package(options, config, folder / "sim.txpkg", "--target=sim", *limits)
     if options.smoke:
         fake(options, folder / "sim.txpkg", folder / "gpu.txpkg")

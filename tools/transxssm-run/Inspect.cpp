@@ -8,6 +8,7 @@
 
 #include "Commands.h"
 #include "Progress.h"
+#include "runtime/cpu/CpuFeatures.h"
 
 #include <nlohmann/json.hpp>
 
@@ -222,10 +223,14 @@ void Inspector::printText() const {
     std::string Features;
     for (const std::string &Feature : Code.Features)
       Features += " " + Feature;
-    std::printf("target      %s, %zu kernels in %s, needs%s\n",
+    std::string Missing;
+    for (const std::string &Feature : missingCpuFeatures(Code.Features))
+      Missing += (Missing.empty() ? "; not here: " : " ") + Feature;
+    std::printf("target      %s, %zu kernels in %s, needs%s%s\n",
                 Code.Target.c_str(), Code.Kernels.size(),
                 bytesText(Code.Object.size()).c_str(),
-                Features.empty() ? " nothing special" : Features.c_str());
+                Features.empty() ? " nothing special" : Features.c_str(),
+                Missing.c_str());
   }
   printEntries();
   printMemory();
