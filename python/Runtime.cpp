@@ -341,13 +341,10 @@ void bindModel(py::module_ &Module) {
       .def("forward", &forward)
       .def("gradients", &gradients)
       .def("train_step", &trainStep)
-      .def(
-          "new_cache",
-          [](SharedModel &M, int64_t Batch, int64_t Capacity) {
-            return runOrThrow(M.Held->newCache(Batch, Capacity));
-          },
-          // A cache knows its model by address.
-          py::keep_alive<0, 1>())
+      .def("new_cache",
+           [](SharedModel &M, int64_t Batch, int64_t Capacity) {
+             return runOrThrow(M.Held->newCache(Batch, Capacity));
+           })
       .def("prefill", &prefill)
       .def("decode", &decode)
       .def("generate", &generateTokens)

@@ -232,9 +232,13 @@ Status Model::save(const std::string &Directory) const {
   return Impl->save(Directory);
 }
 
-void Model::startProfile() { Impl->Code->startProfile(); }
+void Model::startProfile() {
+  Lock Guard(Impl->Mutex);
+  Impl->Code->startProfile();
+}
 
 std::vector<KernelProfile> Model::profile() const {
+  Lock Guard(Impl->Mutex);
   std::vector<KernelProfile> Ran;
   for (const KernelProfile &Kernel : Impl->Code->profile())
     if (Kernel.Launches)
@@ -255,6 +259,7 @@ Status Model::startTraffic() {
 }
 
 std::vector<KernelTraffic> Model::traffic() const {
+  Lock Guard(Impl->Mutex);
   std::vector<KernelTraffic> Ran;
   if (const std::vector<KernelTraffic> *All = Impl->Code->traffic())
     std::copy_if(All->begin(), All->end(), std::back_inserter(Ran),
@@ -271,8 +276,15 @@ void Model::observeLaunches(LaunchObserver Observer) {
   Impl->Code->Observer = std::move(Observer);
 }
 
-int64_t Model::step() const { return Impl->Step; }
-void Model::setStep(int64_t Step) { Impl->Step = Step; }
+int64_t Model::step() const {
+  Lock Guard(Impl->Mutex);
+  return Impl->Step;
+}
+
+void Model::setStep(int64_t Step) {
+  Lock Guard(Impl->Mutex);
+  Impl->Step = Step;
+}
 
 Status Model::saveOptimizer(const std::string &Path) {
   Lock Guard(Impl->Mutex);

@@ -106,7 +106,7 @@ int64_t ModelImpl::labelCount(const ModelCall &Call) const {
 
 Status ModelImpl::checkCache(const ModelCall &Call) const {
   const CacheImpl &Cache = *Call.Cache;
-  if (Cache.Owner != this)
+  if (Cache.Owner != Number)
     return makeError("the cache belongs to another model");
   if (Cache.Batch != Call.Batch)
     return makeError("expected batch ", Cache.Batch, " as in the cache, got ",
@@ -270,18 +270,40 @@ Result<double> ModelImpl::runToLoss(const ModelCall &Call) {
   return double(*floatOutput(**Bound, "loss"));
 }
 
+/// Kernels get float32: what leaves its range, upwards or to zero, is refused
+/// as well.
+static Status checkSettings(const Hyperparameters &S) {
+  struct Setting {
+    const char *Name;
+    double Value;
+    bool Fits;
+    const char *Expected;
+  };
+  auto AtLeastZero = [](double Value) {
+    return Value >= 0 && std::isfinite(float(Value));
+  };
+  auto AboveZero = [](double Value) {
+    return float(Value) > 0 && std::isfinite(float(Value));
+  };
+  auto Decay = [](double Value) { return Value >= 0 && Value < 1; };
+  const Setting Settings[] = {
+      {"lr", S.LearningRate, AtLeastZero(S.LearningRate), "at least 0"},
+      {"beta1", S.Beta1, Decay(S.Beta1), "at least 0 and below 1"},
+      {"beta2", S.Beta2, Decay(S.Beta2), "at least 0 and below 1"},
+      {"eps", S.Eps, AboveZero(S.Eps), "above 0"},
+      {"weight_decay", S.WeightDecay, AtLeastZero(S.WeightDecay), "at least 0"},
+      {"max_grad_norm", S.MaxGradNorm, AboveZero(S.MaxGradNorm), "above 0"}};
+  for (const Setting &Each : Settings)
+    if (!Each.Fits)
+      return makeError(Each.Name, ": expected a float32 number ", Each.Expected,
+                       ", got ", Each.Value);
+  return {};
+}
+
 Result<TrainResult> ModelImpl::runTraining(const ModelCall &Call) {
   const Hyperparameters &S = *Call.Settings;
-  const std::tuple<const char *, double, bool> Checks[] = {
-      {"lr", S.LearningRate, S.LearningRate >= 0},
-      {"beta1", S.Beta1, S.Beta1 >= 0 && S.Beta1 < 1},
-      {"beta2", S.Beta2, S.Beta2 >= 0 && S.Beta2 < 1},
-      {"eps", S.Eps, S.Eps > 0},
-      {"weight_decay", S.WeightDecay, S.WeightDecay >= 0},
-      {"max_grad_norm", S.MaxGradNorm, S.MaxGradNorm > 0}};
-  for (const auto &[Name, Value, Valid] : Checks)
-    if (!Valid || !std::isfinite(Value))
-      return makeError(Name, ": out of range, got ", Value);
+  if (Status Checked = checkSettings(S); !Checked)
+    return Checked.error();
   Result<Binding *> Bound = run(Call);
   if (!Bound)
     return Bound.error();
@@ -306,7 +328,7 @@ Result<std::unique_ptr<CacheImpl>> ModelImpl::makeCache(int64_t Batch,
                      "package's maximum ",
                      From.maxSeqLen(), "; compile with --max-seq-len");
   auto Made = std::make_unique<CacheImpl>(From);
-  Made->Owner = this;
+  Made->Owner = Number;
   Made->Batch = Batch;
   Made->Capacity = Capacity;
   for (const PackageState &State : From.states()) {

@@ -37,7 +37,7 @@ public:
   explicit CacheImpl(const Package &From) : From(From) {}
 
   Package From;
-  const void *Owner = nullptr; ///< the model that made it
+  uint64_t Owner = 0; ///< number of the model that made it
   int64_t Batch = 0;
   int64_t Capacity = 0;
   int64_t Length = 0;
@@ -108,12 +108,13 @@ public:
   /// for the parameter itself: see txs.adamw.
   TensorArena Masters;
   int64_t Step = 0;
+  /// No other model of this process has it, which cannot be said of an address.
+  const uint64_t Number;
   /// One call at a time; the public methods lock it.
   std::mutex Mutex;
 
 private:
-  ModelImpl(const Package &From, const ModelOptions &Options)
-      : From(From), Options(Options), Pool(Options.Threads) {}
+  ModelImpl(const Package &From, const ModelOptions &Options);
 
   // ModelCalls.cpp
   Result<const PackageEntry *> findEntry(const std::string &Name) const;

@@ -12,6 +12,8 @@
 #include "runtime/support/File.h"
 
 #include <algorithm>
+#include <atomic>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -60,6 +62,12 @@ Status store(TensorArena &Into, size_t Index, DType To, int64_t First,
 }
 
 } // namespace
+
+static std::atomic<uint64_t> ModelsMade{0};
+
+ModelImpl::ModelImpl(const Package &From, const ModelOptions &Options)
+    : From(From), Options(Options), Pool(Options.Threads),
+      Number(++ModelsMade) {}
 
 Result<std::unique_ptr<ModelImpl>>
 ModelImpl::create(const Package &From, const std::string &Weights,
@@ -287,9 +295,9 @@ Status ModelImpl::warnOfGrowth() const {
     if (!(Largest >= 0))
       continue;
     std::string Tokens = "never decays";
-    if (Largest > 0)
+    if (Largest > 0) // tiny values give more tokens than an integer holds
       Tokens = makeError("overflows float32 after about ",
-                         int64_t(88.7 / (double(Largest) * std::log(2.0))),
+                         std::floor(88.7 / (double(Largest) * std::log(2.0))),
                          " tokens")
                    .Message;
     Options.Warn(makeError("parameter '", Parameter.Name,
@@ -448,63 +456,92 @@ Status ModelImpl::saveOptimizer(const std::string &Path) {
   return writeSafeTensors(Path, Tensors, {{"step", std::to_string(Step)}});
 }
 
+/// What a checkpoint holds for one value of the optimizer, or why it does not
+/// fit.
+static Status checkSaved(const std::string &Path, const std::string &Name,
+                         const SafeTensor *Tensor,
+                         const PackageParameter &Parameter) {
+  if (Tensor && Tensor->Shape == Parameter.Shape && Tensor->Type == DType::F32)
+    return {};
+  return makeError(Path, ": tensor '", Name, "': expected f32 ",
+                   shapeText(Parameter.Shape), ", got ",
+                   Tensor ? std::string(nameOf(Tensor->Type)) + " " +
+                                shapeText(Tensor->Shape)
+                          : "nothing");
+}
+
+/// Takes over the tensors that are there, each into the place of its number.
+static Status writeAll(TensorArena &Into,
+                       const std::vector<const SafeTensor *> &Tensors) {
+  for (size_t I = 0; I < Tensors.size(); ++I)
+    if (Tensors[I])
+      if (Status Done = Into.write(I, 0, Tensors[I]->Data, Tensors[I]->Bytes);
+          !Done)
+        return Done;
+  return {};
+}
+
+/// The steps that the optimizer has taken, from the metadata of its file.
+static Result<int64_t> readStep(const SafeTensors &File) {
+  auto Found = File.metadata().find("step");
+  if (Found == File.metadata().end())
+    return makeError(File.sourceName(), ": metadata 'step': expected a count "
+                                        "of steps, got nothing");
+  const std::string &Text = Found->second;
+  // Not the largest of all, which could not be counted on from.
+  int64_t Count = -1;
+  auto [End, Failed] =
+      std::from_chars(Text.data(), Text.data() + Text.size(), Count);
+  if (Failed != std::errc() || End != Text.data() + Text.size() || Count < 0 ||
+      Count == INT64_MAX)
+    return makeError(File.sourceName(),
+                     ": metadata 'step': expected a count "
+                     "of steps, got '",
+                     Text.substr(0, 60), "'");
+  return Count;
+}
+
 Status ModelImpl::loadOptimizer(const std::string &Path) {
   Result<SafeTensors> File = SafeTensors::open(Path);
   if (!File)
     return File.error();
-  auto StepText = File->metadata().find("step");
-  char *End = nullptr;
-  long long Count = StepText == File->metadata().end()
-                        ? -1
-                        : std::strtoll(StepText->second.c_str(), &End, 10);
-  if (Count < 0 || *End != 0)
-    return makeError(Path, ": metadata 'step': expected a count of steps");
+  Result<int64_t> Count = readStep(*File);
+  if (!Count)
+    return Count.error();
   // All tensors are checked before the first is taken over.
-  auto Check = [&](const std::string &Name, const SafeTensor *Tensor,
-                   const PackageParameter &Parameter) -> Status {
-    if (Tensor && Tensor->Shape == Parameter.Shape &&
-        Tensor->Type == DType::F32)
-      return {};
-    return makeError(Path, ": tensor '", Name, "': expected f32 ",
-                     shapeText(Parameter.Shape), ", got ",
-                     Tensor ? shapeText(Tensor->Shape) : "nothing");
-  };
-  // A checkpoint of a float32 package has no masters: its weights are.
-  auto Master = [&](size_t I) {
-    return hasMaster(From.parameters()[I])
-               ? File->find("master." + From.parameters()[I].Name)
-               : nullptr;
-  };
-  for (size_t I = 0; I < From.parameters().size(); ++I)
-    if (const SafeTensor *Tensor = Master(I))
-      if (Status Checked = Check(Tensor->Name, Tensor, From.parameters()[I]);
+  std::vector<const SafeTensor *> Moments[2], Saved;
+  for (const PackageParameter &Parameter : From.parameters()) {
+    for (int Which : {1, 2}) {
+      std::string Name =
+          "moment" + std::to_string(Which) + "." + Parameter.Name;
+      Moments[Which - 1].push_back(File->find(Name));
+      if (Status Checked =
+              checkSaved(Path, Name, Moments[Which - 1].back(), Parameter);
           !Checked)
         return Checked;
-  for (bool Apply : {false, true})
-    for (int Which : {1, 2})
-      for (size_t I = 0; I < From.parameters().size(); ++I) {
-        const PackageParameter &Parameter = From.parameters()[I];
-        std::string Name =
-            "moment" + std::to_string(Which) + "." + Parameter.Name;
-        const SafeTensor *Tensor = File->find(Name);
-        if (Status Checked = Check(Name, Tensor, Parameter); !Checked)
-          return Checked;
-        Result<TensorArena *> Arena = momentArena(Which);
-        if (!Arena)
-          return Arena.error();
-        if (!Apply)
-          continue;
-        if (Status Done = (*Arena)->write(I, 0, Tensor->Data, Tensor->Bytes);
-            !Done)
-          return Done;
-      }
-  for (size_t I = 0; I < From.parameters().size(); ++I)
-    if (const SafeTensor *Tensor = Master(I)) {
-      if (Status Reserved = reserveMasters(); !Reserved)
-        return Reserved;
-      if (Status Done = Masters.write(I, 0, Tensor->Data, Tensor->Bytes); !Done)
-        return Done;
     }
-  Step = Count;
+    // A checkpoint of a float32 package has no masters: its weights are.
+    std::string Name = "master." + Parameter.Name;
+    Saved.push_back(hasMaster(Parameter) ? File->find(Name) : nullptr);
+    if (Saved.back())
+      if (Status Checked = checkSaved(Path, Name, Saved.back(), Parameter);
+          !Checked)
+        return Checked;
+  }
+  for (int Which : {1, 2}) {
+    Result<TensorArena *> Arena = momentArena(Which);
+    if (!Arena)
+      return Arena.error();
+    if (Status Done = writeAll(**Arena, Moments[Which - 1]); !Done)
+      return Done;
+  }
+  if (std::any_of(Saved.begin(), Saved.end(),
+                  [](const SafeTensor *Tensor) { return Tensor; })) {
+    if (Status Reserved = reserveMasters(); !Reserved)
+      return Reserved;
+    if (Status Done = writeAll(Masters, Saved); !Done)
+      return Done;
+  }
+  Step = *Count;
   return {};
 }

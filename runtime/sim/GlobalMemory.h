@@ -69,7 +69,10 @@ public:
   void declare(const void *Begin, uint64_t Bytes, const std::string &Name,
                bool Initialized);
   void forget(const void *Begin);
-  void clear() { Buffers.clear(); }
+  void clear() {
+    Buffers.clear();
+    Last = nullptr;
+  }
 
   /// The buffer that the address lies in, or null.
   GlobalBuffer *find(uint64_t Address);

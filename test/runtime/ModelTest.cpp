@@ -205,11 +205,31 @@ TEST_F(RunTest, TrainingFollowsAdamW) {
       static_cast<float *>(Runner->moment("model.word_embed.weight", 2)->Data);
   for (int64_t I = 0; I < V * D; ++I)
     EXPECT_NEAR(Moment[I], Second[I], 1e-6);
-  Settings.Beta1 = 1;
-  EXPECT_EQ(
-      Runner->trainStep(Ids.data(), Labels.data(), 2, 2, nullptr, Settings)
-          .message(),
-      "beta1: out of range, got 1");
+}
+
+// Also numbers that a kernel's float32 does not hold: a step by eps = 0 would
+// divide zero by zero.
+TEST_F(RunTest, NamesBadHyperparameters) {
+  std::vector<int32_t> Ids = {1, 2}, Labels = {-100, 5};
+  auto Train = [&](double Hyperparameters::*Which, double Value) {
+    Hyperparameters Settings;
+    Settings.*Which = Value;
+    Result<TrainResult> Done =
+        Runner->trainStep(Ids.data(), Labels.data(), 1, 2, nullptr, Settings);
+    return Done ? "(no error)" : Done.message();
+  };
+  using H = Hyperparameters;
+  EXPECT_EQ(Train(&H::Beta1, 1), "beta1: expected a float32 number at least 0 "
+                                 "and below 1, got 1");
+  EXPECT_EQ(Train(&H::Eps, 1e-60),
+            "eps: expected a float32 number above 0, got 1e-60");
+  EXPECT_EQ(Train(&H::MaxGradNorm, 0),
+            "max_grad_norm: expected a float32 number above 0, got 0");
+  for (double Value : {-1.0, 1e39, double(INFINITY), double(NAN)}) {
+    EXPECT_NE(Train(&H::LearningRate, Value), "(no error)") << Value;
+    EXPECT_NE(Train(&H::WeightDecay, Value), "(no error)") << Value;
+  }
+  EXPECT_EQ(Runner->step(), 0);
 }
 
 // The sample's update leaves A alone, so what changes it is the option.
@@ -339,6 +359,29 @@ TEST_F(RunTest, NamesBadCaches) {
   reload(1);
   EXPECT_EQ(Runner->decode(Ids.data(), 2, 1, *Kept, Logits.data()).message(),
             "the cache belongs to another model");
+}
+
+// A new model may lie where one was that is gone, and whose cache lives on.
+TEST_F(RunTest, RefusesCachesOfModelsThatAreGone) {
+  std::vector<int32_t> Ids(1, 1);
+  std::vector<float> Logits(V);
+  Package From = readPackage(samplePackage());
+  std::vector<Cache> Caches;
+  for (int Round = 0; Round < 20; ++Round) {
+    ModelOptions Options;
+    Options.Threads = 1;
+    Result<Model> Loaded = Model::load(From, "", Options);
+    ASSERT_TRUE(bool(Loaded)) << Loaded.message();
+    for (Cache &Old : Caches) {
+      Status Ran = Loaded->decode(Ids.data(), 1, 1, Old, Logits.data());
+      ASSERT_FALSE(bool(Ran)) << Round;
+      EXPECT_EQ(Ran.message(), "the cache belongs to another model");
+    }
+    Result<Cache> Kept = Loaded->newCache(1, 4);
+    ASSERT_TRUE(bool(Kept)) << Kept.message();
+    EXPECT_TRUE(bool(Loaded->decode(Ids.data(), 1, 1, *Kept, Logits.data())));
+    Caches.push_back(std::move(*Kept));
+  }
 }
 
 TEST_F(RunTest, NamesMissingEntries) {
@@ -472,9 +515,54 @@ TEST_F(RunTest, SavesAndLoadsTheOptimizer) {
   Train();
   EXPECT_EQ(Runner->step(), 3);
   EXPECT_EQ(std::memcmp(Embed, Expected.data(), V * D * sizeof(float)), 0);
-  EXPECT_EQ(Runner->loadOptimizer(Folder.path("model.safetensors")).message(),
-            Folder.path("model.safetensors") +
-                ": metadata 'step': expected a count of steps");
+}
+
+TEST_F(RunTest, NamesBadOptimizerFiles) {
+  TemporaryFolder Folder;
+  std::string Path = Folder.path("o.safetensors");
+  std::vector<float> Values(V * D, 0.5f);
+  std::vector<TensorToWrite> Good;
+  for (const char *Moment : {"moment1.", "moment2."}) {
+    Good.push_back({Moment + std::string("model.word_embed.weight"),
+                    DType::F32,
+                    {V, D},
+                    Values.data()});
+    Good.push_back({Moment + std::string("model.layers.0.ssd.A"),
+                    DType::F32,
+                    {1},
+                    Values.data()});
+  }
+  using Metadata = std::map<std::string, std::string>;
+  auto Load = [&](const std::vector<TensorToWrite> &Tensors,
+                  const Metadata &Says) {
+    EXPECT_TRUE(bool(writeSafeTensors(Path, Tensors, Says)));
+    Status Loaded = Runner->loadOptimizer(Path);
+    return Loaded ? "(no error)" : Loaded.message();
+  };
+  std::string Step =
+      Path + ": metadata 'step': expected a count of steps, got ";
+  EXPECT_EQ(Load(Good, {}), Step + "nothing");
+  for (const char *Text : {"", "-1", "+1", " 1", "1x", "1e3", "ten",
+                           "9223372036854775807", "9223372036854775808"})
+    EXPECT_EQ(Load(Good, {{"step", Text}}), Step + "'" + Text + "'");
+  EXPECT_EQ(Load(Good, {{"step", "7"}}), "(no error)");
+  EXPECT_EQ(Runner->step(), 7);
+
+  // What does not fit is named before anything is taken over.
+  Values.assign(V * D, 0.25f);
+  std::vector<TensorToWrite> Bad = Good;
+  Bad[3].Type = DType::I32;
+  EXPECT_EQ(Load(Bad, {{"step", "8"}}),
+            Path + ": tensor 'moment2.model.layers.0.ssd.A': expected f32 [1], "
+                   "got i32 [1]");
+  Bad.pop_back();
+  EXPECT_EQ(Load(Bad, {{"step", "8"}}),
+            Path + ": tensor 'moment2.model.layers.0.ssd.A': expected f32 [1], "
+                   "got nothing");
+  Result<TensorView> Moment = Runner->moment("model.word_embed.weight", 1);
+  ASSERT_TRUE(bool(Moment));
+  EXPECT_EQ(static_cast<float *>(Moment->Data)[0], 0.5f);
+  EXPECT_EQ(Runner->step(), 7);
 }
 
 TEST_F(RunTest, NamesBadCheckpoints) {
@@ -530,6 +618,16 @@ TEST_F(RunTest, WarnsOfGrowingStates) {
   EXPECT_EQ(Warnings[0],
             "parameter 'model.layers.0.ssd.A': expected negative values, got "
             "1: its state overflows float32 after about 127 tokens");
+  Warnings.clear();
+  Decay = 1e-30f;
+  ASSERT_TRUE(bool(Runner->setParameter("model.layers.0.ssd.A", &Decay, 1)));
+  ASSERT_TRUE(bool(Runner->save(Folder.root())));
+  ASSERT_TRUE(bool(Model::load(Runner->package(), Folder.root(), Options)));
+  ASSERT_EQ(Warnings.size(), 1u);
+  EXPECT_EQ(
+      Warnings[0],
+      "parameter 'model.layers.0.ssd.A': expected negative values, got "
+      "1e-30: its state overflows float32 after about 1.27967e+32 tokens");
   Warnings.clear();
   ASSERT_TRUE(bool(Model::load(Runner->package(), "", Options)));
   EXPECT_TRUE(Warnings.empty());
