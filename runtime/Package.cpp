@@ -58,7 +58,13 @@ Result<Package> Package::verify(const uint8_t *File, size_t Bytes,
                 reinterpret_cast<uint8_t *>(Aligned.data()));
     Payload = reinterpret_cast<const uint8_t *>(Aligned.data());
   }
-  flatbuffers::Verifier Verifier(Payload, PayloadBytes);
+  // Every table is reached through an offset of four bytes, so an honest
+  // package has no more tables than this, however many layers its model has.
+  // One that shares its parts to appear larger than it is has more.
+  flatbuffers::Verifier::Options Limits;
+  Limits.max_tables =
+      flatbuffers::uoffset_t(PayloadBytes / sizeof(flatbuffers::uoffset_t));
+  flatbuffers::Verifier Verifier(Payload, PayloadBytes, Limits);
   if (!package::VerifyPackageBuffer(Verifier))
     return makeError(SourceName, ": malformed package (FlatBuffers "
                                  "verification failed)");

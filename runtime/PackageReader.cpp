@@ -125,6 +125,7 @@ Status PackageReader::readGeneral() {
 
 Status PackageReader::readParameters() {
   std::set<std::string> Names;
+  int64_t Elements = 0;
   for (size_t I = 0; I < sizeOrZero(Root.parameters()); ++I) {
     const fbs::Parameter &From = *Root.parameters()->Get(I);
     PackageParameter To;
@@ -146,6 +147,10 @@ Status PackageReader::readParameters() {
       To.NumElements *= Extent;
       To.Shape.push_back(Extent);
     }
+    Elements += To.NumElements; // both far below the limit of int64_t
+    if (Elements > MaxElements)
+      return fail(Where, ": expected at most ", MaxElements,
+                  " elements in all parameters, got ", Elements);
     std::string Init = From.initializer() ? From.initializer()->str() : "";
     std::optional<Initializer> Kind = initializerFromName(Init);
     if (!Kind)

@@ -102,14 +102,18 @@ Result<std::string> transxssm::readFile(const std::string &Path) {
 Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::string &Path) {
   if (Path.empty())
     return makeError("expected the name of a file, got an empty one");
-  Descriptor File(::open(Path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without O_NONBLOCK opening a pipe would wait for somebody to write to it.
+  Descriptor File(::open(Path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (File.Number < 0)
     return systemError(Path, "open");
   struct stat Info;
   if (::fstat(File.Number, &Info) != 0)
     return systemError(Path, "inspect");
   if (!S_ISREG(Info.st_mode))
-    return makeError(Path, ": expected a regular file");
+    return makeError(Path, ": expected a regular file, got ",
+                     S_ISDIR(Info.st_mode)    ? "a directory"
+                     : S_ISFIFO(Info.st_mode) ? "a pipe"
+                                              : "a device");
   std::shared_ptr<MappedFile> Mapped(new MappedFile);
   if (Info.st_size == 0)
     return Mapped;

@@ -14,6 +14,8 @@
 
 #include <filesystem>
 
+#include <sys/stat.h>
+
 using namespace transxssm;
 using transxssm::test::TemporaryFolder;
 
@@ -39,7 +41,15 @@ TEST(File, NamesWhatFails) {
             Folder.path("none") + ": cannot open: No such file or directory");
   Result<std::string> Directory = readFile(Folder.root());
   ASSERT_FALSE(bool(Directory));
-  EXPECT_EQ(Directory.message(), Folder.root() + ": expected a regular file");
+  EXPECT_EQ(Directory.message(),
+            Folder.root() + ": expected a regular file, got a directory");
+  EXPECT_EQ(readFile("/dev/null").message(),
+            "/dev/null: expected a regular file, got a device");
+  // Nobody writes to it, so whoever waited would wait for ever.
+  std::string Pipe = Folder.path("pipe");
+  ASSERT_EQ(::mkfifo(Pipe.c_str(), 0600), 0);
+  EXPECT_EQ(readFile(Pipe).message(),
+            Pipe + ": expected a regular file, got a pipe");
   auto Write = [](const std::string &Path) {
     return writeFileAtomically(Path, {{"a", 1}}).message();
   };

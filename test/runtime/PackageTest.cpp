@@ -19,6 +19,7 @@
 
 using namespace transxssm;
 using namespace transxssm::test;
+using flatbuffers::Offset;
 using package::PackageT;
 
 namespace {
@@ -114,6 +115,12 @@ TEST(Package, ChecksTheMeaning) {
        "1099511627776 of dimension 1",
        [](PackageT &P) {
          P.parameters[0]->shape = {int64_t(1) << 40, int64_t(1) << 40};
+       }},
+      {"p: parameter 1 'model.layers.0.ssd.A': expected at most "
+       "281474976710656 elements in all parameters, got 281474976710657",
+       [](PackageT &P) {
+         P.parameters[0]->shape = {1};
+         P.parameters[1]->shape = {int64_t(1) << 48};
        }},
       {"p: parameter 1 'model.layers.0.ssd.A': expected initializer normal, "
        "ones, zeros or ssd_decay, got 'random'",
@@ -220,6 +227,43 @@ TEST(Package, ChecksTheMeaning) {
     Case.Change(Changed);
     EXPECT_EQ(failure(serialize(Changed)), Case.Expected);
   }
+}
+
+/// What is wrong with a package that has nothing but one entry with launches of
+/// these sizes.
+std::string
+failureOfSizes(flatbuffers::FlatBufferBuilder &Builder,
+               const std::vector<Offset<package::Expression>> &Sizes,
+               size_t NumLaunches) {
+  auto Launch =
+      package::CreateLaunch(Builder, 0, 0, 0, Builder.CreateVector(Sizes));
+  auto Launches = Builder.CreateVector(std::vector(NumLaunches, Launch));
+  auto Entry = package::CreateEntry(Builder, 0, 0, Launches);
+  auto Entries = Builder.CreateVector(&Entry, 1);
+  package::PackageBuilder Made(Builder);
+  Made.add_entries(Entries);
+  package::FinishPackageBuffer(Builder, Made.Finish());
+  return failure(framePackage(Builder.GetBufferPointer(), Builder.GetSize()));
+}
+
+// A model of thousands of layers has more tables than FlatBuffers' own limit of
+// a million.
+TEST(Package, AcceptsAnyNumberOfTables) {
+  flatbuffers::FlatBufferBuilder Builder;
+  std::vector<Offset<package::Expression>> Sizes(1100000);
+  for (Offset<package::Expression> &Each : Sizes)
+    Each = package::CreateExpression(Builder);
+  EXPECT_EQ(failureOfSizes(Builder, Sizes, 1),
+            "p: config: expected 1 to 1048576 bytes, got 0");
+}
+
+// Few bytes that are as many tables, since launches share their sizes.
+TEST(Package, RefusesTablesThatAreSharedTooOften) {
+  flatbuffers::FlatBufferBuilder Builder;
+  std::vector<Offset<package::Expression>> Sizes(
+      4096, package::CreateExpression(Builder));
+  EXPECT_EQ(failureOfSizes(Builder, Sizes, 100),
+            "p: malformed package (FlatBuffers verification failed)");
 }
 
 TEST(Package, SurvivesTruncation) {
