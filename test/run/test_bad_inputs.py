@@ -157,7 +157,9 @@ def test_damaged_numbers(package, weights, tmp_path):
         for key in ("step", "steps", "batch", "seq_len", "seed", "lr", "warmup")
         for value in (None, -1, 1e300, 2**63, 1.5, "x", [], {})
         if not (key == "lr" and value in (1.5, 1e300, 2**63))
-    ],
+    ]
+    + [("val_fraction", value) for value in (-0.1, 0.95, 5, 1e300)]
+    + [("data_format", value) for value in ("csv", "", 5)],
 )
 def test_hostile_trainer_files(package, trained, tmp_path, key, value):
     """Each key of trainer.json with each kind of wrong value, beside good files."""

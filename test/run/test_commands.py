@@ -218,11 +218,25 @@ def test_bench(package):
         assert result["tokens_per_second"] == pytest.approx(rate)
     text = run("bench", package, "--entry", "decode", "--past", 5, "--iterations", 2).stdout
     assert b"decode after 5" in text and b"train" not in text
-    assert "the package's maximum is 64" in run_error("bench", package, "--past", 64)
+    for past in (64, 2**63 - 1):
+        assert "the package's maximum is 64" in run_error("bench", package, "--past", past)
 
 
 def test_unknown_device(package):
     assert "abacus" in run_error("bench", package, "--device", "abacus")
+
+
+@pytest.mark.parametrize("command", ["generate", "inspect", "--help"])
+def test_full_disk(command, package, weights):
+    more = {"generate": (package, "--weights", weights, "--prompt", "a"), "inspect": (package,)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [RUN, command, *map(str, more.get(command, ()))], stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        b"transxssm-run: error: standard output: cannot write: No space left on device"
+    )
 
 
 def test_closed_output_ends_quietly(package, weights):

@@ -124,6 +124,25 @@ def test_truncated_npy(package, weights, tmp_path):
         )
 
 
+def test_npy_in_fortran_order(package, weights, tmp_path):
+    path = tmp_path / "ids.npy"
+    tokens = np.arange(20, dtype=np.int32).reshape(4, 5)
+    np.save(path, np.asfortranarray(tokens))
+    assert run_error("eval", package, "--weights", weights, "--data", path) == (
+        f"{path}: expected an array in C order, got one in Fortran order; save it through "
+        "numpy.ascontiguousarray"
+    )
+    # One row is both.
+    np.save(path, np.asfortranarray(tokens.reshape(1, 20)))
+    run("eval", package, "--weights", weights, "--data", path)
+
+
+def test_a_single_token_has_no_score(package, weights, text):
+    arguments = ("eval", package, "--weights", weights, "--data", text, "--max-tokens")
+    assert "expected 0 or at least 2" in run_error(*arguments, 1)
+    assert b"tokens scored   1\n" in run(*arguments, 2).stdout
+
+
 def test_tokens_outside_the_vocabulary(package, weights, tmp_path):
     path = tmp_path / "ids.npy"
     for tokens, message in (

@@ -219,6 +219,32 @@ def test_interrupt_saves_and_resumes(package, text, tmp_path):
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, step + 4))
 
 
+def wait_for_handler(process):
+    """Until the process catches SIGINT, as its bit in /proc says."""
+    for _ in range(600):
+        with open(f"/proc/{process.pid}/status") as status:
+            caught = re.search(r"^SigCgt:\s*(\w+)", status.read(), re.MULTILINE)
+        if int(caught[1], 16) >> (signal.SIGINT - 1) & 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError("SIGINT is not caught")
+
+
+def test_interrupt_before_the_first_step(package, tmp_path):
+    """Counting the pairs of so much data takes a while."""
+    data, out = tmp_path / "zeros", tmp_path / "run"
+    with open(data, "wb") as file:
+        file.truncate(1 << 26)
+    options = flags(data=data, steps=1000, out=out, format="bytes", **TRAIN)
+    process = subprocess.Popen([RUN, "train", package, *map(str, options)], stderr=subprocess.PIPE)
+    wait_for_handler(process)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert messages.endswith(b"interrupted before the first step; nothing is saved\n")
+    assert not (out / "latest").is_symlink()
+
+
 def test_unfinished_checkpoint_is_no_obstacle(package, text, tmp_path):
     out = tmp_path / "run"
     train(package, out, data=text, steps=2, **TRAIN)
@@ -233,6 +259,29 @@ def test_keeps_as_many_checkpoints_as_asked(package, text, tmp_path):
     train(package, tmp_path / "run", data=text, steps=5, save_every=1, keep=2, **TRAIN)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"step-4", "step-5"} <= names and not names & {"step-1", "step-2", "step-3"}
+
+
+def test_going_back_keeps_what_it_saves(package, text, tmp_path):
+    """Checkpoints of the run that it leaves do not count, and stay."""
+    out = tmp_path / "run"
+    train(package, out, data=text, steps=6, save_every=2, **TRAIN)
+    train(package, out, resume=out / "step-2", steps=4, keep=1)
+    assert sorted(path.name for path in out.glob("*step-*")) == ["step-4", "step-6"]
+    assert (out / "latest").resolve().name == "step-4"
+    train(package, out, resume=out, steps=5)
+
+
+def test_saves_over_an_older_checkpoint(package, text, tmp_path):
+    out = tmp_path / "run"
+    train(package, out, data=text, steps=4, save_every=2, **TRAIN)
+    (out / "step-4" / "old").write_text("")
+    train(package, out, resume=out / "step-2", save_every=1, steps=4)
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("latest", "loss.jsonl", "loss.svg", "step-2", "step-3", "step-4")
+    ]
+    assert sorted(path.name for path in (out / "step-4").iterdir()) == sorted(
+        [*CHECKPOINT, "trainer.json"]
+    )
 
 
 def test_starts_from_weights(package, text, trained, tmp_path):
@@ -301,7 +350,10 @@ def test_damaged_optimizer_state(package, text, tmp_path):
     train(package, out, data=text, steps=2, **TRAIN)
     path = out / "step-2" / "optimizer.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
+    history = (out / "loss.jsonl").read_bytes() + b'{"step": 3, "loss": 1.5}\n'
+    (out / "loss.jsonl").write_bytes(history)
     assert str(path) in train_error(package, out, resume=out, steps=4)
+    assert (out / "loss.jsonl").read_bytes() == history
 
 
 def test_package_without_training(text, tmp_path):

@@ -326,10 +326,10 @@ Result<int> run::runBench(const BenchOptions &Given) {
     O.Warmup = 0, O.Iterations = 1;
   if (O.Past < 0)
     O.Past = O.SeqLen - 1;
-  if (O.Past + 1 > From->maxSeqLen())
-    return makeError("--past: a step after ", O.Past, " tokens needs ",
-                     O.Past + 1, ", the package's maximum is ",
-                     From->maxSeqLen());
+  if (O.Past >= From->maxSeqLen())
+    return makeError("--past: expected at most ", From->maxSeqLen() - 1,
+                     " tokens before a step, since the package's maximum is ",
+                     From->maxSeqLen(), ", got ", O.Past);
   Result<Model> Of = openModel(O.Common, "", uint64_t(O.Seed));
   if (!Of)
     return Of.error();

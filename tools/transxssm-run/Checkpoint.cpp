@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -57,8 +58,8 @@ void visitSettings(Options &O, Visitor Visit) {
   Visit("--keep", "keep", O.Keep);
 }
 
-/// What is wrong with a value for this field, or nothing. Numbers of settings
-/// are never negative.
+/// What a value for this field should be, or null where it is. Numbers of
+/// settings are never negative.
 const char *expected(const Json &Value, int64_t) {
   bool Fits = Value.is_number_unsigned() &&
               Value.get<uint64_t>() <= uint64_t(INT64_MAX);
@@ -150,6 +151,39 @@ Status writeTrainer(const std::string &Path, TrainOptions Options,
   return writeFileAtomically(Path, {{Dump.data(), Dump.size()}});
 }
 
+/// A name for what is not, or no longer, a checkpoint.
+std::string hiddenName(const std::string &Out, const std::string &Name) {
+  return Out + "/." + Name + ".tmp";
+}
+
+/// Takes the name first, so that nobody sees a part of it.
+void removeCheckpoint(const std::string &Out, const std::string &Name) {
+  std::error_code Failed;
+  std::string Hidden = hiddenName(Out, Name);
+  fs::remove_all(Hidden, Failed);
+  fs::rename(Out + "/" + Name, Hidden, Failed);
+  fs::remove_all(Hidden, Failed);
+}
+
+/// Gives a directory its final name. Where one of that name is there already,
+/// the two are exchanged in one step: `latest` may point at it.
+Status publish(const std::string &Temporary, const std::string &Final) {
+  if (::renameat2(AT_FDCWD, Temporary.c_str(), AT_FDCWD, Final.c_str(),
+                  RENAME_EXCHANGE) == 0) {
+    std::error_code Ignored;
+    fs::remove_all(Temporary, Ignored);
+    return {};
+  }
+  // There is none, or a file system that cannot exchange.
+  std::error_code Failed;
+  fs::remove_all(Final, Failed);
+  fs::rename(Temporary, Final, Failed);
+  if (Failed)
+    return makeError(Final, ": cannot rename from ", Temporary, ": ",
+                     Failed.message());
+  return {};
+}
+
 /// The link is made under another name first: it always points somewhere.
 Status pointLatest(const std::string &Out, const std::string &Name) {
   std::error_code Failed;
@@ -181,7 +215,7 @@ Result<std::string> run::writeCheckpoint(Model &Of, const TrainOptions &Options,
                                          const TrainerState &State) {
   std::string Name = "step-" + std::to_string(State.Step);
   std::string Final = Options.Out + "/" + Name;
-  std::string Temporary = Options.Out + "/." + Name + ".tmp";
+  std::string Temporary = hiddenName(Options.Out, Name);
   std::error_code Failed;
   fs::remove_all(Temporary, Failed);
   Status Filled = fillCheckpoint(Of, Temporary, Options, State);
@@ -190,11 +224,8 @@ Result<std::string> run::writeCheckpoint(Model &Of, const TrainOptions &Options,
     return Filled.error();
   }
   syncPath(Temporary);
-  fs::remove_all(Final, Failed);
-  fs::rename(Temporary, Final, Failed);
-  if (Failed)
-    return makeError(Final, ": cannot rename from ", Temporary, ": ",
-                     Failed.message());
+  if (Status Published = publish(Temporary, Final); !Published)
+    return Published.error();
   syncPath(Options.Out);
   if (Status Linked = pointLatest(Options.Out, Name); !Linked)
     return Linked.error();
@@ -238,6 +269,17 @@ Result<TrainerState> run::readTrainer(const std::string &Checkpoint,
   Reader.read("data_fingerprint", State.DataFingerprint);
   if (Reader.Failure)
     return *Reader.Failure;
+  // As the command line checks them.
+  if (Options.ValidationFraction > MaxValidationFraction)
+    return makeError(Path, ": key 'val_fraction': expected a number from 0 to ",
+                     MaxValidationFraction, ", got ",
+                     Options.ValidationFraction);
+  if (std::find(DataFormats.begin(), DataFormats.end(), Options.Data.Format) ==
+      DataFormats.end())
+    return makeError(Path,
+                     ": key 'data_format': expected auto, bytes, npy, "
+                     "uint16 or uint32, got '",
+                     Options.Data.Format, "'");
   return State;
 }
 
@@ -257,9 +299,10 @@ std::vector<int64_t> run::listCheckpoints(const std::string &Out) {
   return Steps;
 }
 
-void run::removeOldCheckpoints(const std::string &Out, int64_t Keep) {
+void run::removeOldCheckpoints(const std::string &Out, int64_t Keep,
+                               int64_t Step) {
   std::vector<int64_t> Steps = listCheckpoints(Out);
-  std::error_code Failed;
+  Steps.erase(std::upper_bound(Steps.begin(), Steps.end(), Step), Steps.end());
   for (size_t I = 0; Keep > 0 && I + size_t(Keep) < Steps.size(); ++I)
-    fs::remove_all(Out + "/step-" + std::to_string(Steps[I]), Failed);
+    removeCheckpoint(Out, "step-" + std::to_string(Steps[I]));
 }

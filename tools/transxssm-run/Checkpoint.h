@@ -15,8 +15,8 @@ namespace transxssm::run {
 
 // OUT/step-N/ holds config.json, model.safetensors, optimizer.safetensors and
 // trainer.json; OUT/latest is a link to the newest. A directory is filled
-// under another name, synced and renamed, so that every step-N that can be
-// seen is whole.
+// under another name, synced and renamed, and renamed again before it is
+// removed, so that every step-N that can be seen is whole.
 
 /// What trainer.json says beside the settings.
 struct TrainerState {
@@ -39,8 +39,9 @@ Result<TrainerState> readTrainer(const std::string &Checkpoint,
 /// Numbers of the checkpoints in a directory, in ascending order.
 std::vector<int64_t> listCheckpoints(const std::string &Out);
 
-/// Removes all but the newest `Keep` checkpoints; 0 keeps all.
-void removeOldCheckpoints(const std::string &Out, int64_t Keep);
+/// Removes all but the newest `Keep` of the checkpoints up to that step; 0
+/// keeps all. Later ones are of a run that this one has gone back from.
+void removeOldCheckpoints(const std::string &Out, int64_t Keep, int64_t Step);
 
 } // namespace transxssm::run
 

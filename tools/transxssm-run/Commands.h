@@ -29,11 +29,19 @@ struct CommonOptions {
   unsigned Threads = 0;
 };
 
+/// What DataOptions::Format may be.
+inline const std::vector<std::string> DataFormats = {"auto", "bytes", "npy",
+                                                     "uint16", "uint32"};
+
 /// Where tokens come from.
 struct DataOptions {
   std::vector<std::string> Files;
-  std::string Format = "auto"; ///< auto, bytes, npy, uint16, uint32
+  std::string Format = "auto";
 };
+
+/// The largest TrainOptions::ValidationFraction, which leaves something to
+/// train on.
+inline constexpr double MaxValidationFraction = 0.9;
 
 /// The settings of a training run. A checkpoint's trainer.json holds those
 /// that decide about the numbers, so that a resumed run goes on as it began.

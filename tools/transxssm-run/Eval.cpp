@@ -19,6 +19,9 @@ using namespace transxssm;
 using namespace transxssm::run;
 
 Result<int> run::runEval(const EvalOptions &O) {
+  if (O.MaxTokens == 1)
+    return makeError("--max-tokens: expected 0 or at least 2, since the first "
+                     "token is not scored, got 1");
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)
     return From.error();

@@ -204,7 +204,8 @@ std::string LossChart::svg() const {
     Include(R.Loss);
   if (Low > High)
     Low = 0, High = 1;
-  double Margin = std::max(0.05 * (High - Low), 0.01);
+  // The last one keeps ticks apart where huge losses hardly differ.
+  double Margin = std::max({0.05 * (High - Low), 0.01, 1e-6 * High});
   Canvas Sheet(LastStep, std::max(0.0, Low - Margin), High + Margin);
   Sheet.axes(Title);
   for (size_t I = 0; I < References.size(); ++I)

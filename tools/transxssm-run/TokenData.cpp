@@ -132,6 +132,11 @@ Status TokenData::readNpyHeader(Segment &Into) {
                      Type.empty() ? "none" : Type);
   if (!npyCount(npyValue(Header, "shape"), Into.Count))
     return makeError(Into.Path, ": the .npy header has no valid shape");
+  // Rows would be read as columns.
+  if (npyValue(Header, "fortran_order") == "True")
+    return makeError(Into.Path, ": expected an array in C order, got one in "
+                                "Fortran order; save it through "
+                                "numpy.ascontiguousarray");
   uint64_t Available = (Size - Start - Length) / Known->Bytes;
   if (uint64_t(Into.Count) > Available)
     return makeError(Into.Path, ": shape ", npyValue(Header, "shape"),

@@ -12,12 +12,15 @@
 #include "LossChart.h"
 #include "Progress.h"
 #include "runtime/Random.h"
+#include "runtime/support/File.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <optional>
 
@@ -84,7 +87,7 @@ private:
   Status prepare();
   Status prepareData();
   Status prepareOutput();
-  Status readHistory();
+  Status openHistory();
   Result<int> loop();
   Status step(Progress &Bar, std::vector<int32_t> &Ids);
   Status validate(Progress &Bar);
@@ -92,11 +95,13 @@ private:
   Status writeChart() const;
   Status writeLine(const Json &Line);
   Result<int> finish(Progress &Bar);
+  std::string interruptedText() const;
   std::string lossText(double Nats) const;
 
   TrainOptions O;
   TrainerState State;
-  std::string Checkpoint;
+  std::string Checkpoint; ///< that the run goes on from, or empty
+  std::string Newest; ///< where the last saved checkpoint is found, or empty
   std::optional<Package> From;
   std::optional<Model> Trained;
   TokenData TrainTokens, ValidationTokens;
@@ -142,8 +147,9 @@ Status TrainingRun::prepare() {
     return Opened.error();
   Trained.emplace(std::move(*Opened));
   if (Checkpoint.empty())
-    return {};
+    return openHistory();
   LastSaved = State.Step;
+  Newest = Checkpoint;
   if (Status Read =
           Trained->loadOptimizer(Checkpoint + "/optimizer.safetensors");
       !Read)
@@ -151,7 +157,8 @@ Status TrainingRun::prepare() {
   if (Trained->step() != State.Step)
     return makeError(Checkpoint, ": trainer.json is at step ", State.Step,
                      ", optimizer.safetensors at step ", Trained->step());
-  return {};
+  // Only now is it certain that the steps behind the checkpoint are given up.
+  return openHistory();
 }
 
 Status TrainingRun::prepareData() {
@@ -199,11 +206,8 @@ Status TrainingRun::prepareOutput() {
   if (Checkpoint.empty() && !listCheckpoints(O.Out).empty())
     return makeError(O.Out, ": has checkpoints already; pass --resume ", O.Out,
                      " to go on, or another --out");
-  if (Status Read = readHistory(); !Read)
-    return Read;
-  std::string Name = O.Out + "/loss.jsonl";
-  if (!History)
-    return makeError(Name, ": cannot write");
+  if (Status Writable = checkOutputPath(O.Out + "/loss.jsonl"); !Writable)
+    return Writable;
   Chart.Title = From->config().AttnLayerPeriod > 1 ? "TransXSSM training"
                                                    : "Transformer training";
   if (ValidationRange.size() >= 2)
@@ -214,7 +218,7 @@ Status TrainingRun::prepareOutput() {
 
 /// Keeps the lines of the steps that the checkpoint has seen, and drops those
 /// that came after it.
-Status TrainingRun::readHistory() {
+Status TrainingRun::openHistory() {
   std::string Name = O.Out + "/loss.jsonl", Kept;
   if (!Checkpoint.empty()) {
     std::ifstream Old(Checkpoint.substr(0, Checkpoint.find_last_of('/')) +
@@ -237,13 +241,16 @@ Status TrainingRun::readHistory() {
       !Written)
     return Written;
   History.open(Name, std::ios::app);
+  if (!History)
+    return makeError(Name, ": cannot write: ", std::strerror(errno));
   return {};
 }
 
 Status TrainingRun::writeLine(const Json &Line) {
   History << Line.dump() << '\n' << std::flush;
   if (!History)
-    return makeError(O.Out, "/loss.jsonl: cannot write");
+    return makeError(O.Out,
+                     "/loss.jsonl: cannot write: ", std::strerror(errno));
   return {};
 }
 
@@ -326,8 +333,9 @@ Status TrainingRun::save(Progress &Bar) {
   if (!Written)
     return Written.error();
   LastSaved = State.Step;
+  Newest = O.Out;
   Bar.say("step " + std::to_string(State.Step) + ": saved " + *Written);
-  removeOldCheckpoints(O.Out, O.Keep);
+  removeOldCheckpoints(O.Out, O.Keep, State.Step);
   return writeChart();
 }
 
@@ -351,14 +359,41 @@ Result<int> TrainingRun::loop() {
   return finish(Bar);
 }
 
+/// A word of a command line, so that a shell reads it as it is.
+static std::string shellWord(const std::string &Text) {
+  const char *Plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                      "0123456789_-+./:,=@%";
+  if (!Text.empty() && Text.find_first_not_of(Plain) == std::string::npos)
+    return Text;
+  std::string Quoted = "'";
+  for (char C : Text)
+    Quoted += C == '\'' ? std::string("'\\''") : std::string(1, C);
+  return Quoted + "'";
+}
+
+/// How far the run has come, and the command that goes on from there.
+std::string TrainingRun::interruptedText() const {
+  if (Newest.empty())
+    return "interrupted before the first step; nothing is saved";
+  std::string Text =
+      "interrupted after step " + std::to_string(State.Step) + " of " +
+      std::to_string(O.Steps) + "; resume with: transxssm-run train " +
+      shellWord(O.Common.Package) + " --resume " + shellWord(Newest);
+  if (Newest == Checkpoint && O.Given.count("--out"))
+    Text += " --out " + shellWord(O.Out);
+  if (O.Common.Device != "cpu")
+    Text += " --device " + shellWord(O.Common.Device);
+  if (O.Common.Threads != 0)
+    Text += " --threads " + std::to_string(O.Common.Threads);
+  return Text;
+}
+
 Result<int> TrainingRun::finish(Progress &Bar) {
   if (State.Step < O.Steps) {
     if (State.Step > 0)
       if (Status Saved = save(Bar); !Saved)
         return Saved.error();
-    Bar.say("interrupted after step " + std::to_string(State.Step) + " of " +
-            std::to_string(O.Steps) + "; resume with: transxssm-run train " +
-            O.Common.Package + " --resume " + O.Out);
+    Bar.say(interruptedText());
     return Interrupted;
   }
   Bar.clear();

@@ -13,9 +13,12 @@
 #include <CLI/CLI.hpp>
 
 #include <cctype>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <functional>
+#include <new>
 
 using namespace transxssm;
 using namespace transxssm::run;
@@ -107,7 +110,7 @@ void addData(CLI::App *Command, DataOptions &O, bool Required) {
       ->add_option("--format", O.Format,
                    "auto (.npy by its header, else bytes), bytes, npy, or raw "
                    "little-endian uint16, uint32")
-      ->check(CLI::IsMember({"auto", "bytes", "npy", "uint16", "uint32"}))
+      ->check(CLI::IsMember(DataFormats))
       ->capture_default_str();
 }
 
@@ -162,12 +165,14 @@ void addTrain(CLI::App &App, TrainOptions &O,
   C->add_option("--val-fraction", O.ValidationFraction,
                 "without --val-data: share of the tokens, at the end, that is "
                 "held out")
-      ->check(shareUpTo(0.9, "0.9"))
+      ->check(shareUpTo(MaxValidationFraction, "0.9"))
       ->capture_default_str();
-  C->add_option("--out", O.Out, "directory for checkpoints, losses, picture");
+  C->add_option("--out", O.Out, "directory for checkpoints, losses, picture")
+      ->check(NotEmpty);
   C->add_option("--resume", O.Resume,
                 "go on from this run's directory or checkpoint; settings come "
-                "from it unless given here");
+                "from it unless given here")
+      ->check(NotEmpty);
   C->add_option("--weights", O.Weights,
                 "start from these weights; without, random ones")
       ->check(NotEmpty);
@@ -257,7 +262,8 @@ void addEval(CLI::App &App, EvalOptions &O, std::function<Result<int>()> &Do) {
       ->check(NotNegative);
   C->add_option("--seq-len", O.SeqLen, "tokens a window; 0: package's maximum")
       ->check(NotNegative);
-  C->add_option("--max-tokens", O.MaxTokens, "stop after so many; 0: never")
+  C->add_option("--max-tokens", O.MaxTokens,
+                "stop after so many, at least 2; 0: never")
       ->check(NotNegative)
       ->capture_default_str();
   C->add_flag("--json", O.Json, "print JSON");
@@ -349,12 +355,15 @@ int dispatch(int Argc, char **Argv) {
   try {
     App.parse(Argc, Argv);
   } catch (const CLI::Success &Why) {
-    return App.exit(Why);
+    Do = [Code = App.exit(Why)]() -> Result<int> { return Code; };
   } catch (const CLI::ParseError &Why) {
     return reportUsage(App, Why, Argc, Argv);
   }
   watchInterrupts();
   Result<int> Code = Do();
+  // A full disk shows when the last of the output leaves the buffer.
+  if (Code && (std::fflush(stdout) != 0 || std::ferror(stdout)))
+    Code = makeError("standard output: cannot write: ", std::strerror(errno));
   if (Code)
     return *Code;
   std::fprintf(stderr, "transxssm-run: error: %s\n",
@@ -367,6 +376,10 @@ int dispatch(int Argc, char **Argv) {
 int main(int Argc, char **Argv) {
   try {
     return dispatch(Argc, Argv);
+  } catch (const std::bad_alloc &) {
+    std::fprintf(stderr, "transxssm-run: error: out of memory; try a smaller "
+                         "--batch or --seq-len\n");
+    return Failure;
   } catch (const std::exception &Why) {
     std::fprintf(stderr, "transxssm-run: error: %s\n",
                  printable(Why.what()).c_str());
