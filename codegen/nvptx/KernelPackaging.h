@@ -16,7 +16,9 @@ namespace transxssm::nvptx {
 
 /// The same for machine code, PTX and the simulator's code.
 inline KernelCode packagedKernel(const DeviceKernel &Kernel) {
-  KernelCode Made{Kernel.Name, Kernel.Symbol};
+  KernelCode Made;
+  Made.Kernel = Kernel.Name;
+  Made.Symbol = Kernel.Symbol;
   Made.Threads = static_cast<uint32_t>(Kernel.Threads);
   Made.SharedBytes = static_cast<uint64_t>(Kernel.SharedBytes);
   for (const TensorMap &Map : Kernel.TensorMaps)

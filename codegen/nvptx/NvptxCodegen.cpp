@@ -11,7 +11,14 @@
 #include "codegen/nvptx/Passes.h"
 #include "codegen/x86/Passes.h"
 #include "dialect/tile/TileDialect.h"
-#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -32,7 +39,9 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
-std::vector<GpuTarget> gpuTargets() { return {{"sm_80"}, {"sm_90a"}}; }
+std::vector<GpuTarget> gpuTargets() {
+  return {{"sm_80"}, {"sm_90a", /*TensorMaps=*/true}};
+}
 
 //===----------------------------------------------------------------------===//
 // MLIR

@@ -25,17 +25,23 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
-/// Columns of a box: a row of 128 bytes. Its most rows, and dimensions.
+/// Columns of a box: a row of 128 bytes. Its most rows, and dimensions. A row
+/// of memory is a multiple of so many elements: sixteen bytes.
 constexpr int64_t BoxColumns = 64, MostRows = 256, MostRank = 5;
+constexpr int64_t RowElements = 8;
 
 bool ThreadLowering::canCopyBoxes(tile::LoadOp Load) {
   Value Result = Load.getResult();
   ArrayRef<int64_t> Shape = tileType(Result).getShape();
-  int64_t Rank = cast<MemRefType>(Load.getMemory().getType()).getRank();
+  auto Memory = cast<MemRefType>(Load.getMemory().getType());
+  int64_t Rank = Memory.getRank();
+  // Strides are multiples of sixteen bytes, as maps want them, if that of the
+  // rows is.
   return Target.TensorMaps && Layouts.isOperand(Result) && Rank >= 2 &&
-         Rank <= MostRank && Shape[0] == paddedExtent(Shape[0]) &&
-         Shape[0] <= MostRows && Shape[1] == paddedExtent(Shape[1]) &&
-         Shape[1] % BoxColumns == 0;
+         Rank <= MostRank && !Memory.isDynamicDim(Rank - 1) &&
+         Memory.getDimSize(Rank - 1) % RowElements == 0 &&
+         Shape[0] == paddedExtent(Shape[0]) && Shape[0] <= MostRows &&
+         Shape[1] == paddedExtent(Shape[1]) && Shape[1] % BoxColumns == 0;
 }
 
 /// The kernel's argument that describes the memory and the boxes of a load.

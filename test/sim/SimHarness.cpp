@@ -65,6 +65,31 @@ SimLaunch &SimLaunch::size(int64_t Value) {
   return *this;
 }
 
+SimLaunch &SimLaunch::map(const nvptx::TensorMap &Wanted, const void *Base,
+                          llvm::ArrayRef<int64_t> Sizes) {
+  TransXSSMSimTensorMap Made = {};
+  Made.Base = reinterpret_cast<uint64_t>(Base);
+  Made.Rank = Wanted.Shape.size();
+  Made.ElementBytes = 2;
+  Made.Swizzle = 128;
+  std::vector<int64_t> Shape = Wanted.Shape;
+  size_t NextSize = Wanted.FirstSize;
+  for (int64_t &Extent : Shape)
+    if (Extent < 0)
+      Extent = Sizes[NextSize++];
+  uint64_t Stride = Made.ElementBytes;
+  for (size_t I = 0; I < Shape.size(); ++I) {
+    size_t Outer = Shape.size() - 1 - I;
+    Made.Extent[I] = Shape[Outer];
+    Made.Box[I] = Wanted.Box[Outer];
+    if (I > 0)
+      Made.Stride[I - 1] = Stride;
+    Stride *= Shape[Outer];
+  }
+  Maps.push_back(std::make_unique<TransXSSMSimTensorMap>(Made));
+  return map(*Maps.back());
+}
+
 void SimLaunch::run(const sim::LaunchShape &Shape) {
   ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
   const TransXSSMSimKernelInfo *Found = Kernels.module().find(Kernel);

@@ -23,7 +23,10 @@
 #ifndef TRANSXSSM_TEST_SIM_SIMHARNESS_H
 #define TRANSXSSM_TEST_SIM_SIMHARNESS_H
 
+#include "codegen/nvptx/GpuTarget.h"
 #include "runtime/sim/Simulator.h"
+#include "transxssm/sim_abi.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/IR/Module.h"
 
 #include <cstdint>
@@ -79,6 +82,10 @@ public:
     Parameters.push_back(&Map);
     return *this;
   }
+  /// Adds the one that a compiled kernel wants of the memory at Base, for those
+  /// sizes of the launch.
+  SimLaunch &map(const nvptx::TensorMap &Wanted, const void *Base,
+                 llvm::ArrayRef<int64_t> Sizes);
 
   /// Adds a gtest failure where the launch is impossible.
   void run(const sim::LaunchShape &Shape);
@@ -93,6 +100,7 @@ private:
   const SimKernels &Kernels;
   std::string Kernel;
   std::vector<std::unique_ptr<uint64_t>> Values;
+  std::vector<std::unique_ptr<TransXSSMSimTensorMap>> Maps;
   std::vector<void *> Parameters;
 };
 

@@ -19,7 +19,6 @@
 #include "dialect/tile/interpreter/TileInterpreter.h"
 #include "mlir/Parser/Parser.h"
 #include "test/sim/SimHarness.h"
-#include "transxssm/sim_abi.h"
 
 #include <gtest/gtest.h>
 
@@ -75,31 +74,6 @@ std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator) {
   return Values;
 }
 
-/// What a launch makes of a kernel's description.
-TransXSSMSimTensorMap encode(const nvptx::TensorMap &Map, const void *Base,
-                             ArrayRef<int64_t> Sizes) {
-  TransXSSMSimTensorMap Made = {};
-  Made.Base = reinterpret_cast<uint64_t>(Base);
-  Made.Rank = Map.Shape.size();
-  Made.ElementBytes = 2;
-  Made.Swizzle = 128;
-  std::vector<int64_t> Shape = Map.Shape;
-  size_t NextSize = Map.FirstSize;
-  for (int64_t &Extent : Shape)
-    if (Extent < 0)
-      Extent = Sizes[NextSize++];
-  uint64_t Stride = Made.ElementBytes;
-  for (size_t I = 0; I < Shape.size(); ++I) {
-    size_t Outer = Shape.size() - 1 - I;
-    Made.Extent[I] = Shape[Outer];
-    Made.Box[I] = Map.Box[Outer];
-    if (I > 0)
-      Made.Stride[I - 1] = Stride;
-    Stride *= Shape[Outer];
-  }
-  return Made;
-}
-
 struct Problem {
   const char *Text, *Name;
   size_t LeftCount, RightCount, ResultCount;
@@ -116,12 +90,8 @@ void run(const SimKernels &Kernels, const nvptx::DeviceKernel &Kernel,
     Launch.input("left", Left).input("right", Right).output("result", Actual);
     for (int64_t Size : P.Sizes)
       Launch.size(Size);
-    std::vector<TransXSSMSimTensorMap> Maps;
     for (const nvptx::TensorMap &Map : Kernel.TensorMaps)
-      Maps.push_back(
-          encode(Map, Map.Operand == 0 ? Left.data() : Right.data(), P.Sizes));
-    for (TransXSSMSimTensorMap &Map : Maps)
-      Launch.map(Map);
+      Launch.map(Map, Map.Operand == 0 ? Left.data() : Right.data(), P.Sizes);
     sim::LaunchShape Shape;
     for (auto [I, Extent] : llvm::enumerate(P.Grid))
       Shape.Grid[I] = Extent;

@@ -68,6 +68,8 @@ protected:
                  A.IsWritten);
     for (int64_t Size : Sizes)
       Run.size(Size);
+    for (const nvptx::TensorMap &Map : Code->TensorMaps)
+      Run.map(Map, Arguments[Map.Operand].Data, Sizes);
     sim::LaunchShape Shape;
     for (auto [I, Extent] : llvm::enumerate(Grid))
       Shape.Grid[I] = Extent;
@@ -82,13 +84,22 @@ private:
   std::unique_ptr<SimKernels> Compiled;
 };
 
+/// The architecture as packages have it.
+nvptx::GpuTarget targetOf(const std::string &Name) {
+  for (const nvptx::GpuTarget &Target : nvptx::gpuTargets())
+    if (Target.Name == Name)
+      return Target;
+  ADD_FAILURE() << "no architecture " << Name;
+  return {};
+}
+
 class SimConformance
     : public testing::TestWithParam<std::tuple<DType, std::string>> {
 protected:
   /// Each size under a schedule of its own.
   void checkAll(const std::string &Json, ArrayRef<PlanSizes> AllSizes) {
     SimulatedModel Model(Json, std::get<0>(GetParam()),
-                         {std::get<1>(GetParam())});
+                         targetOf(std::get<1>(GetParam())));
     for (const PlanSizes &Sizes : AllSizes) {
       SCOPED_TRACE("batch " + std::to_string(Sizes.Batch) + ", " +
                    std::to_string(Sizes.Seq) + " tokens after " +
