@@ -45,12 +45,101 @@ static LogicalResult verifyMap(Operation *Op, StringRef What, AffineMap Map,
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Declarations
+//===----------------------------------------------------------------------===//
+
+LogicalResult ParameterOp::verify() {
+  auto Tensor = dyn_cast<RankedTensorType>(getType());
+  if (Tensor && Tensor.hasStaticShape())
+    return success();
+  return emitOpError("is of ")
+         << getType()
+         << ", expected a ranked tensor of static shape (parameter_c1)";
+}
+
+LogicalResult StateOp::verify() {
+  return verifyMap(*this, "shape", getShape(), "state_c1");
+}
+
+//===----------------------------------------------------------------------===//
+// Entries
+//===----------------------------------------------------------------------===//
+
+LogicalResult EntryOp::verifyRegions() {
+  Block &Body = getBody().front();
+  if (Body.getNumArguments() != 0)
+    return emitOpError("has a body with ")
+           << Body.getNumArguments() << " arguments, expected none (entry_c1)";
+  int64_t Number = 0;
+  for (Operation &Op : Body) {
+    if (isa<BufferOp>(Op))
+      continue;
+    auto Launch = dyn_cast<LaunchOp>(Op);
+    if (!Launch)
+      return Op.emitOpError("is in a plan.entry, expected a plan.buffer or "
+                            "plan.launch (entry_c1)");
+    for (Value Operand : Launch.getOperands()) {
+      auto Buffer = Operand.getDefiningOp<BufferOp>();
+      if (!Buffer) // Something else, after the launch: reported in its turn.
+        continue;
+      int64_t First = Buffer.getFirstUse(), Last = Buffer.getLastUse();
+      if (Number < First || Number > Last)
+        return Launch.emitOpError("is number ")
+               << Number << " and uses " << Buffer.getNameAttr()
+               << ", which is live from " << First << " to " << Last
+               << " (entry_c2)";
+    }
+    ++Number;
+  }
+  return success();
+}
+
 /// What the optimizer keeps of a narrow parameter is float32.
 static Type elementOf(BufferKind Kind, Type Parameter) {
   bool Narrow = Parameter.isBF16() || Parameter.isF16();
   return Kind != BufferKind::Parameter && Narrow
              ? Float32Type::get(Parameter.getContext())
              : Parameter;
+}
+
+/// A parameter, or what the optimizer keeps beside it.
+static LogicalResult verifyParameterBuffer(BufferOp Op) {
+  auto Parameter = SymbolTable::lookupNearestSymbolFrom<ParameterOp>(
+      Op->getParentOp(), Op.getNameAttr());
+  if (!Parameter)
+    return Op.emitOpError("names ")
+           << Op.getNameAttr() << ", expected a plan.parameter (buffer_c3)";
+  auto Declared = dyn_cast<RankedTensorType>(Parameter.getType());
+  if (!Declared) // Reported by the parameter itself.
+    return success();
+  SmallVector<int64_t> Extents;
+  for (AffineExpr Extent : Op.getShape().getResults())
+    if (auto Constant = dyn_cast<AffineConstantExpr>(Extent))
+      Extents.push_back(Constant.getValue());
+  Type Element = elementOf(Op.getKind(), Declared.getElementType());
+  if (Extents.size() == Op.getShape().getNumResults() &&
+      ArrayRef<int64_t>(Extents) == Declared.getShape() &&
+      Op.getElementType() == Element)
+    return success();
+  InFlightDiagnostic Error =
+      Op.emitOpError("names ")
+      << Op.getNameAttr() << " with shape " << Op.getShapeAttr() << " of "
+      << Op.getElementType() << ", expected that of " << Declared;
+  if (Element != Declared.getElementType())
+    Error << " in " << Element;
+  return Error << " (buffer_c3)";
+}
+
+static LogicalResult verifyStateBuffer(BufferOp Op) {
+  auto State = SymbolTable::lookupNearestSymbolFrom<StateOp>(Op->getParentOp(),
+                                                             Op.getNameAttr());
+  if (State && State.getShape() == Op.getShape() &&
+      State.getElementType() == Op.getElementType())
+    return success();
+  return Op.emitOpError("names ") << Op.getNameAttr()
+                                  << ", expected a plan.state of the same "
+                                     "shape and type (buffer_c3)";
 }
 
 LogicalResult BufferOp::verify() {
@@ -63,53 +152,21 @@ LogicalResult BufferOp::verify() {
     return emitOpError("is live from ")
            << First << " to " << Last << ", expected a range of the "
            << LaunchCount << " launches (buffer_c2)";
-
-  StringAttr Name = getNameAttr();
   switch (getKind()) {
   case BufferKind::Parameter:
   case BufferKind::Gradient:
   case BufferKind::Moment1:
   case BufferKind::Moment2:
-  case BufferKind::Master: {
-    auto Parameter = SymbolTable::lookupNearestSymbolFrom<ParameterOp>(
-        (*this)->getParentOp(), Name);
-    if (!Parameter)
-      return emitOpError("names ") << Name
-                                   << ", expected a plan.parameter "
-                                      "(buffer_c3)";
-    auto Declared = dyn_cast<RankedTensorType>(Parameter.getType());
-    SmallVector<int64_t> Extents;
-    for (AffineExpr Extent : getShape().getResults())
-      if (auto Constant = dyn_cast<AffineConstantExpr>(Extent))
-        Extents.push_back(Constant.getValue());
-    Type Element =
-        Declared ? elementOf(getKind(), Declared.getElementType()) : Type();
-    if (Declared && Extents.size() == getShape().getNumResults() &&
-        ArrayRef<int64_t>(Extents) == Declared.getShape() &&
-        getElementType() == Element)
-      return success();
-    auto Error = emitOpError("names ")
-                 << Name << " with shape " << getShapeAttr() << " of "
-                 << getElementType() << ", expected that of "
-                 << Parameter.getType();
-    if (Declared && Element != Declared.getElementType())
-      Error << " in " << Element;
-    return Error << " (buffer_c3)";
-  }
-  case BufferKind::State: {
-    auto State = SymbolTable::lookupNearestSymbolFrom<StateOp>(
-        (*this)->getParentOp(), Name);
-    if (!State || State.getShape() != getShape() ||
-        State.getElementType() != getElementType())
-      return emitOpError("names ")
-             << Name
-             << ", expected a plan.state of the same shape and type "
-                "(buffer_c3)";
+  case BufferKind::Master:
+    return verifyParameterBuffer(*this);
+  case BufferKind::State:
+    return verifyStateBuffer(*this);
+  case BufferKind::Input:
+  case BufferKind::Output:
+  case BufferKind::Temporary:
     return success();
   }
-  default:
-    return success();
-  }
+  llvm_unreachable("unknown kind of buffer");
 }
 
 LogicalResult LaunchOp::verify() {

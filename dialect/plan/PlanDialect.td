@@ -1,4 +1,4 @@
-//===- PlanDialect.td - The plan dialect --------------------*- tablegen -*-===//
+//===- PlanDialect.td - The plan dialect -------------------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,4 +1,4 @@
-//===- PlanOps.td - Operations of the plan dialect ----------*- tablegen -*-===//
+//===- PlanOps.td - Operations of the plan dialect ---------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -33,6 +33,9 @@ def Plan_BufferKind : I32EnumAttr<"BufferKind", "where a buffer's bytes come fro
 def Plan_ParameterOp : Plan_Op<"parameter", [Symbol]> {
   let summary = "a parameter of the model, in checkpoint order";
   let description = [{
+    Constraints:
+    - (parameter_c1) the type is a ranked tensor of static shape.
+
     Example:
     ```mlir
     plan.parameter @model.layers.0.ssd.A tensor<8xf32> "ssd_decay"
@@ -41,11 +44,15 @@ def Plan_ParameterOp : Plan_Op<"parameter", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type,
                        StrAttr:$initializer);
   let assemblyFormat = "$sym_name $type $initializer attr-dict";
+  let hasVerifier = 1;
 }
 
 def Plan_StateOp : Plan_Op<"state", [Symbol]> {
   let summary = "what a cache carries from call to call";
   let description = [{
+    Constraints:
+    - (state_c1) the shape map has no dimensions and four symbols.
+
     Example:
     ```mlir
     plan.state @ssd_state.0 affine_map<()[s0, s1, s2, s3] -> (s0, 8, 128, 128)> f32
@@ -54,12 +61,17 @@ def Plan_StateOp : Plan_Op<"state", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, AffineMapAttr:$shape,
                        TypeAttr:$element_type);
   let assemblyFormat = "$sym_name $shape $element_type attr-dict";
+  let hasVerifier = 1;
 }
 
 def Plan_EntryOp : Plan_Op<"entry", [
     Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
   let summary = "one function of the model: buffers, then launches in order";
   let description = [{
+    Constraints:
+    - (entry_c1) the body has no arguments and holds buffers and launches only.
+    - (entry_c2) every buffer is live at the launches that it is an operand of.
+
     Example:
     ```mlir
     plan.entry @forward {
@@ -73,6 +85,7 @@ def Plan_EntryOp : Plan_Op<"entry", [
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
 }
 
 def Plan_BufferOp : Plan_Op<"buffer", [Pure, HasParent<"EntryOp">]> {
@@ -89,6 +102,8 @@ def Plan_BufferOp : Plan_Op<"buffer", [Pure, HasParent<"EntryOp">]> {
       `plan.parameter`, a state a `plan.state`, of the same shape. Parameters and
       states have its element type; a gradient, moment or master is float32 where
       the parameter is narrower.
+
+    Example: see `plan.entry`.
   }];
   let arguments = (ins Plan_BufferKind:$kind, StrAttr:$name,
                        AffineMapAttr:$shape, TypeAttr:$element_type,
@@ -116,6 +131,8 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"EntryOp">]> {
     - (launch_c2) the kernel exists and takes as many memrefs and sizes.
     - (launch_c3) each operand's element type is that of the kernel's memref.
     - (launch_c4) `holds` has one name for each operand.
+
+    Example: see `plan.entry`.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, AffineMapAttr:$grid,
                        Variadic<Plan_BufferType>:$operands,

@@ -133,8 +133,10 @@ LogicalResult KernelOp::verify() {
            << getGridRank() << ", expected 1 to 3 (kernel_c2)";
   if (!getResultTypes().empty())
     return emitOpError("has results, expected none (kernel_c3)");
-  if (getArgumentTypes().size() < static_cast<size_t>(getGridRank()))
-    return emitOpError("has fewer arguments than grid coordinates");
+  if (getArgumentTypes().size() < getGridRank())
+    return emitOpError("has ")
+           << getArgumentTypes().size() << " arguments, expected at least the "
+           << getGridRank() << " grid coordinates (kernel_c2)";
   for (BlockArgument Argument : getLaunchArguments()) {
     Type T = Argument.getType();
     auto Memory = dyn_cast<MemRefType>(T);

@@ -1,4 +1,4 @@
-//===- TileDialect.td - The tile dialect --------------------*- tablegen -*-===//
+//===- TileDialect.td - The tile dialect -------------------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -18,10 +18,10 @@ def Tile_Dialect : Dialect {
   let summary = "Kernels as programs over tiles";
   let description = [{
     A `tile.kernel` is one program, run once for each cell of a grid. Its values
-    are *tiles*: builtin tensors of static shape and rank 1 or 2 (rank 0 is the
-    plain scalar type). There are no threads, layouts or fast memories here; a
-    kernel reads like the mathematics on a page and is written once for every
-    target.
+    are *tiles*: builtin tensors of static shape, positive extents and rank 1 or 2
+    (rank 0 is the plain scalar type). There are no threads, layouts or fast
+    memories here; a kernel reads like the mathematics on a page and is written
+    once for every target.
 
     Elementwise work on tiles uses the upstream `arith` and `math` operations,
     which accept tensors; loops and branches are `scf.for` and `scf.if`, which
@@ -30,10 +30,10 @@ def Tile_Dialect : Dialect {
     and the rotary embedding.
 
     Kernel arguments are memrefs (identity layout, dense row-major; dynamic
-    dimensions are whatever the launch says), `index` and float scalars. A memref
-    is memory that other cells may write: two cells of a launch never write the
-    same element, and no cell reads what another cell of the launch writes.
-    Within a cell, loads and stores happen in program order.
+    dimensions are whatever the launch says) and `index`. A memref is memory that
+    other cells may write: two cells of a launch never write the same element, and
+    no cell reads what another cell of the launch writes. Within a cell, loads and
+    stores happen in program order.
   }];
 }
 

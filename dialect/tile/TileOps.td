@@ -1,4 +1,4 @@
-//===- TileOps.td - Operations of the tile dialect ----------*- tablegen -*-===//
+//===- TileOps.td - Operations of the tile dialect ---------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -17,8 +17,14 @@ include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Tile_Scalar : AnyTypeOf<[F32, BF16, F16, F64, I1, I32, I64, Index]>;
-def Tile_Tile : StaticShapeTensorOf<[F32, BF16, F16, F64, I1, I32, I64]>;
-def Tile_FloatTile : StaticShapeTensorOf<[F32, BF16, F16, F64]>;
+class Tile_TileOf<list<Type> elements>
+    : RankedTensorOf<elements, [
+          HasStaticShapePred, HasAnyRankOfPred<[1, 2]>,
+          CPred<"::llvm::cast<::mlir::ShapedType>($_self)"
+                ".getNumElements() > 0">],
+                     "tile of rank 1 or 2 with positive extents">;
+def Tile_Tile : Tile_TileOf<[F32, BF16, F16, F64, I1, I32, I64]>;
+def Tile_FloatTile : Tile_TileOf<[F32, BF16, F16, F64]>;
 def Tile_Value : AnyTypeOf<[Tile_Tile, Tile_Scalar]>;
 def Tile_Memory : MemRefOf<[F32, BF16, F16, F64, I32, I64]>;
 
@@ -44,7 +50,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     Constraints:
     - (kernel_c1) arguments are memrefs with identity layout or of type `index`:
       a launch passes nothing else (`kernel_abi.h`).
-    - (kernel_c2) the grid has one to three coordinates.
+    - (kernel_c2) the grid has one to three coordinates, the last arguments, of
+      type `index`.
     - (kernel_c3) a kernel has no results.
 
     Example:
@@ -181,7 +188,7 @@ def Tile_GatherOp : Tile_Op<"gather"> {
     ```
   }];
   let arguments = (ins Arg<Tile_Memory, "", [MemRead]>:$memory,
-                       StaticShapeTensorOf<[I32]>:$rows, Index:$column);
+                       Tile_TileOf<[I32]>:$rows, Index:$column);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
     $memory `[` $rows `,` $column `]` attr-dict
@@ -295,7 +302,7 @@ def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
     ```
   }];
   let arguments = (ins I64Attr:$dimension);
-  let results = (outs StaticShapeTensorOf<[I32, I64]>:$result);
+  let results = (outs Tile_TileOf<[I32, I64]>:$result);
   let assemblyFormat = "$dimension attr-dict `:` type($result)";
   let hasVerifier = 1;
 }

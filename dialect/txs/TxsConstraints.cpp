@@ -30,12 +30,16 @@ LogicalResult txs::expectForm(Operation *Op, StringRef Name, Value Tensor,
   Dimensions Shape = shapeOf(Tensor);
   size_t Rank = Form.count(',') + 1;
   if (Shape.size() == Rank &&
+      llvm::all_of(Shape.take_front(Leading), ShapedType::isDynamic) &&
       llvm::none_of(Shape.drop_front(Leading), ShapedType::isDynamic))
     return success();
-  return Op->emitOpError("expects ")
-         << Name << " to be " << Form
-         << (Leading < Rank ? " with static widths" : "") << ", but it is "
-         << toText(Shape) << " (" << Label << ")";
+  InFlightDiagnostic Error = Op->emitOpError("expects ")
+                             << Name << " to be " << Form;
+  if (Leading > 0)
+    Error << " with " << Leading << " dynamic dimensions";
+  if (Leading < Rank)
+    Error << (Leading > 0 ? " and" : " with") << " static widths";
+  return Error << ", but it is " << toText(Shape) << " (" << Label << ")";
 }
 
 LogicalResult txs::expectShape(Operation *Op, StringRef Name, Value Tensor,
@@ -64,6 +68,13 @@ LogicalResult txs::expectProbability(Operation *Op, const APFloat &Value,
     return success();
   return Op->emitOpError("expects ") << Name << " in [0, 1), but it is "
                                      << Probability << " (" << Label << ")";
+}
+
+LogicalResult txs::expectSite(Operation *Op, uint64_t Site, StringRef Label) {
+  if (llvm::isUInt<32>(Site))
+    return success();
+  return Op->emitOpError("expects site in [0, 2^32), but it is ")
+         << static_cast<int64_t>(Site) << " (" << Label << ")";
 }
 
 LogicalResult txs::expectWide(Operation *Op, StringRef Name, Value Tensor,

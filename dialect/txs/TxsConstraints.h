@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Each check reports an error that ends with `Label`, the constraint's label in
-// TxsOps.td. Widths are static everywhere; batch and sequence are compared as
-// they are written, so that a dynamic one matches a dynamic one.
+// TxsOps.td. Batch and sequence are dynamic and widths static everywhere, so
+// that the dimensions say which are which.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,8 +29,8 @@ inline Dimensions shapeOf(mlir::Value Tensor) {
 /// "[?, ?, 64]".
 std::string toText(Dimensions Shape);
 
-/// `Name` has as many dimensions as `Form` names, static ones after the first
-/// `Leading`. Form is text such as "[B, T, H, P]".
+/// `Name` has as many dimensions as `Form` names, the first `Leading` of them
+/// dynamic and the others static. Form is text such as "[B, T, H, P]".
 llvm::LogicalResult expectForm(mlir::Operation *Op, llvm::StringRef Name,
                                mlir::Value Tensor, llvm::StringRef Form,
                                size_t Leading, llvm::StringRef Label);
@@ -49,6 +49,10 @@ llvm::LogicalResult expectProbability(mlir::Operation *Op,
                                       const llvm::APFloat &Value,
                                       llvm::StringRef Name,
                                       llvm::StringRef Label);
+
+/// In [0, 2^32): a word of the random numbers' counter.
+llvm::LogicalResult expectSite(mlir::Operation *Op, uint64_t Site,
+                               llvm::StringRef Label);
 
 /// Float32 or float64: what is summed up over many elements.
 llvm::LogicalResult expectWide(mlir::Operation *Op, llvm::StringRef Name,

@@ -1,4 +1,4 @@
-//===- TxsDialect.cpp - The txs dialect -------------------------------===//
+//===- TxsDialect.cpp - The txs dialect -----------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -9,7 +9,7 @@
 #include "dialect/txs/TxsDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
-#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace transxssm::txs;
@@ -21,6 +21,17 @@ Type transxssm::txs::gradientTypeOf(Type Kept) {
   Type Wide = Float32Type::get(Kept.getContext());
   auto Shaped = dyn_cast<ShapedType>(Kept);
   return Shaped ? Type(Shaped.clone(Wide)) : Wide;
+}
+
+bool transxssm::txs::hasValidExtents(ShapedType Tensor) {
+  int64_t Bytes = sizeof(double); // the widest element
+  for (int64_t Extent : Tensor.getShape()) {
+    if (ShapedType::isDynamic(Extent))
+      continue;
+    if (Extent < 1 || llvm::MulOverflow(Bytes, Extent, Bytes))
+      return false;
+  }
+  return true;
 }
 
 /// "T", or "T -> U" where the result's type is another one.

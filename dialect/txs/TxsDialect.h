@@ -1,4 +1,4 @@
-//===- TxsDialect.h - The txs dialect ---------------------------------===//
+//===- TxsDialect.h - The txs dialect -------------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -28,6 +28,9 @@ namespace txs {
 /// What sums, statistics and gradients of values of this type are kept in: the
 /// type itself or, with elements narrower than float32, the same of float32.
 mlir::Type gradientTypeOf(mlir::Type Kept);
+
+/// Whether static extents are positive and an index can count their bytes.
+bool hasValidExtents(mlir::ShapedType Tensor);
 
 } // namespace txs
 } // namespace transxssm

@@ -1,4 +1,4 @@
-//===- TxsDialect.td - The txs dialect ----------------------*- tablegen -*-===//
+//===- TxsDialect.td - The txs dialect ---------------------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -17,8 +17,8 @@ def Txs_Dialect : Dialect {
   let cppNamespace = "::transxssm::txs";
   let summary = "The model: state-space and attention layers on tensors";
   let description = [{
-    Values are builtin tensors with dynamic batch `B` and sequence `T` and static
-    widths: `tensor<?x?x1024xf32>` is [B, T, D]. Parameters are symbols that carry
+    Values are builtin tensors with dynamic batch `B` and sequence `T`, which come
+    first, and static widths: `tensor<?x?x1024xf32>` is [B, T, D]. Parameters are symbols that carry
     their checkpoint name. State is always an operand and a result (`ssm_scan`
     takes the initial state and returns the final one, `cache_append` takes and
     returns a cache), so a training pass, a prefill from any past and a one-token

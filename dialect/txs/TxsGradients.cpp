@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One small function per operation: reverse mode, as in DifferentiableOp-
-// Interface. The formulas are those of the gradient operations in TxsOps.td.
-// Ids, masks, rotary tables and seeds have no gradient: their slots stay null.
+// One small function per operation: reverse mode, as DifferentiableOpInterface
+// says. The formulas are those of the gradient operations in TxsOps.td. Ids,
+// masks, rotary tables and seeds have no gradient: their slots stay null.
 //
 //===----------------------------------------------------------------------===//
 

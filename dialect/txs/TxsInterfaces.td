@@ -1,4 +1,4 @@
-//===- TxsInterfaces.td - Interfaces of the txs operations --*- tablegen -*-===//
+//===- TxsInterfaces.td - Interfaces of the txs operations -*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -135,7 +135,7 @@ static LogicalResult verifyHeads(Operation *Op, Value Query, Value Key,
   if (failed(expectShape(Op, "key", Key, {Q[0], K[1], K[2], Q[3]}, Label)) ||
       failed(expectShape(Op, "value", KeyValue, K, Label)))
     return failure();
-  if (K[2] > 0 && Q[2] % K[2] == 0)
+  if (Q[2] % K[2] == 0)
     return success();
   return Op->emitOpError("expects query heads to be a multiple of key heads, "
                          "but there are ")
@@ -144,8 +144,9 @@ static LogicalResult verifyHeads(Operation *Op, Value Query, Value Key,
 
 static LogicalResult verifyAttentionDropout(Operation *Op,
                                             const APFloat &Dropout, Value Seed,
-                                            StringRef Label) {
-  if (failed(expectProbability(Op, Dropout, "dropout", Label)))
+                                            uint64_t Site, StringRef Label) {
+  if (failed(expectProbability(Op, Dropout, "dropout", Label)) ||
+      failed(expectSite(Op, Site, Label)))
     return failure();
   if (!Dropout.isZero() && !Seed)
     return Op->emitOpError("expects a seed for dropout ")
@@ -180,7 +181,7 @@ LogicalResult AttentionOp::verify() {
   if (failed(expectShape(*this, "log_sum_exp", getLogSumExp(),
                          shapeOf(getQuery()).take_front(3), "attention_c3")))
     return failure();
-  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(),
+  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(), getSite(),
                                     "attention_c4")))
     return failure();
   return verifyAttentionTypes(*this, getQuery(), getKey(), getValue(),
@@ -191,10 +192,8 @@ LogicalResult AttentionGradOp::verify() {
   StringRef Label = "attention_grad_c1";
   if (failed(verifyHeads(*this, getQuery(), getKey(), getValue(), Label)))
     return failure();
-  Dimensions Q = shapeOf(getQuery()), K = shapeOf(getKey());
-  if (failed(expectShape(*this, "key", getKey(), {Q[0], Q[1], K[2], K[3]},
-                         Label)) ||
-      failed(expectShape(*this, "result", getResult(), Q, Label)) ||
+  Dimensions Q = shapeOf(getQuery());
+  if (failed(expectShape(*this, "result", getResult(), Q, Label)) ||
       failed(expectShape(*this, "dresult", getDresult(), Q, Label)) ||
       failed(expectShape(*this, "log_sum_exp", getLogSumExp(), Q.take_front(3),
                          Label)))
@@ -210,7 +209,8 @@ LogicalResult AttentionGradOp::verify() {
       return emitOpError("expects a gradient of its operand's type ")
              << Operand.getType() << ", but it is " << Gradient.getType()
              << " (" << Label << ")";
-  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(), Label)) ||
+  if (failed(verifyAttentionDropout(*this, getDropout(), getSeed(), getSite(),
+                                    Label)) ||
       failed(expectElement(*this, "dresult", getDresult(), getQuery().getType(),
                            Label)))
     return failure();
@@ -221,10 +221,12 @@ LogicalResult AttentionGradOp::verify() {
 LogicalResult CacheAppendOp::verify() {
   Dimensions Cache = shapeOf(getCache()), Tokens = shapeOf(getTokens());
   if (Cache.size() >= 2 && Cache.size() == Tokens.size() &&
-      Cache[0] == Tokens[0] && Cache.drop_front(2) == Tokens.drop_front(2))
+      llvm::all_of(Cache.take_front(2), ShapedType::isDynamic) &&
+      llvm::all_of(Tokens.take_front(2), ShapedType::isDynamic) &&
+      Cache.drop_front(2) == Tokens.drop_front(2))
     return expectElement(*this, "tokens", getTokens(), getCache().getType(),
                          "cache_append_c1");
-  return emitOpError("expects tokens to differ from the cache ")
-         << toText(Cache) << " in the second dimension only, but they are "
-         << toText(Tokens) << " (cache_append_c1)";
+  return emitOpError("expects a cache [B, S, ...] and tokens [B, T, ...] of "
+                     "the same widths, but they are ")
+         << toText(Cache) << " and " << toText(Tokens) << " (cache_append_c1)";
 }

@@ -1,4 +1,4 @@
-//===- TxsOps.td - Operations of the txs dialect ------------*- tablegen -*-===//
+//===- TxsOps.td - Operations of the txs dialect -----------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -17,8 +17,15 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Txs_Float : RankedTensorOf<[F32, BF16, F16, F64]>;
-def Txs_Ids : RankedTensorOf<[I32]>;
+/// Nothing is computed of empty tensors, and sizes in bytes stay numbers.
+def Txs_ValidExtents
+    : CPred<"::transxssm::txs::hasValidExtents("
+            "::llvm::cast<::mlir::ShapedType>($_self))">;
+class Txs_TensorOf<list<Type> elements>
+    : RankedTensorOf<elements, [Txs_ValidExtents],
+                     "tensor of positive extents">;
+def Txs_Float : Txs_TensorOf<[F32, BF16, F16, F64]>;
+def Txs_Ids : Txs_TensorOf<[I32]>;
 
 def Txs_Silu : I32EnumAttrCase<"Silu", 0, "silu">;
 def Txs_Gelu : I32EnumAttrCase<"Gelu", 1, "gelu">;
@@ -59,7 +66,8 @@ def Txs_ParameterOp : Txs_Op<"parameter", [Symbol]> {
     (tensors of rank 1).
 
     Constraints:
-    - (parameter_c1) the type is a ranked tensor of static shape.
+    - (parameter_c1) the type is a ranked tensor of floats, of static shape and
+      positive extents.
     - (parameter_c2) the initializer is known.
 
     Example:
@@ -179,7 +187,8 @@ def Txs_RmsNormOp : Txs_ForwardOp<"rms_norm", [AllTypesMatch<["input", "result"]
 
     Constraints:
     - (rms_norm_c1) weight is [D] where D is the input's last dimension.
-    - (rms_norm_c2) eps > 0.
+    - (rms_norm_c2) eps is at least 2^-126, the smallest normal float32: a row
+      of zeros must not become 0/0.
 
     Example:
     ```mlir
@@ -249,6 +258,8 @@ def Txs_ActivationOp : Txs_ForwardOp<"activation", [SameOperandsAndResultType]> 
 def Txs_MulOp : Txs_ForwardOp<"mul", [Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise product";
   let description = [{
+    `result[i] = lhs[i] rhs[i]`.
+
     Example:
     ```mlir
     %m = txs.mul %gate, %up : tensor<?x?x2048xf32>
@@ -262,7 +273,8 @@ def Txs_MulOp : Txs_ForwardOp<"mul", [Commutative, SameOperandsAndResultType]> {
 def Txs_AddOp : Txs_ForwardOp<"add", [Commutative, SameOperandsAndResultType]> {
   let summary = "elementwise sum";
   let description = [{
-    Autodiff makes it where a value is used more than once.
+    `result[i] = lhs[i] + rhs[i]`. Autodiff makes it where a value is used more
+    than once.
 
     Example:
     ```mlir
@@ -351,6 +363,7 @@ def Txs_DropoutOp : Txs_ForwardOp<"dropout", [AllTypesMatch<["input", "result"]>
     Constraints:
     - (dropout_c1) probability is in [0, 1).
     - (dropout_c2) seed is [2].
+    - (dropout_c3) site is in [0, 2^32), a word of the counter.
 
     Example:
     ```mlir
@@ -463,7 +476,8 @@ def Txs_AttentionOp : Txs_ForwardOp<"attention", [AttrSizedOperandSegments]> {
       [B, S, G, P] with H a multiple of G.
     - (attention_c2) key_mask, if any, is [B, S].
     - (attention_c3) log_sum_exp is [B, T, H].
-    - (attention_c4) dropout is in [0, 1) and, unless 0, needs a seed [2].
+    - (attention_c4) dropout is in [0, 1) and, unless 0, needs a seed [2]; site
+      is in [0, 2^32).
     - (attention_c5) query, key, value and result have one element type;
       log_sum_exp has it too or, where it is narrower, float32.
 
@@ -495,8 +509,8 @@ def Txs_CacheAppendOp : Txs_ForwardOp<"cache_append", [
     [B, S, ...]. The plan does it in place.
 
     Constraints:
-    - (cache_append_c1) cache and tokens are equal in all but the second
-      dimension, and in their element type.
+    - (cache_append_c1) cache is [B, S, ...], tokens [B, T, ...] of the same
+      widths and element type.
 
     Example:
     ```mlir
@@ -631,6 +645,7 @@ def Txs_EmbeddingGradOp : Txs_Op<"embedding_grad", [Pure]> {
     Constraints:
     - (embedding_grad_c1) dresult is [B, T, D], ids [B, T], dweight [V, D].
     - (embedding_grad_c2) dweight is float32 or float64.
+    - (embedding_grad_c3) pad_token is in [0, V).
 
     Example:
     ```mlir
@@ -770,12 +785,12 @@ def Txs_SsmScanGradOp : Txs_Op<"ssm_scan_grad", [Pure, AttrSizedOperandSegments]
 
         G_t = dy_t (x) c_t + exp(dt_{t+1} A) G_{t+1};   dinitial = exp(dt_0 A) G_0
         dc_t = S_t^T dy_t;   db_t = G_t^T x~_t;   dx~_t = G_t b_t;   dx_t = dt_t dx~_t
-        da_t = dy_t . y_t - x~_t . dx~_t  (+ <dfinal, S_T> at the last token)
+        da_t = dy_t . S_t c_t - x~_t . dx~_t  (+ <dfinal, S_T> at the last token)
         dlog_t = sum over s >= t of da_s
         ddt_t = A dlog_t + x_t . dx~_t;   dA = sum over b and t of dt_t dlog_t
 
     Constraints:
-    - (ssm_scan_grad_c1) operands as in `txs.ssm_scan`; dy and y are [B, T, H, P],
+    - (ssm_scan_grad_c1) operands as in `txs.ssm_scan`; dy is [B, T, H, P],
       dfinal [B, H, P, N]; every result has the type of its operand.
     - (ssm_scan_grad_c2) dinitial is there exactly when initial is.
 
@@ -924,6 +939,10 @@ def Txs_GlobalNormOp : Txs_Op<"global_norm", [Pure]> {
   let description = [{
     `result = sqrt(sum over operands of the sum of squares)`.
 
+    Constraints:
+    - (global_norm_c1) result has rank 0 and is float32 or float64.
+    - (global_norm_c2) there is a gradient, and each has a static shape.
+
     Example:
     ```mlir
     %n = txs.global_norm %g0, %g1 : tensor<8xf32>, tensor<97x64xf32> -> tensor<f32>
@@ -932,6 +951,7 @@ def Txs_GlobalNormOp : Txs_Op<"global_norm", [Pure]> {
   let arguments = (ins Variadic<Txs_Float>:$gradients);
   let results = (outs Txs_Float:$result);
   let assemblyFormat = "$gradients attr-dict `:` type($gradients) `->` type($result)";
+  let hasVerifier = 1;
 }
 
 def Txs_AdamWOp : Txs_Op<"adamw", [

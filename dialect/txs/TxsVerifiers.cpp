@@ -33,9 +33,10 @@ static FailureOr<ParameterOp> lookUpParameter(Operation *Op,
 
 LogicalResult ParameterOp::verify() {
   auto Type = dyn_cast<RankedTensorType>(getType());
-  if (!Type || !Type.hasStaticShape())
-    return emitOpError("expects a ranked tensor type of static shape, but it "
-                       "is ")
+  if (!Type || !Type.hasStaticShape() || !hasValidExtents(Type) ||
+      !isa<FloatType>(Type.getElementType()))
+    return emitOpError("expects a ranked tensor of floats of static shape and "
+                       "positive extents, but it is ")
            << getType() << " (parameter_c1)";
   if (!llvm::is_contained({"normal", "ones", "zeros", "ssd_decay"},
                           getInitializer()))
@@ -74,6 +75,16 @@ LogicalResult BlockOp::verify() {
 // Tokens in and out
 //===----------------------------------------------------------------------===//
 
+static LogicalResult expectPadToken(Operation *Op,
+                                    std::optional<uint64_t> PadToken,
+                                    int64_t Vocabulary, StringRef Label) {
+  if (!PadToken || *PadToken < static_cast<uint64_t>(Vocabulary))
+    return success();
+  return Op->emitOpError("expects pad_token in [0, ")
+         << Vocabulary << "), but it is " << static_cast<int64_t>(*PadToken)
+         << " (" << Label << ")";
+}
+
 LogicalResult EmbeddingOp::verify() {
   StringRef Label = "embedding_c1";
   if (failed(expectForm(*this, "ids", getIds(), "[B, T]", 2, Label)) ||
@@ -83,12 +94,7 @@ LogicalResult EmbeddingOp::verify() {
   if (failed(expectShape(*this, "result", getResult(),
                          {Ids[0], Ids[1], Weight[1]}, Label)))
     return failure();
-  std::optional<uint64_t> PadToken = getPadToken();
-  if (PadToken && *PadToken >= uint64_t(Weight[0]))
-    return emitOpError("expects pad_token in [0, ")
-           << Weight[0] << "), but it is " << int64_t(*PadToken)
-           << " (embedding_c2)";
-  return success();
+  return expectPadToken(*this, getPadToken(), Weight[0], "embedding_c2");
 }
 
 LogicalResult EmbeddingGradOp::verify() {
@@ -96,22 +102,27 @@ LogicalResult EmbeddingGradOp::verify() {
   if (failed(expectForm(*this, "ids", getIds(), "[B, T]", 2, Label)) ||
       failed(expectForm(*this, "dweight", getDweight(), "[V, D]", 0, Label)))
     return failure();
-  Dimensions Ids = shapeOf(getIds());
+  Dimensions Ids = shapeOf(getIds()), Weight = shapeOf(getDweight());
   if (failed(expectShape(*this, "dresult", getDresult(),
-                         {Ids[0], Ids[1], shapeOf(getDweight())[1]}, Label)))
+                         {Ids[0], Ids[1], Weight[1]}, Label)) ||
+      failed(expectWide(*this, "dweight", getDweight(), "embedding_grad_c2")))
     return failure();
-  return expectWide(*this, "dweight", getDweight(), "embedding_grad_c2");
+  return expectPadToken(*this, getPadToken(), Weight[0], "embedding_grad_c3");
 }
 
-/// `Input` [B, T, D] with one token chosen is `Result` [B, D].
-static LogicalResult verifyLastToken(Operation *Op, Value Input, Value Result,
+/// `Tokens` [B, T, D], of which `Chosen` [B, D] is one for each sequence; each
+/// with what its operation calls it.
+static LogicalResult verifyLastToken(Operation *Op,
+                                     std::pair<StringRef, Value> Tokens,
+                                     std::pair<StringRef, Value> Chosen,
                                      Value Mask, StringRef FormLabel,
                                      StringRef MaskLabel) {
-  if (failed(expectForm(Op, "input", Input, "[B, T, D]", 2, FormLabel)))
+  if (failed(expectForm(Op, Tokens.first, Tokens.second, "[B, T, D]", 2,
+                        FormLabel)))
     return failure();
-  Dimensions Shape = shapeOf(Input);
-  if (failed(
-          expectShape(Op, "result", Result, {Shape[0], Shape[2]}, FormLabel)))
+  Dimensions Shape = shapeOf(Tokens.second);
+  if (failed(expectShape(Op, Chosen.first, Chosen.second, {Shape[0], Shape[2]},
+                         FormLabel)))
     return failure();
   if (!Mask)
     return success();
@@ -119,13 +130,14 @@ static LogicalResult verifyLastToken(Operation *Op, Value Input, Value Result,
 }
 
 LogicalResult LastTokenOp::verify() {
-  return verifyLastToken(*this, getInput(), getResult(), getMask(),
-                         "last_token_c1", "last_token_c2");
+  return verifyLastToken(*this, {"input", getInput()}, {"result", getResult()},
+                         getMask(), "last_token_c1", "last_token_c2");
 }
 
 LogicalResult LastTokenGradOp::verify() {
   StringRef Label = "last_token_grad_c1";
-  if (failed(verifyLastToken(*this, getLike(), getDresult(), getMask(), Label,
+  if (failed(verifyLastToken(*this, {"like", getLike()},
+                             {"dresult", getDresult()}, getMask(), Label,
                              Label)))
     return failure();
   return expectShape(*this, "dinput", getDinput(), shapeOf(getLike()), Label);
@@ -137,9 +149,10 @@ static LogicalResult verifyCrossEntropy(Operation *Op, Value Hidden,
                                         StringRef LabelsLabel) {
   Dimensions Shape = shapeOf(Hidden);
   if ((Shape.size() != 2 && Shape.size() != 3) ||
-      ShapedType::isDynamic(Shape.back()))
+      ShapedType::isDynamic(Shape.back()) ||
+      !llvm::all_of(Shape.drop_back(), ShapedType::isDynamic))
     return Op->emitOpError("expects hidden to be [B, T, D] or [B, D] with "
-                           "static D, but it is ")
+                           "static D only, but it is ")
            << toText(Shape) << " (" << HiddenLabel << ")";
   if (failed(expectForm(Op, "weight", Weight, "[V, D]", 0, HiddenLabel)) ||
       failed(expectShape(Op, "weight", Weight,
@@ -162,14 +175,9 @@ LogicalResult LinearCrossEntropyOp::verify() {
       failed(expectShape(*this, "log_sum_exp", getLogSumExp(),
                          shapeOf(getLabels()), Label)))
     return failure();
-  for (Value Result : getResults()) {
-    Type Element = getElementTypeOrSelf(Result);
-    if (!Element.isF32() && !Element.isF64())
-      return emitOpError("expects loss and log_sum_exp of f32 or f64, but "
-                         "there is ")
-             << Element << " (" << Label << ")";
-  }
-  return success();
+  if (failed(expectWide(*this, "loss", getLoss(), Label)))
+    return failure();
+  return expectWide(*this, "log_sum_exp", getLogSumExp(), Label);
 }
 
 LogicalResult LinearCrossEntropyGradOp::verify() {
@@ -187,10 +195,11 @@ LogicalResult LinearCrossEntropyGradOp::verify() {
 
 static LogicalResult expectEps(Operation *Op, const APFloat &Eps,
                                StringRef Label) {
-  if (Eps.convertToDouble() > 0.0)
+  double Value = Eps.convertToDouble();
+  if (Value >= std::numeric_limits<float>::min())
     return success();
-  return Op->emitOpError("expects eps > 0, but it is ")
-         << Eps.convertToDouble() << " (" << Label << ")";
+  return Op->emitOpError("expects eps of at least 2^-126, but it is ")
+         << Value << " (" << Label << ")";
 }
 
 LogicalResult RmsNormOp::verify() {
@@ -269,17 +278,20 @@ LogicalResult ResidualOp::verify() {
 
 LogicalResult MaskOp::verify() {
   Dimensions Shape = shapeOf(getInput());
-  if (Shape.size() < 2)
-    return emitOpError("expects an input [B, T, ...], but it is ")
+  if (Shape.size() < 2 ||
+      !llvm::all_of(Shape.take_front(2), ShapedType::isDynamic))
+    return emitOpError("expects an input [B, T, ...] with dynamic B and T, but "
+                       "it is ")
            << toText(Shape) << " (mask_c1)";
   return expectShape(*this, "mask", getMask(), Shape.take_front(2), "mask_c1");
 }
 
 LogicalResult DropoutOp::verify() {
   if (failed(expectProbability(*this, getProbability(), "probability",
-                               "dropout_c1")))
+                               "dropout_c1")) ||
+      failed(expectShape(*this, "seed", getSeed(), {2}, "dropout_c2")))
     return failure();
-  return expectShape(*this, "seed", getSeed(), {2}, "dropout_c2");
+  return expectSite(*this, getSite(), "dropout_c3");
 }
 
 LogicalResult RopeOp::verify() {
@@ -322,6 +334,21 @@ StoreGradientOp::verifySymbolUses(SymbolTableCollection &Symbols) {
   return expectElement(*this, "the gradient", getGradient(),
                        gradientTypeOf(Parameter.getType()),
                        "store_gradient_c2");
+}
+
+LogicalResult GlobalNormOp::verify() {
+  StringRef Label = "global_norm_c1";
+  if (failed(expectShape(*this, "result", getResult(), {}, Label)) ||
+      failed(expectWide(*this, "result", getResult(), Label)))
+    return failure();
+  if (getGradients().empty())
+    return emitOpError("expects at least one gradient, but there is none "
+                       "(global_norm_c2)");
+  for (Value Gradient : getGradients())
+    if (llvm::any_of(shapeOf(Gradient), ShapedType::isDynamic))
+      return emitOpError("expects gradients of static shape, but one is ")
+             << toText(shapeOf(Gradient)) << " (global_norm_c2)";
+  return success();
 }
 
 LogicalResult AdamWOp::verifySymbolUses(SymbolTableCollection &Symbols) {

@@ -152,6 +152,10 @@ private:
 
 bool isProbability(double Value) { return Value >= 0 && Value < 1; }
 bool isPositive(double Value) { return Value > 0; }
+/// Positive in float32 too, so that a row of zeros has a norm.
+bool isNormalFloat(double Value) {
+  return Value >= std::numeric_limits<float>::min();
+}
 bool isNonNegative(double Value) { return Value >= 0; }
 bool isAtLeastOne(double Value) { return Value >= 1; }
 bool isAboveOne(double Value) { return Value > 1; }
@@ -217,7 +221,7 @@ void readActivation(KeyReader &Keys, ModelConfig &Config) {
 void readNumbers(KeyReader &Keys, ModelConfig &Config) {
   Keys.boolean("hidden_bias", Config.HiddenBias);
   Keys.boolean("tie_word_embeddings", Config.TieWordEmbeddings);
-  Keys.number("rms_norm_eps", "a number above 0", isPositive,
+  Keys.number("rms_norm_eps", "a number of at least 2^-126", isNormalFloat,
               Config.RmsNormEps);
   Keys.number("rope_theta", "a number above 1", isAboveOne, Config.RopeTheta);
   Keys.number("hidden_dropout", "a number in [0, 1)", isProbability,

@@ -89,7 +89,9 @@ TEST(ModelConfig, NamesFileKeyExpectedAndActual) {
       {R"("attention_dropout": -0.1)",
        "key 'attention_dropout': expected a number in [0, 1), got -0.1"},
       {R"("rms_norm_eps": 0)",
-       "key 'rms_norm_eps': expected a number above 0, got 0"},
+       "key 'rms_norm_eps': expected a number of at least 2^-126, got 0"},
+      {R"("rms_norm_eps": 1e-50)",
+       "key 'rms_norm_eps': expected a number of at least 2^-126, got 1e-50"},
       {R"("pad_token_id": 40000)",
        "key 'pad_token_id': expected null or a token below vocab_size 32768, "
        "got 40000"},

@@ -1,12 +1,12 @@
 // One broken operation for every labelled constraint of TxsOps.td.
 // RUN: transxssm-opt %s --split-input-file --verify-diagnostics
 
-// expected-error @+1 {{expects a ranked tensor type of static shape, but it is 'tensor<?x4xf32>' (parameter_c1)}}
+// expected-error @+1 {{expects a ranked tensor of floats of static shape and positive extents, but it is 'tensor<?x4xf32>' (parameter_c1)}}
 txs.parameter @w : tensor<?x4xf32> initializer "ones"
 
 // -----
 
-// expected-error @+1 {{expects a ranked tensor type of static shape, but it is 'i32' (parameter_c1)}}
+// expected-error @+1 {{expects a ranked tensor of floats of static shape and positive extents, but it is 'i32' (parameter_c1)}}
 txs.parameter @w : i32 initializer "ones"
 
 // -----
@@ -55,7 +55,7 @@ func.func @block_c2() {
 // -----
 
 func.func @embedding_c1(%ids: tensor<?xi32>, %w: tensor<9x4xf32>) {
-  // expected-error @+1 {{expects ids to be [B, T], but it is [?] (embedding_c1)}}
+  // expected-error @+1 {{expects ids to be [B, T] with 2 dynamic dimensions, but it is [?] (embedding_c1)}}
   %x = txs.embedding %ids, %w : tensor<?xi32>, tensor<9x4xf32> -> tensor<?x?x4xf32>
   return
 }
@@ -119,8 +119,17 @@ func.func @rms_norm_c1__scalar(%x: tensor<f32>, %w: tensor<8xf32>) {
 // -----
 
 func.func @rms_norm_c2(%x: tensor<?x?x4xf32>, %w: tensor<4xf32>) {
-  // expected-error @+1 {{expects eps > 0, but it is 0.000000e+00 (rms_norm_c2)}}
+  // expected-error @+1 {{expects eps of at least 2^-126, but it is 0.000000e+00 (rms_norm_c2)}}
   %h = txs.rms_norm %x, %w {eps = 0.0 : f64} : tensor<?x?x4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+// In float32 it is 0.
+func.func @rms_norm_c2__underflow(%x: tensor<?x?x4xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{expects eps of at least 2^-126, but it is 1.000000e-50 (rms_norm_c2)}}
+  %h = txs.rms_norm %x, %w {eps = 1.0e-50 : f64} : tensor<?x?x4xf32>, tensor<4xf32>
   return
 }
 
@@ -183,7 +192,7 @@ func.func @mask_c1(%x: tensor<?x?x4xf32>, %m: tensor<?xf32>) {
 // -----
 
 func.func @mask_c1__rank(%m: tensor<?xf32>) {
-  // expected-error @+1 {{expects an input [B, T, ...], but it is [?] (mask_c1)}}
+  // expected-error @+1 {{expects an input [B, T, ...] with dynamic B and T, but it is [?] (mask_c1)}}
   %y = txs.mask %m, %m : tensor<?xf32>, tensor<?xf32>
   return
 }
@@ -206,6 +215,14 @@ func.func @dropout_c2(%x: tensor<?x?x4xf32>, %s: tensor<1xi32>) {
 
 // -----
 
+func.func @dropout_c3(%x: tensor<?x?x4xf32>, %s: tensor<2xi32>) {
+  // expected-error @+1 {{expects site in [0, 2^32), but it is 4294967296 (dropout_c3)}}
+  %y = txs.dropout %x, %s {probability = 0.5 : f64, site = 4294967296 : i64} : tensor<?x?x4xf32>, tensor<2xi32>
+  return
+}
+
+// -----
+
 func.func @rope_c1(%x: tensor<?x?x2x3xf32>, %c: tensor<?x1xf32>) {
   // expected-error @+1 {{expects an even head size, but it is 3 (rope_c1)}}
   %y = txs.rope %x, %c, %c : tensor<?x?x2x3xf32>, tensor<?x1xf32>
@@ -215,7 +232,7 @@ func.func @rope_c1(%x: tensor<?x?x2x3xf32>, %c: tensor<?x1xf32>) {
 // -----
 
 func.func @rope_c1__rank(%x: tensor<?x?x4xf32>, %c: tensor<?x2xf32>) {
-  // expected-error @+1 {{expects input to be [B, T, H, P] with static widths, but it is [?, ?, 4] (rope_c1)}}
+  // expected-error @+1 {{expects input to be [B, T, H, P] with 2 dynamic dimensions and static widths, but it is [?, ?, 4] (rope_c1)}}
   %y = txs.rope %x, %c, %c : tensor<?x?x4xf32>, tensor<?x2xf32>
   return
 }
@@ -281,7 +298,7 @@ func.func @ssm_scan_c1__y(%c: tensor<?x?x2x8xf32>, %b: tensor<?x?x2x8xf32>, %x: 
 // -----
 
 func.func @ssm_scan_c1__rank(%c: tensor<?x?x16xf32>, %b: tensor<?x?x2x8xf32>, %x: tensor<?x?x2x4xf32>, %dt: tensor<?x?x2xf32>, %a: tensor<2xf32>) {
-  // expected-error @+1 {{expects c to be [B, T, H, N] with static widths, but it is [?, ?, 16] (ssm_scan_c1)}}
+  // expected-error @+1 {{expects c to be [B, T, H, N] with 2 dynamic dimensions and static widths, but it is [?, ?, 16] (ssm_scan_c1)}}
   %y, %f = txs.ssm_scan %c, %b, %x, %dt, %a {chunk = 16 : i64}
     : (tensor<?x?x16xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x4xf32>, tensor<?x?x2xf32>, tensor<2xf32>)
     -> (tensor<?x?x2x4xf32>, tensor<?x2x4x8xf32>)
@@ -371,7 +388,7 @@ func.func @attention_c1(%q: tensor<?x?x4x8xf32>, %k: tensor<?x?x3x8xf32>, %v: te
 // -----
 
 func.func @attention_c1__zero(%q: tensor<?x?x4x8xf32>, %k: tensor<?x?x0x8xf32>, %v: tensor<?x?x0x8xf32>) {
-  // expected-error @+1 {{expects query heads to be a multiple of key heads, but there are 4 and 0 (attention_c1)}}
+  // expected-error @+1 {{operand #1 must be tensor of positive extents of}}
   %o, %l = txs.attention %q, %k, %v
     : (tensor<?x?x4x8xf32>, tensor<?x?x0x8xf32>, tensor<?x?x0x8xf32>)
     -> (tensor<?x?x4x8xf32>, tensor<?x?x4xf32>)
@@ -499,7 +516,7 @@ func.func @cache_append_c1__type(%c: tensor<?x?x2x4xbf16>, %t: tensor<?x?x2x4xf3
 // -----
 
 func.func @cache_append_c1(%c: tensor<?x?x2x4xf32>, %t: tensor<?x?x2x8xf32>, %p: index) {
-  // expected-error @+1 {{expects tokens to differ from the cache [?, ?, 2, 4] in the second dimension only, but they are [?, ?, 2, 8] (cache_append_c1)}}
+  // expected-error @+1 {{expects a cache [B, S, ...] and tokens [B, T, ...] of the same widths, but they are [?, ?, 2, 4] and [?, ?, 2, 8] (cache_append_c1)}}
   %r = txs.cache_append %c, %t at %p : tensor<?x?x2x4xf32>, tensor<?x?x2x8xf32>
   return
 }
@@ -523,7 +540,7 @@ func.func @last_token_c2(%x: tensor<?x?x4xf32>, %m: tensor<?xf32>) {
 // -----
 
 func.func @linear_cross_entropy_c1(%h: tensor<4xf32>, %w: tensor<9x4xf32>, %y: tensor<?x?xi32>) {
-  // expected-error @+1 {{expects hidden to be [B, T, D] or [B, D] with static D, but it is [4] (linear_cross_entropy_c1)}}
+  // expected-error @+1 {{expects hidden to be [B, T, D] or [B, D] with static D only, but it is [4] (linear_cross_entropy_c1)}}
   %loss, %l = txs.linear_cross_entropy %h, %w, %y shift
     : tensor<4xf32>, tensor<9x4xf32>, tensor<?x?xi32> -> tensor<f32>, tensor<?x?xf32>
   return
@@ -577,7 +594,7 @@ func.func @linear_cross_entropy_c3__shape(%h: tensor<?x?x4xf32>, %w: tensor<9x4x
 // -----
 
 func.func @linear_cross_entropy_c3__type(%h: tensor<?x?x4xf32>, %w: tensor<9x4xf32>, %y: tensor<?x?xi32>) {
-  // expected-error @+1 {{expects loss and log_sum_exp of f32 or f64, but there is 'bf16' (linear_cross_entropy_c3)}}
+  // expected-error @+1 {{expects log_sum_exp of f32 or f64, but it is of 'bf16' (linear_cross_entropy_c3)}}
   %loss, %l = txs.linear_cross_entropy %h, %w, %y shift
     : tensor<?x?x4xf32>, tensor<9x4xf32>, tensor<?x?xi32> -> tensor<f32>, tensor<?x?xbf16>
   return
@@ -601,6 +618,14 @@ func.func @embedding_grad_c2(%ids: tensor<?x?xi32>, %d: tensor<?x?x4xbf16>) {
 
 // -----
 
+func.func @embedding_grad_c3(%ids: tensor<?x?xi32>, %d: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{expects pad_token in [0, 9), but it is -3 (embedding_grad_c3)}}
+  %w = txs.embedding_grad %d, %ids {pad_token = -3 : i64} : tensor<?x?x4xf32>, tensor<?x?xi32> -> tensor<9x4xf32>
+  return
+}
+
+// -----
+
 func.func @rms_norm_grad_c1(%x: tensor<?x?x4xf32>, %w: tensor<8xf32>) {
   // expected-error @+1 {{expects weight of shape [4], but it is [8] (rms_norm_grad_c1)}}
   %dx, %dw = txs.rms_norm_grad %x, %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x4xf32>, tensor<8xf32>
@@ -610,7 +635,7 @@ func.func @rms_norm_grad_c1(%x: tensor<?x?x4xf32>, %w: tensor<8xf32>) {
 // -----
 
 func.func @rms_norm_grad_c1__eps(%x: tensor<?x?x4xf32>, %w: tensor<4xf32>) {
-  // expected-error @+1 {{expects eps > 0, but it is -1.000000e+00 (rms_norm_grad_c1)}}
+  // expected-error @+1 {{expects eps of at least 2^-126, but it is -1.000000e+00 (rms_norm_grad_c1)}}
   %dx, %dw = txs.rms_norm_grad %x, %x, %w {eps = -1.0 : f64} : tensor<?x?x4xf32>, tensor<4xf32>
   return
 }
@@ -764,7 +789,7 @@ func.func @attention_grad_c1__lse(%do: tensor<?x?x4x8xf32>, %q: tensor<?x?x4x8xf
 // -----
 
 func.func @attention_grad_c1__tokens(%do: tensor<?x?x4x8xf32>, %q: tensor<?x?x4x8xf32>, %k: tensor<?x5x2x8xf32>, %v: tensor<?x5x2x8xf32>, %o: tensor<?x?x4x8xf32>, %l: tensor<?x?x4xf32>) {
-  // expected-error @+1 {{expects key of shape [?, ?, 2, 8], but it is [?, 5, 2, 8] (attention_grad_c1)}}
+  // expected-error @+1 {{expects key to be [B, S, G, P] with 2 dynamic dimensions and static widths, but it is [?, 5, 2, 8] (attention_grad_c1)}}
   %dq, %dk, %dv = txs.attention_grad %do, %q, %k, %v, %o, %l
     : (tensor<?x?x4x8xf32>, tensor<?x?x4x8xf32>, tensor<?x5x2x8xf32>, tensor<?x5x2x8xf32>, tensor<?x?x4x8xf32>, tensor<?x?x4xf32>)
     -> (tensor<?x?x4x8xf32>, tensor<?x5x2x8xf32>, tensor<?x5x2x8xf32>)
@@ -796,6 +821,14 @@ func.func @attention_grad_c1__seed(%do: tensor<?x?x4x8xf32>, %q: tensor<?x?x4x8x
 func.func @last_token_grad_c1(%x: tensor<?x?x4xf32>, %l: tensor<?x4xf32>) {
   // expected-error @+1 {{expects dinput of shape [?, ?, 4], but it is [?, ?, 8] (last_token_grad_c1)}}
   %d = txs.last_token_grad %l like %x : tensor<?x4xf32>, tensor<?x?x4xf32> -> tensor<?x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @last_token_grad_c1__chosen(%x: tensor<?x?x4xf32>, %l: tensor<?x8xf32>) {
+  // expected-error @+1 {{expects dresult of shape [?, 4], but it is [?, 8] (last_token_grad_c1)}}
+  %d = txs.last_token_grad %l like %x : tensor<?x8xf32>, tensor<?x?x4xf32> -> tensor<?x?x4xf32>
   return
 }
 
@@ -882,8 +915,71 @@ func.func @adamw_c2__hyperparameters(%g: tensor<4xf32>, %n: tensor<f32>, %h: ten
 
 // -----
 
+func.func @global_norm_c1(%g: tensor<4xf32>) {
+  // expected-error @+1 {{expects result of shape [], but it is [5] (global_norm_c1)}}
+  %n = txs.global_norm %g : tensor<4xf32> -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @global_norm_c1__type(%g: tensor<4xbf16>) {
+  // expected-error @+1 {{expects result of f32 or f64, but it is of 'bf16' (global_norm_c1)}}
+  %n = txs.global_norm %g : tensor<4xbf16> -> tensor<bf16>
+  return
+}
+
+// -----
+
+func.func @global_norm_c2(%g: tensor<?x4xf32>) {
+  // expected-error @+1 {{expects gradients of static shape, but one is [?, 4] (global_norm_c2)}}
+  %n = txs.global_norm %g : tensor<?x4xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @global_norm_c2__none() {
+  // expected-error @+1 {{expects at least one gradient, but there is none (global_norm_c2)}}
+  %n = "txs.global_norm"() : () -> tensor<f32>
+  return
+}
+
+// -----
+
+// The dimensions say which are batch and sequence.
+func.func @static_batch(%ids: tensor<2x3xi32>, %w: tensor<9x4xf32>) {
+  // expected-error @+1 {{expects ids to be [B, T] with 2 dynamic dimensions, but it is [2, 3] (embedding_c1)}}
+  %x = txs.embedding %ids, %w : tensor<2x3xi32>, tensor<9x4xf32> -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+func.func @empty(%x: tensor<?x?x0xf32>, %w: tensor<0xf32>) {
+  // expected-error @+1 {{operand #0 must be tensor of positive extents of}}
+  %h = txs.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x0xf32>, tensor<0xf32>
+  return
+}
+
+// -----
+
+// 2^20 x 2^20 x 2^20 doubles are 2^63 bytes.
+func.func @huge(%x: tensor<?x1048576x1048576x1048576xf32>) {
+  // expected-error @+1 {{operand #0 must be tensor of positive extents of}}
+  %y = txs.activation relu %x : tensor<?x1048576x1048576x1048576xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects a ranked tensor of floats of static shape and positive extents, but it is 'tensor<4xi32>' (parameter_c1)}}
+txs.parameter @w : tensor<4xi32> initializer "ones"
+
+// -----
+
 func.func @unranked(%x: tensor<*xf32>) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of}}
+  // expected-error @+1 {{operand #0 must be tensor of positive extents of}}
   %y = "txs.zeros"(%x) : (tensor<*xf32>) -> tensor<*xf32>
   return
 }

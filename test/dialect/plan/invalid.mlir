@@ -128,3 +128,39 @@ plan.entry @e {
   // expected-error@+1 {{'plan.launch' op names what 2 operands hold, expected 1 (launch_c4)}}
   plan.launch @k grid affine_map<()[s0, s1, s2, s3] -> (s0)> (%x) sizes affine_map<()[s0, s1, s2, s3] -> (s0)> {holds = ["", "0 txs.add"]}
 }
+
+// -----
+
+// expected-error@+1 {{'plan.parameter' op is of 'tensor<?x4xf32>', expected a ranked tensor of static shape (parameter_c1)}}
+plan.parameter @weight tensor<?x4xf32> "normal"
+
+// -----
+
+// expected-error@+1 {{'plan.state' op has a shape over 0 dimensions and 1 symbols, expected 0 and 4 (state_c1)}}
+plan.state @ssd_state.0 affine_map<()[s0] -> (s0, 8)> f32
+
+// -----
+
+// expected-error@+1 {{'plan.entry' op has a body with 1 arguments, expected none (entry_c1)}}
+plan.entry @e {
+^bb0(%x: !plan.buffer):
+  %y = plan.buffer input "y" affine_map<()[s0, s1, s2, s3] -> (s0)> f32 live 0 to 0
+}
+
+// -----
+
+plan.entry @e {
+  // expected-error@+1 {{'arith.constant' op is in a plan.entry, expected a plan.buffer or plan.launch (entry_c1)}}
+  %c = arith.constant 1 : index
+}
+
+// -----
+
+// Another buffer may lie in its place at launch 1.
+tile.kernel @k(%x: memref<?xf32>) grid(%i) {}
+plan.entry @e {
+  %x = plan.buffer temporary "x" affine_map<()[s0, s1, s2, s3] -> (s0)> f32 live 0 to 0
+  plan.launch @k grid affine_map<()[s0, s1, s2, s3] -> (s0)> (%x) sizes affine_map<()[s0, s1, s2, s3] -> (s0)>
+  // expected-error@+1 {{'plan.launch' op is number 1 and uses "x", which is live from 0 to 0 (entry_c2)}}
+  plan.launch @k grid affine_map<()[s0, s1, s2, s3] -> (s0)> (%x) sizes affine_map<()[s0, s1, s2, s3] -> (s0)>
+}

@@ -44,7 +44,7 @@ tile.kernel @k() grid() {}
 
 // -----
 
-// expected-error@+1 {{'tile.kernel' op has fewer arguments than grid coordinates}}
+// expected-error@+1 {{'tile.kernel' op has 1 arguments, expected at least the 2 grid coordinates (kernel_c2)}}
 "tile.kernel"() <{sym_name = "k", function_type = (index) -> (), grid_rank = 2 : i64}> ({
 ^bb0(%i: index):
   "tile.return"() : () -> ()
@@ -314,4 +314,29 @@ tile.kernel @k() grid(%i) {
   %t = arith.constant dense<0.0> : tensor<4x4xf32>
   // expected-error@+1 {{'tile.rope' op rotates 12 columns, expected a multiple of 8 (rope_c2)}}
   %r = tile.rope %a, %t, %t : tensor<4x12xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// Tiles have rank 1 or 2 and are not empty.
+tile.kernel @k(%x: memref<4x4x4xf32>) grid(%i) {
+  // expected-error@+1 {{result #0 must be tile of rank 1 or 2 with positive extents of}}
+  %t = tile.load %x[%i, %i, %i] over [0, 1, 2] : memref<4x4x4xf32> -> tensor<4x4x4xf32>
+}
+
+// -----
+
+tile.kernel @k(%x: memref<4xf32>) grid(%i) {
+  %t = arith.constant dense<0.0> : tensor<0x4xf32>
+  // expected-error@+1 {{operand #0 must be tile of rank 1 or 2 with positive extents of}}
+  %m = tile.reduce max %t along 0 : tensor<0x4xf32> -> tensor<4xf32>
+}
+
+// -----
+
+tile.kernel @k() grid(%i) {
+  %u = arith.constant dense<0.0> : tensor<4x4xf32>
+  %c = arith.constant dense<0.0> : tensor<4x0xf32>
+  // expected-error@+1 {{operand #1 must be tile of rank 1 or 2 with positive extents of}}
+  %v = tile.rope %u, %c, %c : tensor<4x4xf32>, tensor<4x0xf32>
 }

@@ -35,7 +35,8 @@ tile.kernel @memory(%C: memref<?x?x8x128xf32>, %A: memref<8xf32>,
   // CHECK: tile.load %{{.*}}[%{{.*}}] : memref<8xf32> -> f32
   %a = tile.load %A[%h] : memref<8xf32> -> f32
   // CHECK: tile.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}] over [1, 3] : tensor<64x128xf32>, memref<?x?x8x128xf32>
-  tile.store %c, %Y[%b, %t, %h, %zero] over [1, 3]
+  %y = arith.addf %c, %c : tensor<64x128xf32>
+  tile.store %y, %Y[%b, %t, %h, %zero] over [1, 3]
      : tensor<64x128xf32>, memref<?x?x8x128xf32>
   // CHECK: tile.store %{{.*}}, %{{.*}}[%{{.*}}] : f32, memref<8xf32>
   tile.store %a, %A[%h] : f32, memref<8xf32>
@@ -64,16 +65,16 @@ tile.kernel @products(%Q: memref<64x128xf32>, %K: memref<32x128xf32>,
 
 // CHECK-LABEL: tile.kernel @shapes
 tile.kernel @shapes(%X: memref<64x32xf32>, %M: memref<64xf32>) grid(%n) {
-  %z = arith.constant 0 : index
-  %x = tile.load %X[%z, %z] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
-  %row_max = tile.load %M[%z] over [0] : memref<64xf32> -> tensor<64xf32>
-  %scalar = tile.load %M[%z] : memref<64xf32> -> f32
+  %zero = arith.constant 0 : index
+  %x = tile.load %X[%zero, %zero] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
+  %row_max = tile.load %M[%zero] over [0] : memref<64xf32> -> tensor<64xf32>
+  %scalar = tile.load %M[%zero] : memref<64xf32> -> f32
   // CHECK: tile.broadcast %{{.*}} along [0] : tensor<64xf32> -> tensor<64x32xf32>
   %m = tile.broadcast %row_max along [0] : tensor<64xf32> -> tensor<64x32xf32>
   // CHECK: tile.broadcast %{{.*}} along [1] : tensor<64xf32> -> tensor<4x64xf32>
   %r = tile.broadcast %row_max along [1] : tensor<64xf32> -> tensor<4x64xf32>
   // CHECK: tile.broadcast %{{.*}} : f32 -> tensor<64xf32>
-  %b = tile.broadcast %scalar : f32 -> tensor<64xf32>
+  %z = tile.broadcast %scalar : f32 -> tensor<64xf32>
   // CHECK: tile.transpose %{{.*}} : tensor<64x32xf32> -> tensor<32x64xf32>
   %t = tile.transpose %x : tensor<64x32xf32> -> tensor<32x64xf32>
   // CHECK: tile.iota 0 : tensor<64x32xi32>
@@ -84,28 +85,31 @@ tile.kernel @shapes(%X: memref<64x32xf32>, %M: memref<64xf32>) grid(%n) {
 }
 
 // CHECK-LABEL: tile.kernel @reductions
-tile.kernel @reductions(%S: memref<64x32xf32>, %end: index) grid(%n) {
+tile.kernel @reductions(%S: memref<64x32xf32>, %V: memref<64xf32>, %end: index) grid(%n) {
   %z = arith.constant 0 : index
+  %log_decay = tile.load %V[%z] over [0] : memref<64xf32> -> tensor<64xf32>
   %s = tile.load %S[%z, %z] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
   // CHECK: tile.reduce max %{{.*}} along 1 : tensor<64x32xf32> -> tensor<64xf32>
   %m = tile.reduce max %s along 1 : tensor<64x32xf32> -> tensor<64xf32>
   // CHECK: tile.reduce sum %{{.*}} along 0 : tensor<64xf32> -> f32
   %t = tile.reduce sum %m along 0 : tensor<64xf32> -> f32
   // CHECK: tile.cumulative_sum %{{.*}} : tensor<64xf32>
-  %cum = tile.cumulative_sum %m : tensor<64xf32>
+  %cum = tile.cumulative_sum %log_decay : tensor<64xf32>
   // CHECK: tile.cumulative_sum %{{.*}} {reverse} : tensor<64xf32>
-  %after = tile.cumulative_sum %m {reverse} : tensor<64xf32>
+  %g = arith.mulf %cum, %m : tensor<64xf32>
+  %after = tile.cumulative_sum %g {reverse} : tensor<64xf32>
   // CHECK: tile.extract %{{.*}}[%{{.*}}] : tensor<64xf32> -> f32
   %last = tile.extract %cum[%end] : tensor<64xf32> -> f32
 }
 
 // CHECK-LABEL: tile.kernel @rope
-tile.kernel @rope(%U: memref<64x128xf32>, %T: memref<64x64xf32>) grid(%n) {
+tile.kernel @rope(%U: memref<64x128xf32>, %C: memref<64x64xf32>, %S: memref<64x64xf32>) grid(%n) {
   %z = arith.constant 0 : index
   %u = tile.load %U[%z, %z] over [0, 1] : memref<64x128xf32> -> tensor<64x128xf32>
-  %cos = tile.load %T[%z, %z] over [0, 1] : memref<64x64xf32> -> tensor<64x64xf32>
+  %cos = tile.load %C[%z, %z] over [0, 1] : memref<64x64xf32> -> tensor<64x64xf32>
+  %sin = tile.load %S[%z, %z] over [0, 1] : memref<64x64xf32> -> tensor<64x64xf32>
   // CHECK: tile.rope %{{.*}}, %{{.*}}, %{{.*}} : tensor<64x128xf32>, tensor<64x64xf32>
-  %c = tile.rope %u, %cos, %cos : tensor<64x128xf32>, tensor<64x64xf32>
+  %c = tile.rope %u, %cos, %sin : tensor<64x128xf32>, tensor<64x64xf32>
   // CHECK: tile.rope %{{.*}}, %{{.*}}, %{{.*}} {inverse} : tensor<64x128xf32>, tensor<64x64xf32>
-  %d = tile.rope %u, %cos, %cos {inverse} : tensor<64x128xf32>, tensor<64x64xf32>
+  %d = tile.rope %u, %cos, %sin {inverse} : tensor<64x128xf32>, tensor<64x64xf32>
 }

@@ -2,8 +2,8 @@
 
 Usage: check_examples.py OPS.td OPS.mlir INVALID.mlir
 
-Also fails for an operation without an example (a terminator is shown by its
-parent), and for a constraint label that INVALID.mlir does not expect.
+Also fails for an operation without an example of its own or "see" another's, and
+for a constraint label that INVALID.mlir does not expect.
 """
 
 import re
@@ -11,7 +11,8 @@ import sys
 
 
 def normalise(text):
-    return " ".join(text.split())
+    """Without comments and line breaks."""
+    return " ".join(re.sub(r"^\s*//.*$", "", text, flags=re.M).split())
 
 
 def main():
@@ -20,19 +21,20 @@ def main():
     invalid = open(sys.argv[3]).read()
     problems = []
     operations = re.findall(
-        r'^def Txs_\w+ : Txs_(?:Forward)?Op<"(\w+)"(.*?)^}', definitions, re.M | re.S
+        r'^def (\w+?)_\w+ : \w+?_(?:Forward)?Op<"(\w+)"(.*?)^}', definitions, re.M | re.S
     )
-    for name, body in operations:
+    for dialect, operation, body in operations:
+        name = f"{dialect.lower()}.{operation}"
         examples = re.findall(r"```mlir\n(.*?)```", body, re.S)
-        if not examples and "Terminator" not in body:
-            problems.append(f"txs.{name} has no example")
+        if not examples and not re.search(r"Example: see `\w+\.\w+`", body):
+            problems.append(f"{name} has no example")
         for example in examples:
             # An example of several statements may be split over functions.
             for part in re.split(r"\n(?= {4}%)", "\n" + example):
                 if normalise(part) not in tested:
-                    problems.append(f"example of txs.{name} is not in the test")
+                    problems.append(f"example of {name} is not in the test")
     for label in re.findall(r"^    - \((\w+_c\d+)\)", definitions, re.M):
-        if not re.search(rf"expected-error .*\({label}\)", invalid):
+        if not re.search(rf"expected-error\b.*\({label}\)", invalid):
             problems.append(f"constraint {label} has no expected-error")
     print("\n".join(problems) or f"{len(operations)} operations are in step")
     sys.exit(bool(problems))
