@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/FunctionBody.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -27,8 +27,8 @@ static Value findInput(func::FuncOp Function, StringRef Name) {
 }
 
 /// Returns `Norm` as a further result of the function.
-static void appendResult(func::FuncOp Function, Value Norm) {
-  Operation *Return = Function.getBody().front().getTerminator();
+static void appendResult(func::FuncOp Function, func::ReturnOp Return,
+                         Value Norm) {
   Return->insertOperands(Return->getNumOperands(), Norm);
   auto Output = NamedAttribute(
       StringAttr::get(Function.getContext(), txs::OutputAttribute),
@@ -43,11 +43,9 @@ static LogicalResult addOptimizer(func::FuncOp Function, ModuleOp Module) {
     return Function.emitError("'")
            << Function.getSymName()
            << "' has no gradients yet: txs-autodiff comes before";
-  if (!Function.getBody().hasOneBlock())
-    return Function.emitError("a function to optimize must have a body of one "
-                              "block, but '")
-           << Function.getSymName() << "' has "
-           << Function.getBody().getBlocks().size();
+  func::ReturnOp Return = returnOf(Function, "to optimize");
+  if (!Return)
+    return failure();
   Value Hyperparameters = findInput(Function, "hyperparameters");
   if (!Hyperparameters)
     return Function.emitError("a function to optimize must have an input named "
@@ -68,7 +66,7 @@ static LogicalResult addOptimizer(func::FuncOp Function, ModuleOp Module) {
              << Function.getSymName() << "'";
     Ordered.push_back(Store);
   }
-  OpBuilder Builder(Function.getBody().front().getTerminator());
+  OpBuilder Builder(Return);
   SmallVector<Value> Gradients;
   for (txs::StoreGradientOp Store : Ordered)
     Gradients.push_back(Store.getGradient());
@@ -78,7 +76,7 @@ static LogicalResult addOptimizer(func::FuncOp Function, ModuleOp Module) {
   for (txs::StoreGradientOp Store : Ordered)
     txs::AdamWOp::create(Builder, Function.getLoc(), Store.getParameterAttr(),
                          Store.getGradient(), Norm, Hyperparameters);
-  appendResult(Function, Norm);
+  appendResult(Function, Return, Norm);
   return success();
 }
 

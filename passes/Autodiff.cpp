@@ -14,11 +14,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/Autodiff.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "passes/FunctionBody.h"
 #include "passes/InlineBlocks.h"
 #include "passes/Passes.h"
 
@@ -204,13 +204,12 @@ LogicalResult Differentiator::run(OpOperand &Loss, ModuleOp Module) {
   return success();
 }
 
-LogicalResult differentiate(func::FuncOp Function, ModuleOp Module) {
-  if (!Function.getBody().hasOneBlock())
-    return Function.emitError("a function to differentiate must have a body of "
-                              "one block, but '")
-           << Function.getSymName() << "' has "
-           << Function.getBody().getBlocks().size();
-  Operation *Return = Function.getBody().front().getTerminator();
+/// Appends to `Function`, whose result "loss" is computed by the operations
+/// before it, the gradient of that loss for every parameter of `Module`.
+static LogicalResult differentiate(func::FuncOp Function, ModuleOp Module) {
+  func::ReturnOp Return = returnOf(Function, "to differentiate");
+  if (!Return)
+    return failure();
   for (unsigned Index = 0; Index < Function.getNumResults(); ++Index) {
     auto Name =
         Function.getResultAttrOfType<StringAttr>(Index, txs::OutputAttribute);

@@ -13,7 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/FunctionBody.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -193,14 +193,8 @@ struct MixedPrecision
     : public transxssm::impl::TxsMixedPrecisionBase<MixedPrecision> {
   void runOnOperation() override {
     for (auto Function : getOperation().getOps<func::FuncOp>()) {
-      if (!Function.getBody().hasOneBlock()) {
-        Function.emitError("a function for mixed precision must have a body of "
-                           "one block, but '")
-            << Function.getSymName() << "' has "
-            << Function.getBody().getBlocks().size();
-        return signalPassFailure();
-      }
-      if (failed(TypeChooser(Function).run()))
+      if (!returnOf(Function, "for mixed precision") ||
+          failed(TypeChooser(Function).run()))
         return signalPassFailure();
     }
     for (auto Parameter : getOperation().getOps<txs::ParameterOp>())

@@ -1,4 +1,4 @@
-//===- Passes.td - Passes of the compiler -------------------*- tablegen -*-===//
+//===- Passes.td - Passes of the compiler ------------------*- tablegen -*-===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -204,17 +204,31 @@ Buffer *EntryBuilder::read(Value V) {
   return Homes[V] = parameter(BufferKind::Parameter, Read.getParameter());
 }
 
+/// Whether the kernels of an operation may write its result over this operand:
+/// each cell reads what it is about to write, and nothing else, before it does.
+static bool updatesInPlace(OpOperand &Operand) {
+  Operation *Op = Operand.getOwner();
+  if (auto Scan = dyn_cast<txs::SsmScanOp>(Op))
+    return Operand.get() == Scan.getInitial();
+  if (auto Append = dyn_cast<txs::CacheAppendOp>(Op))
+    return Operand.get() == Append.getCache();
+  return false;
+}
+
 /// Whether writing V's state where V is computed is safe: nothing may need the
-/// old value afterwards.
+/// old value at that time or later.
 bool EntryBuilder::replacesState(Value V, StringRef Name) {
   for (BlockArgument Argument : Function.getArguments()) {
     StringAttr State = argumentName(Argument, txs::StateAttribute);
     if (!State || State != Name)
       continue;
-    for (Operation *User : Argument.getUsers())
-      if (User != V.getDefiningOp() &&
-          !isLaunchedBefore(User, V.getDefiningOp()))
+    for (OpOperand &Use : Argument.getUses()) {
+      bool Safe = Use.getOwner() == V.getDefiningOp()
+                      ? updatesInPlace(Use)
+                      : isLaunchedBefore(Use.getOwner(), V.getDefiningOp());
+      if (!Safe)
         return false;
+    }
   }
   return true;
 }
@@ -370,6 +384,23 @@ void EntryBuilder::setLiveRanges() {
   }
 }
 
+/// The new value of a state may be the old one of another, which is then saved
+/// before anything is written over it.
+void EntryBuilder::saveOldStates() {
+  Operation *Return = Function.getBody().front().getTerminator();
+  for (OpOperand &Operand : Return->getOpOperands()) {
+    auto Name = Function.getResultAttrOfType<StringAttr>(
+        Operand.getOperandNumber(), txs::StateAttribute);
+    Value V = Operand.get();
+    if (!Name || read(V)->Kind != BufferKind::State ||
+        read(V)->Name == Name.getValue())
+      continue;
+    Buffer *Saved = temporary(Name, shape(V), element(V));
+    copy(read(V), Saved, V);
+    Homes[V] = Saved;
+  }
+}
+
 void EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
   Operation *Return = Function.getBody().front().getTerminator();
   for (OpOperand &Operand : Return->getOpOperands()) {
@@ -388,6 +419,7 @@ void EntryBuilder::copyResults(BufferKind Kind, StringRef Attribute) {
 void EntryBuilder::finish(OpBuilder &Builder) {
   // Outputs first: one of them may be the old value of a state.
   copyResults(BufferKind::Output, txs::OutputAttribute);
+  saveOldStates();
   copyResults(BufferKind::State, txs::StateAttribute);
   setLiveRanges();
 

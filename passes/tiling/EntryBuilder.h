@@ -164,6 +164,7 @@ private:
   Buffer *argumentBuffer(mlir::BlockArgument Argument);
   Buffer *boundBuffer(mlir::Value V);
   void bindResults();
+  void saveOldStates();
   void copyResults(plan::BufferKind Kind, llvm::StringRef Attribute);
   bool replacesState(mlir::Value V, llvm::StringRef Name);
   bool isLastUse(mlir::Value V, mlir::Operation *Op);

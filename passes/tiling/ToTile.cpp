@@ -16,6 +16,7 @@
 #include "dialect/txs/TxsDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/FunctionBody.h"
 #include "passes/InlineBlocks.h"
 #include "passes/Passes.h"
 #include "passes/tiling/EntryBuilder.h"
@@ -45,48 +46,110 @@ static void (*const Lowerings[])(LoweringTable &) = {
     registerSsmScanGrad, registerAttentionGrad, registerLinearCrossEntropyGrad,
     registerOptimizer};
 
-/// Whether an entry can be made of the function: one block, every argument and
-/// result a tensor with one name (or the index `past`), whose dynamic extents
-/// are at most two and come first: [batch, tokens, ...].
-static LogicalResult verifyInterface(func::FuncOp Function) {
-  auto Fail = [&]() {
-    return Function.emitError("function @") << Function.getName() << " ";
-  };
-  if (!Function.getBody().hasOneBlock())
-    return Fail() << "has " << Function.getBody().getBlocks().size()
-                  << " blocks, expected one";
-  auto Check = [&](const Twine &What, Type T, DictionaryAttr Attributes,
-                   StringRef Own, bool MayBeIndex) -> LogicalResult {
-    auto Name = Attributes ? Attributes.getAs<StringAttr>(Own) : StringAttr();
-    auto State = Attributes ? Attributes.getAs<StringAttr>(txs::StateAttribute)
-                            : StringAttr();
-    if (!Name == !State)
-      return Fail() << "has " << What << " with "
-                    << (Name ? "two names" : "no name") << ", expected " << Own
-                    << " or " << txs::StateAttribute;
-    if (MayBeIndex && T.isIndex())
+/// What kernels know: bf16 and float32, and int32 for ids.
+static bool hasKernels(Type Element) {
+  return Element.isF32() || Element.isBF16() || Element.isInteger(32);
+}
+
+namespace {
+/// Checks whether an entry can be made of a function: arguments and results are
+/// tensors with one name each (or the index "past"), whose dynamic extents are
+/// at most two and come first, [batch, tokens, ...].
+class InterfaceVerifier {
+public:
+  explicit InterfaceVerifier(func::FuncOp Function) : Function(Function) {}
+
+  LogicalResult run();
+
+private:
+  InFlightDiagnostic fail(const Twine &What) {
+    return Function.emitError("function @")
+           << Function.getName() << " has " << What << " ";
+  }
+  /// `Own` is the attribute of what is no state.
+  LogicalResult verify(const Twine &What, Type T, DictionaryAttr Attributes,
+                       StringRef Own, llvm::StringSet<> &Names);
+  LogicalResult verifyType(const Twine &What, Type T, StringRef Name,
+                           bool IsInput);
+
+  func::FuncOp Function;
+};
+} // namespace
+
+LogicalResult InterfaceVerifier::verifyType(const Twine &What, Type T,
+                                            StringRef Name, bool IsInput) {
+  if (IsInput && T.isIndex()) {
+    if (Name == "past")
       return success();
-    auto Tensor = dyn_cast<RankedTensorType>(T);
-    int64_t Dynamic = Tensor ? Tensor.getNumDynamicDims() : 0;
-    if (!Tensor || Dynamic > 2 ||
-        !llvm::all_of(Tensor.getShape().take_front(Dynamic),
-                      ShapedType::isDynamic))
-      return Fail() << "has " << What << " of type " << T
-                    << ", expected a tensor with at most two dynamic extents, "
-                       "the first ones";
+    return fail(What) << "of type index named \"" << Name
+                      << "\", expected \"past\", the only index of a model";
+  }
+  auto Tensor = dyn_cast<RankedTensorType>(T);
+  // Tables of angles are the same for all sequences: [tokens, ...].
+  int64_t Most = IsInput && Name.starts_with("rope_") ? 1 : 2;
+  int64_t Dynamic = Tensor ? Tensor.getNumDynamicDims() : 0;
+  if (!Tensor || Dynamic > Most ||
+      !llvm::all_of(Tensor.getShape().take_front(Dynamic),
+                    ShapedType::isDynamic))
+    return fail(What) << "of type " << T << ", expected a tensor with at most "
+                      << (Most == 1 ? "one dynamic extent, the first one"
+                                    : "two dynamic extents, the first ones");
+  if (hasKernels(Tensor.getElementType()))
     return success();
-  };
+  return fail(What) << "of type " << T
+                    << ", expected elements of f32, bf16 or i32";
+}
+
+LogicalResult InterfaceVerifier::verify(const Twine &What, Type T,
+                                        DictionaryAttr Attributes,
+                                        StringRef Own,
+                                        llvm::StringSet<> &Names) {
+  auto Name = Attributes ? Attributes.getAs<StringAttr>(Own) : StringAttr();
+  auto State = Attributes ? Attributes.getAs<StringAttr>(txs::StateAttribute)
+                          : StringAttr();
+  if (!Name == !State)
+    return fail(What) << "with " << (Name ? "two names" : "no name")
+                      << ", expected " << Own << " or " << txs::StateAttribute;
+  StringAttr Given = Name ? Name : State;
+  // A state and an input of one name are different memories.
+  StringRef Kind = Name ? Own : StringRef(txs::StateAttribute);
+  if (!Names.insert((Kind + "=" + Given.getValue()).str()).second)
+    return fail(What) << "named " << Given
+                      << ", expected a name of its own, but an earlier one "
+                         "has it";
+  return verifyType(What, T, Given,
+                    Name && Own == StringRef(txs::InputAttribute));
+}
+
+LogicalResult InterfaceVerifier::run() {
+  if (!returnOf(Function, "to tile"))
+    return failure();
+  llvm::StringSet<> Arguments, Results;
   for (unsigned I = 0; I < Function.getNumArguments(); ++I)
-    if (failed(Check("argument " + Twine(I), Function.getArgumentTypes()[I],
-                     Function.getArgAttrDict(I), txs::InputAttribute,
-                     /*MayBeIndex=*/true)))
+    if (failed(verify("argument " + Twine(I), Function.getArgumentTypes()[I],
+                      Function.getArgAttrDict(I), txs::InputAttribute,
+                      Arguments)))
       return failure();
   for (unsigned I = 0; I < Function.getNumResults(); ++I)
-    if (failed(Check("result " + Twine(I), Function.getResultTypes()[I],
-                     Function.getResultAttrDict(I), txs::OutputAttribute,
-                     /*MayBeIndex=*/false)))
+    if (failed(verify("result " + Twine(I), Function.getResultTypes()[I],
+                      Function.getResultAttrDict(I), txs::OutputAttribute,
+                      Results)))
       return failure();
   return success();
+}
+
+/// Whether there can be kernels for everything in the function.
+static LogicalResult verifyElements(func::FuncOp Function) {
+  WalkResult Walked = Function.walk([](Operation *Op) {
+    for (Type T : Op->getResultTypes())
+      if (isa<RankedTensorType>(T) && !hasKernels(getElementTypeOrSelf(T))) {
+        Op->emitOpError("makes a value of type ")
+            << T << ", expected elements of f32, bf16 or i32";
+        return WalkResult::interrupt();
+      }
+    return WalkResult::advance();
+  });
+  return failure(Walked.wasInterrupted());
 }
 
 /// Removes what no result depends on, so that kernels may leave out results.
@@ -152,7 +215,8 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
     Builder.setInsertionPointToEnd(Module.getBody());
     SmallVector<func::FuncOp> Functions(Module.getOps<func::FuncOp>());
     for (func::FuncOp Function : Functions)
-      if (failed(verifyInterface(Function)))
+      if (failed(InterfaceVerifier(Function).run()) ||
+          failed(verifyElements(Function)))
         return signalPassFailure();
     declareStates(Module, Builder);
     for (func::FuncOp Function : Functions)

@@ -22,5 +22,5 @@ func.func @train(%h: tensor<8xf32> {txs.input = "hyperparameters"}) attributes {
 
 // -----
 
-// expected-error @+1 {{a function to optimize must have a body of one block, but 'external' has 0}}
+// expected-error @+1 {{a function to optimize must have a body of one block that returns, but 'external' has 0 blocks}}
 func.func private @external(tensor<8xf32> {txs.input = "hyperparameters"}) attributes {txs.optimize}

@@ -14,7 +14,7 @@ func.func @vector(%x: tensor<?xf32>) -> (tensor<?xf32> {txs.output = "loss"}) at
 
 // -----
 
-// expected-error @+1 {{a function to differentiate must have a body of one block, but 'external' has 0}}
+// expected-error @+1 {{a function to differentiate must have a body of one block that returns, but 'external' has 0 blocks}}
 func.func private @external() -> (tensor<f32> {txs.output = "loss"}) attributes {txs.differentiate}
 
 // -----

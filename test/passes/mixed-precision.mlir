@@ -103,5 +103,5 @@ func.func @late(%x: tensor<?x?x4xf32>, %dy: tensor<?x?x4xf32>) {
 
 // -----
 
-// expected-error @+1 {{a function for mixed precision must have a body of one block, but 'external' has 0}}
+// expected-error @+1 {{a function for mixed precision must have a body of one block that returns, but 'external' has 0 blocks}}
 func.func private @external() -> tensor<f32>

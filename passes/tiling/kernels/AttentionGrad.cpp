@@ -35,8 +35,6 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-#include <cmath>
-
 tile::KernelOp tiling::buildAttentionDelta(ModuleOp Module, int64_t HeadSize,
                                            Type Element) {
   return defineKernel(

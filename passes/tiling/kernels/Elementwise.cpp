@@ -13,7 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/kernels/Kernels.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/ADT/bit.h"
 #include <cstdio>
 #include <cstdlib>
 
@@ -22,10 +22,7 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 int64_t tiling::powerOfTwoAtMost(int64_t Number) {
-  int64_t Power = 1;
-  while (2 * Power <= Number)
-    Power *= 2;
-  return Power;
+  return llvm::bit_floor(static_cast<uint64_t>(Number));
 }
 
 int64_t tiling::tileFor(int64_t Extent, int64_t Low, int64_t High) {

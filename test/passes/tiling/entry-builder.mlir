@@ -112,3 +112,40 @@ func.func @train(%dy: tensor<?x?x64xf32> {txs.input = "dy"},
   txs.adamw @norm.weight, %dw, %norm, %hyper : tensor<64xf32>, tensor<f32>, tensor<8xf32>
   return %norm : tensor<f32>
 }
+
+// -----
+
+// A product reads whole rows of what it would write over: the new state has a place of
+// its own until the end.
+
+// CHECK-LABEL:  plan.entry @product
+// CHECK-DAG:    %[[H:.*]] = plan.buffer state "h" (batch, 64)
+// CHECK-DAG:    %[[NEW:.*]] = plan.buffer temporary "linear{{.*}}" (batch, 64)
+// CHECK:        plan.launch @linear_k64_n64 {{.*}}(%[[H]], %{{.*}}, %[[NEW]])
+// CHECK-NEXT:   plan.launch @copy {{.*}}(%[[NEW]], %[[H]])
+// CHECK-NEXT:   }
+txs.parameter @w : tensor<64x64xf32> initializer "normal"
+func.func @product(%h: tensor<?x64xf32> {txs.state = "h"}) -> (tensor<?x64xf32> {txs.state = "h"}) {
+  %w = txs.read @w : tensor<64x64xf32>
+  %0 = txs.linear %h, %w : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Old states that become new ones are saved before any is written.
+
+// CHECK-LABEL:  plan.entry @swap
+// CHECK-DAG:    %[[A:.*]] = plan.buffer state "a" (batch, 64)
+// CHECK-DAG:    %[[B:.*]] = plan.buffer state "b" (batch, 64)
+// CHECK-DAG:    %[[OLDB:.*]] = plan.buffer temporary "a{{.*}}" (batch, 64)
+// CHECK-DAG:    %[[OLDA:.*]] = plan.buffer temporary "b{{.*}}" (batch, 64)
+// CHECK:        plan.launch @copy {{.*}}(%[[B]], %[[OLDB]])
+// CHECK-NEXT:   plan.launch @copy {{.*}}(%[[A]], %[[OLDA]])
+// CHECK-NEXT:   plan.launch @copy {{.*}}(%[[OLDB]], %[[A]])
+// CHECK-NEXT:   plan.launch @copy {{.*}}(%[[OLDA]], %[[B]])
+// CHECK-NEXT:   }
+func.func @swap(%a: tensor<?x64xf32> {txs.state = "a"}, %b: tensor<?x64xf32> {txs.state = "b"})
+    -> (tensor<?x64xf32> {txs.state = "a"}, tensor<?x64xf32> {txs.state = "b"}) {
+  return %b, %a : tensor<?x64xf32>, tensor<?x64xf32>
+}

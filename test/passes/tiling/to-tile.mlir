@@ -66,3 +66,17 @@ func.func @decode(%t: tensor<?x?x2x16xf32> {txs.input = "t"}, %past: index {txs.
   %k1 = txs.cache_append %k, %t at %past : tensor<?x?x2x16xf32>, tensor<?x?x2x16xf32>
   return %k1 : tensor<?x?x2x16xf32>
 }
+
+// -----
+
+// No number of tokens in a chunk is too large; kernels take 64 at most.
+
+// CHECK-LABEL:  plan.entry @chunk
+// CHECK:        plan.launch @ssm_scan_h1_p8_n8_q64
+func.func @chunk(%c: tensor<?x?x1x8xf32> {txs.input = "c"}, %dt: tensor<?x?x1xf32> {txs.input = "dt"}, %a: tensor<1xf32> {txs.input = "a"})
+    -> (tensor<?x?x1x8xf32> {txs.output = "y"}) {
+  %y, %s = txs.ssm_scan %c, %c, %c, %dt, %a {chunk = 9223372036854775807 : i64}
+    : (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>, tensor<?x?x1xf32>, tensor<1xf32>)
+    -> (tensor<?x?x1x8xf32>, tensor<?x1x8x8xf32>)
+  return %y : tensor<?x?x1x8xf32>
+}
