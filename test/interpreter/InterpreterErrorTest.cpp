@@ -1,4 +1,4 @@
-//===- InterpreterErrorTest.cpp - Calls that cannot run ----------------===//
+//===- InterpreterErrorTest.cpp - Calls that cannot run -------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,4 +1,4 @@
-//===- ReferenceTest.cpp - The reference operations, by hand -----------===//
+//===- ReferenceTest.cpp - The reference operations, by hand --------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

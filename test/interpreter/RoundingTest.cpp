@@ -1,4 +1,4 @@
-//===- RoundingTest.cpp - Rounding of the interpreter's results ----------===//
+//===- RoundingTest.cpp - Rounding of the interpreter's results -----------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

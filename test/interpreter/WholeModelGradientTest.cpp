@@ -1,4 +1,4 @@
-//===- WholeModelGradientTest.cpp - Autodiff vs finite differences ----===//
+//===- WholeModelGradientTest.cpp - Autodiff vs finite differences --------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -5,7 +5,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 //===----------------------------------------------------------------------===//
-
 //
 // Operations that map elements to elements, as tables from name to function.
 //
@@ -183,32 +182,36 @@ static int64_t truncate(double Value) {
   return static_cast<int64_t>(Value);
 }
 
+/// The bits of an element in memory.
+static uint64_t bitsOf(const TileValue &From, size_t I) {
+  if (!From.isFloat())
+    return unsignedBits(From.Integers[I], From.Element);
+  APFloat Value(From.Floats[I]);
+  bool LosesInfo;
+  Value.convert(cast<FloatType>(From.Element).getFloatSemantics(),
+                APFloat::rmNearestTiesToEven, &LosesInfo);
+  return Value.bitcastToAPInt().getZExtValue();
+}
+
+/// The inverse.
+static void setBits(TileValue &To, size_t I, uint64_t Bits) {
+  if (!To.isFloat()) {
+    To.Integers[I] = wrapToType(static_cast<int64_t>(Bits), To.Element);
+    return;
+  }
+  APFloat Value(cast<FloatType>(To.Element).getFloatSemantics(),
+                APInt(To.Element.getIntOrFloatBitWidth(), Bits));
+  bool LosesInfo;
+  Value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
+                &LosesInfo);
+  To.Floats[I] = Value.convertToDouble();
+}
+
 /// Element `I` of a cast of `From` into `To`.
 static void castElement(Operation *Op, const TileValue &From, TileValue &To,
                         size_t I) {
-  if (isa<arith::BitcastOp>(Op)) {
-    if (From.isFloat() == To.isFloat()) {
-      From.isFloat() ? void(To.Floats[I] = From.Floats[I])
-                     : void(To.Integers[I] = From.Integers[I]);
-    } else if (To.isFloat()) {
-      const auto &Semantics = cast<FloatType>(To.Element).getFloatSemantics();
-      unsigned Width = integerWidth(From.Element);
-      APFloat Value(Semantics,
-                    APInt(Width, unsignedBits(From.Integers[I], From.Element)));
-      bool LosesInfo;
-      Value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
-                    &LosesInfo);
-      To.Floats[I] = Value.convertToDouble();
-    } else {
-      APFloat Value(From.Floats[I]);
-      bool LosesInfo;
-      Value.convert(cast<FloatType>(From.Element).getFloatSemantics(),
-                    APFloat::rmNearestTiesToEven, &LosesInfo);
-      To.Integers[I] =
-          wrapToType(Value.bitcastToAPInt().getZExtValue(), To.Element);
-    }
-    return;
-  }
+  if (isa<arith::BitcastOp>(Op))
+    return setBits(To, I, bitsOf(From, I));
   if (From.isFloat()) {
     To.Integers[I] = wrapToType(truncate(From.Floats[I]), To.Element);
     return;

@@ -5,7 +5,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 //===----------------------------------------------------------------------===//
-
 //
 // The meaning of a kernel, written to be read rather than to be fast: tiles are
 // vectors of double, every operation is a loop. It is what code generators are

@@ -1,4 +1,4 @@
-//===- Call.h - The values of one interpreted call -----------------------===//
+//===- Call.h - The values of one interpreted call ------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -82,8 +82,9 @@ private:
 
   bool idsBelow(mlir::Operation *Op, const Tensor &Ids, int64_t Limit,
                 bool AllowIgnored);
-  bool sameRows(mlir::Operation *Op, const Tensor &Lhs, const Tensor &Rhs,
-                int64_t LhsWidth, int64_t RhsWidth);
+  bool sameRows(mlir::Operation *Op, llvm::ArrayRef<int64_t> Lhs,
+                llvm::ArrayRef<int64_t> Rhs, int64_t LhsWidth,
+                int64_t RhsWidth);
   bool scanOperands(mlir::Operation *Op, const Tensor &C, const Tensor &B,
                     const Tensor &X, const Tensor &Dt, const Tensor &A);
   bool attentionOperands(mlir::Operation *Op, const Tensor &Query,

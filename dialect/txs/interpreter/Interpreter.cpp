@@ -1,4 +1,4 @@
-//===- Interpreter.cpp - Runs txs modules in float64 ---------------------===//
+//===- Interpreter.cpp - Runs txs modules in float64 ----------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -136,16 +136,16 @@ bool Call::idsBelow(Operation *Op, const Tensor &Ids, int64_t Limit,
   return true;
 }
 
-/// Both are rows of their width, and as many.
-bool Call::sameRows(Operation *Op, const Tensor &Lhs, const Tensor &Rhs,
+/// Both shapes are rows of their width, and as many.
+bool Call::sameRows(Operation *Op, ArrayRef<int64_t> Lhs, ArrayRef<int64_t> Rhs,
                     int64_t LhsWidth, int64_t RhsWidth) {
-  if (LhsWidth > 0 && RhsWidth > 0 && Lhs.size() % LhsWidth == 0 &&
-      Rhs.size() % RhsWidth == 0 &&
-      Lhs.size() / LhsWidth == Rhs.size() / RhsWidth)
+  int64_t LhsSize = llvm::product_of(Lhs), RhsSize = llvm::product_of(Rhs);
+  if (LhsWidth > 0 && RhsWidth > 0 && LhsSize % LhsWidth == 0 &&
+      RhsSize % RhsWidth == 0 && LhsSize / LhsWidth == RhsSize / RhsWidth)
     return true;
   fail(Op, "expected as many rows of " + std::to_string(LhsWidth) + " as of " +
-               std::to_string(RhsWidth) + ", got " + print(Lhs.shape()) +
-               " and " + print(Rhs.shape()));
+               std::to_string(RhsWidth) + ", got " + print(Lhs) + " and " +
+               print(Rhs));
   return false;
 }
 

@@ -1,4 +1,4 @@
-//===- InterpreterForward.cpp - Structure and the forward pass -----------===//
+//===- InterpreterForward.cpp - Structure and the forward pass ------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -72,7 +72,7 @@ void Call::visit(LinearOp Op) {
   SmallVector<int64_t> Shape = resolve(Op.getResult(), Input);
   if (is(Op, "weight", Weight, {Any, Any}) &&
       (!Bias || is(Op, "bias", *Bias, {Weight.dim(0)})) &&
-      sameRows(Op, Input, Tensor(Shape), Weight.dim(1), Weight.dim(0)))
+      sameRows(Op, Input.shape(), Shape, Weight.dim(1), Weight.dim(0)))
     bind(Op.getResult(), reference::linear(Input, Weight, Bias, Shape));
 }
 

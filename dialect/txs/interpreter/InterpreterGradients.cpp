@@ -1,4 +1,4 @@
-//===- InterpreterGradients.cpp - Gradients and training -----------------===//
+//===- InterpreterGradients.cpp - Gradients and training ------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
@@ -44,14 +44,14 @@ void Call::visit(LinearGradInputOp Op) {
   const Tensor &Dresult = get(Op.getDresult()), &Weight = get(Op.getWeight());
   SmallVector<int64_t> Shape = resolve(Op.getDinput(), Dresult);
   if (is(Op, "weight", Weight, {Any, Any}) &&
-      sameRows(Op, Dresult, Tensor(Shape), Weight.dim(0), Weight.dim(1)))
+      sameRows(Op, Dresult.shape(), Shape, Weight.dim(0), Weight.dim(1)))
     bind(Op.getDinput(), reference::linearGradInput(Dresult, Weight, Shape));
 }
 
 void Call::visit(LinearGradWeightOp Op) {
   const Tensor &Dresult = get(Op.getDresult()), &Input = get(Op.getInput());
   ArrayRef<int64_t> Weight = shapeOf(Op.getType());
-  if (sameRows(Op, Dresult, Input, Weight[0], Weight[1]))
+  if (sameRows(Op, Dresult.shape(), Input.shape(), Weight[0], Weight[1]))
     bind(Op.getDweight(), reference::linearGradWeight(Dresult, Input, Weight));
 }
 
@@ -60,7 +60,7 @@ void Call::visit(SumTokensOp Op) {
   const Tensor *Rhs = getOptional(Op.getRhs());
   int64_t Width = shapeOf(Op.getType())[0];
   if ((!Rhs || is(Op, "rhs", *Rhs, Lhs.shape())) &&
-      sameRows(Op, Lhs, Lhs, Width, Width))
+      sameRows(Op, Lhs.shape(), Lhs.shape(), Width, Width))
     bind(Op.getResult(), reference::sumTokens(Lhs, Rhs, Width));
 }
 

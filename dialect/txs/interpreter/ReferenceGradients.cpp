@@ -1,4 +1,4 @@
-//===- ReferenceGradients.cpp - Gradients and the optimizer -------------===//
+//===- ReferenceGradients.cpp - Gradients and the optimizer ---------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

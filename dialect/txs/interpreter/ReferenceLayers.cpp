@@ -1,4 +1,4 @@
-//===- ReferenceLayers.cpp - Dense and elementwise operations ------------===//
+//===- ReferenceLayers.cpp - Dense and elementwise operations -------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

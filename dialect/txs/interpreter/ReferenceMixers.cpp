@@ -1,4 +1,4 @@
-//===- ReferenceMixers.cpp - Scan, attention and their gradients --------===//
+//===- ReferenceMixers.cpp - Scan, attention and their gradients ----------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -375,6 +375,15 @@ TEST_F(TileInterpreterTest, BitcastAndShifts) {
             (Floats{1.5f, 1.0f}));
 }
 
+TEST_F(TileInterpreterTest, BitcastBetweenFloats) {
+  // 1.5 is 3fc0 in bf16; in f16 that is 2^0 (1 + 0x3c0 / 0x400).
+  EXPECT_EQ(map({1.5f, 0.0f}, R"(
+    %short = arith.truncf %x : tensor<2xf32> to tensor<2xbf16>
+    %half = arith.bitcast %short : tensor<2xbf16> to tensor<2xf16>
+    %r = arith.extf %half : tensor<2xf16> to tensor<2xf32>)"),
+            (Floats{1.9375f, 0.0f}));
+}
+
 //===----------------------------------------------------------------------===//
 // Errors
 //===----------------------------------------------------------------------===//
