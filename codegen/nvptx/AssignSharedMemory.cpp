@@ -7,9 +7,11 @@
 //===----------------------------------------------------------------------===//
 //
 // A buffer lives from its allocation to the last operation, within the block of
-// its allocation, that accesses it or contains an access. Buffers are placed in
-// the order of their size at the lowest offset where they meet no other that
-// lives at the same time.
+// its allocation, that accesses it or contains an access. A pipe lives until
+// consumers, the first region of an scf.if, have used it for the last time:
+// what the producer, the other region, copies there has landed by then. Buffers
+// are placed in the order of their size at the lowest offset where they meet no
+// other that lives at the same time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +21,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -89,8 +92,13 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
     SmallVector<Operation *> Users(Alloc->getUsers());
     for (size_t I = 0; I < Users.size(); ++I) {
       Operation *User = Users[I];
-      Made.Last = std::max(
-          Made.Last, End[Alloc->getBlock()->findAncestorOpInBlock(*User)]);
+      Operation *Use = Alloc->getBlock()->findAncestorOpInBlock(*User);
+      if (auto If = dyn_cast<scf::IfOp>(Use); If && Alloc->hasAttr(PipeAttr)) {
+        Use = If.thenBlock()->findAncestorOpInBlock(*User);
+        if (!Use)
+          continue;
+      }
+      Made.Last = std::max(Made.Last, End[Use]);
       // Pointers into the buffer.
       if (isAddressPart(User))
         llvm::append_range(Users, User->getUsers());

@@ -21,6 +21,7 @@ using namespace mlir;
 namespace transxssm::nvptx {
 
 constexpr char BarrierName[] = "llvm.nvvm.barrier.cta.sync.aligned.all";
+constexpr char PartBarrierName[] = "llvm.nvvm.barrier.cta.sync.aligned.count";
 
 static Value readRegister(ImplicitLocOpBuilder &B, const Twine &Name) {
   auto Call = LLVM::CallIntrinsicOp::create(
@@ -39,14 +40,29 @@ static Value word(ImplicitLocOpBuilder &B, int32_t Number) {
   return arith::ConstantOp::create(B, B.getI32IntegerAttr(Number));
 }
 
-Operation *barrier(ImplicitLocOpBuilder &B) {
+Operation *barrier(ImplicitLocOpBuilder &B, int64_t Threads) {
+  // Number 0 is the whole block's.
+  if (Threads != 0)
+    return LLVM::CallIntrinsicOp::create(
+        B, B.getStringAttr(PartBarrierName),
+        ValueRange{word(B, 1), word(B, static_cast<int32_t>(Threads))});
   return LLVM::CallIntrinsicOp::create(B, B.getStringAttr(BarrierName),
                                        ValueRange(word(B, 0)));
 }
 
 bool isBarrier(Operation *Op) {
   auto Call = dyn_cast<LLVM::CallIntrinsicOp>(Op);
-  return Call && Call.getIntrin() == BarrierName;
+  return Call && (Call.getIntrin() == BarrierName ||
+                  Call.getIntrin() == PartBarrierName);
+}
+
+void setRegisters(ImplicitLocOpBuilder &B, int32_t Count, bool More) {
+  // The number is an immediate of the instruction.
+  Value Number =
+      LLVM::ConstantOp::create(B, B.getI32Type(), B.getI32IntegerAttr(Count));
+  LLVM::CallIntrinsicOp::create(
+      B, B.getStringAttr(More ? MoreRegistersName : FewerRegistersName),
+      ValueRange(Number));
 }
 
 Value shuffleXor(ImplicitLocOpBuilder &B, Value V, int64_t Mask) {

@@ -23,9 +23,22 @@ constexpr unsigned GlobalSpace = 1, SharedSpace = 3;
 mlir::Value threadNumber(mlir::ImplicitLocOpBuilder &B);
 mlir::Value blockCoordinate(mlir::ImplicitLocOpBuilder &B, unsigned Dimension);
 
-/// Waits for all threads of the block.
-mlir::Operation *barrier(mlir::ImplicitLocOpBuilder &B);
+/// Waits for all threads of the block; for its first `Threads`, which alone
+/// come here, if not 0.
+mlir::Operation *barrier(mlir::ImplicitLocOpBuilder &B, int64_t Threads = 0);
 bool isBarrier(mlir::Operation *Op);
+
+/// Registers of a thread of the producer, and of two groups of consumers that
+/// are alone on a multiprocessor: 65,536 in all. Who makes the kernel
+/// (NvptxCodegen.cpp) may know better.
+constexpr int32_t ProducerRegisters = 24, ConsumerRegisters = 240;
+/// Sets the registers of each thread of a warp group, which are more (fewer)
+/// than at launch.
+void setRegisters(mlir::ImplicitLocOpBuilder &B, int32_t Count, bool More);
+constexpr char MoreRegistersName[] =
+    "llvm.nvvm.setmaxnreg.inc.sync.aligned.u32";
+constexpr char FewerRegistersName[] =
+    "llvm.nvvm.setmaxnreg.dec.sync.aligned.u32";
 
 /// The value that the lane whose number differs in the bits of `Mask` has.
 /// Float32 or i32.

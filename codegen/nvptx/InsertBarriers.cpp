@@ -101,6 +101,9 @@ Operation *placeBefore(Operation *Op) {
 
 class BarrierInserter {
 public:
+  /// Barriers are for the first `Threads` of the block; 0: for all.
+  explicit BarrierInserter(int64_t Threads) : Threads(Threads) {}
+
   void walk(Block &Block) {
     for (Operation &Op : llvm::make_early_inc_range(Block))
       visit(&Op);
@@ -166,7 +169,7 @@ private:
     });
     if (Conflict) {
       ImplicitLocOpBuilder B(Op->getLoc(), placeBefore(Op));
-      barrier(B);
+      barrier(B, Threads);
       Pending.clear();
     }
     return Own;
@@ -177,6 +180,7 @@ private:
       insert(Pending, A);
   }
 
+  int64_t Threads;
   Accesses Pending, UnderWay;
 };
 
@@ -210,7 +214,9 @@ struct InsertBarriersPass
   void runOnOperation() override {
     if (getOperation().isExternal())
       return;
-    BarrierInserter().walk(getOperation().getBody().front());
+    auto Consumers = getOperation()->getAttrOfType<IntegerAttr>(ConsumersAttr);
+    BarrierInserter(Consumers ? Consumers.getInt() : 0)
+        .walk(getOperation().getBody().front());
     getOperation().walk(dropRepeatedFences);
   }
 };

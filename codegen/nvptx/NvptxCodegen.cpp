@@ -8,6 +8,7 @@
 
 #include "codegen/nvptx/NvptxCodegen.h"
 #include "codegen/MachineCode.h"
+#include "codegen/nvptx/DeviceOps.h"
 #include "codegen/nvptx/Passes.h"
 #include "codegen/x86/Passes.h"
 #include "dialect/tile/TileDialect.h"
@@ -104,6 +105,7 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
                        tensorMapsOf(Function)});
     Function->removeAttr(TensorMapsAttr);
     Function->removeAttr(ThreadsAttr);
+    Function->removeAttr(ConsumersAttr);
     Function->removeAttr(SharedBytesAttr);
   }
   PassManager Conversion(Module.getContext());
@@ -161,6 +163,36 @@ static void addTensorMaps(llvm::Function &Function, size_t Count) {
   }
 }
 
+/// How many blocks a multiprocessor of sm_90a is meant to have at once, and
+/// the registers of a kernel with a producer (TileToThreadsPipe.cpp). There are
+/// 65,536: 168 at launch for each of 384 threads, 128 for each of two times
+/// 256, which ptxas takes from the number of threads and blocks. A single block
+/// of 256 has no need to share.
+static int64_t shareRegisters(llvm::Function &Function,
+                              const DeviceKernel &Kernel) {
+  constexpr int64_t BothShared = 228 * 1024, Reserved = 1024;
+  constexpr int32_t ConsumersOfTwo = 232;
+  llvm::SmallVector<llvm::CallInst *> Shares;
+  for (llvm::Instruction &I : llvm::instructions(Function))
+    if (auto *Call = llvm::dyn_cast<llvm::CallInst>(&I))
+      if (llvm::Function *Callee = Call->getCalledFunction();
+          Callee && (Callee->getName() == MoreRegistersName ||
+                     Callee->getName() == FewerRegistersName))
+        Shares.push_back(Call);
+  if (Shares.empty() || Kernel.Threads != 256)
+    return 1;
+  bool TwoFit = 2 * (Kernel.SharedBytes + Reserved) <= BothShared;
+  for (llvm::CallInst *Call : Shares) {
+    if (!TwoFit)
+      Call->eraseFromParent();
+    else if (Call->getCalledFunction()->getName() == MoreRegistersName)
+      Call->setArgOperand(
+          0, llvm::ConstantInt::get(Call->getArgOperand(0)->getType(),
+                                    ConsumersOfTwo));
+  }
+  return TwoFit ? 2 : 1;
+}
+
 /// What makes functions kernels. ptxas needs the block's size to know how many
 /// registers a thread may have.
 static void prepareKernels(llvm::Module &Module,
@@ -169,7 +201,8 @@ static void prepareKernels(llvm::Module &Module,
     llvm::Function *Function = Module.getFunction(Kernel.Symbol);
     Function->setCallingConv(llvm::CallingConv::PTX_Kernel);
     Function->addFnAttr("nvvm.maxntid", std::to_string(Kernel.Threads));
-    Function->addFnAttr("nvvm.minctasm", "1");
+    Function->addFnAttr("nvvm.minctasm",
+                        std::to_string(shareRegisters(*Function, Kernel)));
     Function->addFnAttr(llvm::Attribute::NoUnwind);
     addTensorMaps(*Function, Kernel.TensorMaps.size());
     // Products by a warp group take all of its threads at once.

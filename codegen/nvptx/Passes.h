@@ -40,12 +40,17 @@ void registerNvptxPasses();
 
 /// On a function: threads of a block, bytes of shared memory.
 constexpr char ThreadsAttr[] = "tile.threads";
+/// Threads that a function with a producer warp has before that.
+constexpr char ConsumersAttr[] = "tile.consumers";
 constexpr char SharedBytesAttr[] = "tile.shared_bytes";
 /// On a function: the tensor maps that it has as its last arguments, each as
 /// operand, first size, extents of the memory and of the box.
 constexpr char TensorMapsAttr[] = "tile.tensor_maps";
 /// On a buffer: its bytes are nobody else's, from the start to the end.
 constexpr char WholeAttr[] = "tile.whole";
+/// On a buffer that the second region of its users' scf.if fills while the
+/// first one uses it: it lives until the last use in the first.
+constexpr char PipeAttr[] = "tile.pipe";
 /// On an access: accesses of one group touch different elements.
 constexpr char GroupAttr[] = "tile.group";
 /// On an access of global memory that the kernel both reads and writes: which.

@@ -12,7 +12,7 @@
 //
 // Intrinsics:
 //   llvm.nvvm.read.ptx.sreg.{tid.x, ctaid.x, ctaid.y, ctaid.z}
-//   llvm.nvvm.barrier.cta.sync.aligned.all(0)
+//   llvm.nvvm.barrier.cta.sync.aligned.all(0), .count(1, consumers)
 //   llvm.nvvm.shfl.sync.bfly.{f32, i32}(-1, value, lane mask, 31)
 //   llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4[.trans].b16
 //   llvm.nvvm.mma.m16n8k16.row.col.bf16
@@ -20,6 +20,8 @@
 //   llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16 (sm_90a)
 //   llvm.nvvm.fence.proxy.async.shared_cta (sm_90a)
 //   llvm.nvvm.wgmma.commit_group.sync.aligned (sm_90a)
+//   llvm.nvvm.wgmma.wait_group.sync.aligned(n) (sm_90a)
+//   llvm.nvvm.bar.warp.sync(-1), llvm.nvvm.setmaxnreg.{inc, dec}.sync.aligned
 //   llvm.nvvm.mbarrier.init.shared, .arrive.expect.tx.scope.cta.space.cta,
 //   llvm.nvvm.fence.mbarrier_init.release.cluster,
 //   llvm.nvvm.cp.async.bulk.tensor.g2s.cta.tile.{2 .. 5}d (with tensor maps)
@@ -32,8 +34,9 @@
 // On sm_90a also (WgmmaOps.cpp), with the sums tied through each:
 //   wgmma.fence.sync.aligned; wgmma.wait_group.sync.aligned 0;
 //   wgmma.mma_async.sync.aligned.m64nNk16.f32.bf16.bf16
-// and with tensor maps (TensorCopies.cpp), in a loop:
+// and with tensor maps (TensorCopies.cpp), in a loop and with a predicate:
 //   mbarrier.try_wait.parity.shared.b64
+//   @p mbarrier.arrive.shared.b64
 //
 //===----------------------------------------------------------------------===//
 

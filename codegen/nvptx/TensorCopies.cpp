@@ -28,12 +28,24 @@ static Value word(ImplicitLocOpBuilder &B, int64_t Number) {
   return arith::ConstantOp::create(B, B.getI32IntegerAttr(Number));
 }
 
-Operation *initBarrier(ImplicitLocOpBuilder &B, Value Barrier) {
-  return call(B, "mbarrier.init.shared", {Barrier, word(B, 1)});
+Operation *initBarrier(ImplicitLocOpBuilder &B, Value Barrier,
+                       int64_t Arrivals) {
+  return call(B, "mbarrier.init.shared", {Barrier, word(B, Arrivals)});
 }
 
 void fenceBarriers(ImplicitLocOpBuilder &B) {
   call(B, "fence.mbarrier_init.release.cluster", {});
+}
+
+Operation *arriveAt(ImplicitLocOpBuilder &B, Value Barrier, Value Predicate) {
+  call(B, "bar.warp.sync", {word(B, -1)});
+  auto Dialect =
+      LLVM::AsmDialectAttr::get(B.getContext(), LLVM::AsmDialect::AD_ATT);
+  return LLVM::InlineAsmOp::create(
+      B, TypeRange(), ValueRange{Barrier, Predicate},
+      "{\n.reg .b64 state;\n@$1 mbarrier.arrive.shared.b64 state, [$0];\n}",
+      "r,b,~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::tailcallkind::TailCallKind::None, Dialect, ArrayAttr());
 }
 
 Operation *expectBytes(ImplicitLocOpBuilder &B, Value Barrier, int64_t Bytes) {

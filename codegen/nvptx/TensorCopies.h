@@ -21,12 +21,16 @@
 
 namespace transxssm::nvptx {
 
-/// A barrier that one thread arrives at.
-mlir::Operation *initBarrier(mlir::ImplicitLocOpBuilder &B,
-                             mlir::Value Barrier);
+/// A barrier that so many threads arrive at.
+mlir::Operation *initBarrier(mlir::ImplicitLocOpBuilder &B, mlir::Value Barrier,
+                             int64_t Arrivals);
 /// Lets copies see barriers that this thread made.
 void fenceBarriers(mlir::ImplicitLocOpBuilder &B);
 
+/// Arrives where the predicate holds, without a branch, which products that are
+/// under way must not meet. All lanes of the warp are done by then.
+mlir::Operation *arriveAt(mlir::ImplicitLocOpBuilder &B, mlir::Value Barrier,
+                          mlir::Value Predicate);
 /// Arrives; the phase ends when so many bytes have come, too.
 mlir::Operation *expectBytes(mlir::ImplicitLocOpBuilder &B, mlir::Value Barrier,
                              int64_t Bytes);

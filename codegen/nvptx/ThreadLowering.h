@@ -109,9 +109,13 @@ private:
   void lowerBlock(mlir::Block &Block);
   void lowerOperation(mlir::Operation *Op);
   void lowerFor(mlir::scf::ForOp For);
+  mlir::scf::ForOp startFor(mlir::scf::ForOp For,
+                            llvm::ArrayRef<mlir::Value> More);
+  void bindCarried(mlir::ValueRange Old, mlir::ValueRange Flat);
   void lowerIf(mlir::scf::IfOp If);
   void lowerYield(mlir::Operation *Terminator,
-                  llvm::ArrayRef<mlir::Value> More = {});
+                  llvm::ArrayRef<mlir::Value> More = {},
+                  llvm::function_ref<void()> BeforeEnd = nullptr);
   void lowerElementwise(mlir::Operation *Op);
   void error(mlir::Operation *Op, const llvm::Twine &Message);
 
@@ -199,10 +203,9 @@ private:
     llvm::SmallVector<tile::LoadOp> Loads;
     llvm::SmallVector<mlir::Operation *> Slice; ///< makes their indices
     llvm::SmallVector<SharedTile> Tiles;        ///< in stage 0
+    llvm::SmallVector<int64_t> Places; ///< of the tiles in a stage of the pipe
     int64_t Stages, Number;
-    /// Where one thread copies boxes of tensors: the barriers of the stages,
-    /// and the bytes of each.
-    mlir::Value Barriers;
+    /// Of a stage, where all loads can be boxes of tensors; else 0.
     int64_t BoxBytes = 0;
   };
   bool canCopy(tile::LoadOp Load);
@@ -223,12 +226,35 @@ private:
   // Copies of boxes (TileToThreadsBoxes.cpp).
   bool canCopyBoxes(tile::LoadOp Load);
   mlir::Value tensorMap(tile::LoadOp Load);
-  mlir::Value stageBarrier(const Ring &R, mlir::Value Stage);
-  void startBoxes(Ring &R);
-  void copyBoxes(const Ring &R, mlir::Value Stage);
-  void copyBoxes(tile::LoadOp Load, const SharedTile &To, const Ring &R,
-                 mlir::Value Barrier);
-  void markRing(mlir::Operation *Op, const Ring &R);
+  void copyBoxes(tile::LoadOp Load, const SharedTile &To, mlir::Value Barrier);
+
+  // A producer warp (TileToThreadsPipe.cpp).
+  /// The stages of all loops whose loads are boxes; none: no producer.
+  struct Pipe {
+    int64_t Stages = 0, StageElements = 0;
+    mlir::Value Buffer, Barriers;
+    mlir::Value Stage, Parity; ///< variables of each thread
+  };
+  bool canProduce(mlir::Value V);
+  bool canProduce(mlir::scf::ForOp Loop);
+  void findBoxRings();
+  int64_t otherCopiedBytes();
+  void chooseStages();
+  void blockBarrier();
+  mlir::Value stageBarrier(mlir::Value Stage, bool Empty);
+  void makePipe();
+  void markPipe(mlir::Operation *Op);
+  mlir::Value nextStage(bool Empty);
+  SharedTile inPipe(const Ring &R, size_t Load, mlir::Value Stage);
+  mlir::Value acquireStage(const Ring &R);
+  void releaseStage(mlir::Value Stage, mlir::Value Condition);
+  mlir::Value previousStage(mlir::Value Stage);
+  int64_t productsUnderWay(const Ring &R);
+  mlir::Value produce(mlir::Value V);
+  void fillStage(const Ring &R);
+  void produceBlock(mlir::Block &Block);
+  void lowerBoxLoop(const Ring &R);
+  void lowerWithProducer();
 
   // Shapes (TileToThreadsShapes.cpp).
   void lowerBroadcast(tile::BroadcastOp Broadcast);
@@ -295,6 +321,10 @@ private:
   llvm::SmallVector<mlir::Value> UnderWay;       ///< copied tiles, oldest first
   int64_t NextRing = 0;
   bool InRing = false;
+  Pipe Channel;
+  llvm::DenseMap<mlir::Operation *, Ring> BoxRings;
+  /// Products of this loop are waited for in its next iteration.
+  bool ProductsStay = false;
   int64_t Group = 0;
   bool Failed = false;
 };

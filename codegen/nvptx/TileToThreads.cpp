@@ -60,7 +60,11 @@ bool ThreadLowering::run() {
   bindArguments(*Entry);
   Thread = threadNumber(B);
   EntryEnd = arith::ConstantIndexOp::create(B, 0);
-  lowerBlock(Kernel.getBody().front());
+  findBoxRings();
+  if (Channel.Stages)
+    lowerWithProducer();
+  else
+    lowerBlock(Kernel.getBody().front());
   func::ReturnOp::create(B);
   if (!TensorMaps.empty())
     Function->setAttr(TensorMapsAttr, B.getArrayAttr(TensorMaps));
@@ -203,11 +207,21 @@ void ThreadLowering::lowerElementwise(Operation *Op) {
 // Loops and branches
 //===----------------------------------------------------------------------===//
 
-void ThreadLowering::lowerFor(scf::ForOp For) {
-  awaitCopies();
-  Ring R = findRing(For);
-  if (R.Stages)
-    startRing(R);
+/// The registers of each carried value, as arguments or results of the loop.
+void ThreadLowering::bindCarried(ValueRange Old, ValueRange Flat) {
+  for (Value V : Old) {
+    int64_t Count = isTile(V) ? Layouts.of(V).registerCount() : 1;
+    if (isTile(V))
+      define(V, Registers(Flat.take_front(Count)));
+    else
+      Scalars.map(V, Flat.front());
+    Flat = Flat.drop_front(Count);
+  }
+}
+
+/// The loop with the values that it carries at first, and `More` of this
+/// lowering's own; the builder is where its body begins.
+scf::ForOp ThreadLowering::startFor(scf::ForOp For, ArrayRef<Value> More) {
   Registers Inits;
   for (auto [Init, Result] :
        llvm::zip_equal(For.getInitArgs(), For.getResults())) {
@@ -216,29 +230,33 @@ void ThreadLowering::lowerFor(scf::ForOp For) {
     else
       Inits.push_back(scalar(Init));
   }
-  if (R.Stages)
-    Inits.push_back(index(0));
+  llvm::append_range(Inits, More);
   auto New = scf::ForOp::create(B, scalar(For.getLowerBound()),
                                 scalar(For.getUpperBound()),
                                 scalar(For.getStep()), Inits);
-  // The registers of each carried value, as arguments or results of the loop.
-  auto Bind = [&](ValueRange Old, ValueRange Flat) {
-    for (Value V : Old) {
-      int64_t Count = isTile(V) ? Layouts.of(V).registerCount() : 1;
-      if (isTile(V))
-        define(V, Registers(Flat.take_front(Count)));
-      else
-        Scalars.map(V, Flat.front());
-      Flat = Flat.drop_front(Count);
-    }
-  };
+  if (Inits.empty())
+    New.getBody()->getTerminator()->erase();
+  B.setInsertionPointToStart(New.getBody());
+  Scalars.map(For.getInductionVar(), New.getInductionVar());
+  bindCarried(For.getRegionIterArgs(), New.getRegionIterArgs());
+  return New;
+}
+
+void ThreadLowering::lowerFor(scf::ForOp For) {
+  awaitCopies();
+  auto Boxes = BoxRings.find(For);
+  if (Boxes != BoxRings.end())
+    return lowerBoxLoop(Boxes->second);
+  Ring R = findRing(For);
+  Registers First;
+  if (R.Stages) {
+    startRing(R);
+    First.push_back(index(0));
+  }
+  scf::ForOp New;
   {
     OpBuilder::InsertionGuard Guard(B);
-    if (Inits.empty())
-      New.getBody()->getTerminator()->erase();
-    B.setInsertionPointToStart(New.getBody());
-    Scalars.map(For.getInductionVar(), New.getInductionVar());
-    Bind(For.getRegionIterArgs(), New.getRegionIterArgs());
+    New = startFor(For, First);
     Registers More;
     if (R.Stages)
       More.push_back(advanceRing(R, New.getInductionVar(),
@@ -251,11 +269,12 @@ void ThreadLowering::lowerFor(scf::ForOp For) {
     lowerYield(For.getBody()->getTerminator(), More);
   }
   ++Group;
-  Bind(For.getResults(), New.getResults());
+  bindCarried(For.getResults(), New.getResults());
 }
 
 /// Passes on the values, and `More` of this lowering's own.
-void ThreadLowering::lowerYield(Operation *Terminator, ArrayRef<Value> More) {
+void ThreadLowering::lowerYield(Operation *Terminator, ArrayRef<Value> More,
+                                function_ref<void()> BeforeEnd) {
   Registers Flat;
   for (auto [Number, Operand] : llvm::enumerate(Terminator->getOperands())) {
     Value Result = Terminator->getParentOp()->getResult(Number);
@@ -266,6 +285,8 @@ void ThreadLowering::lowerYield(Operation *Terminator, ArrayRef<Value> More) {
   }
   awaitCopies();
   llvm::append_range(Flat, More);
+  if (BeforeEnd)
+    BeforeEnd();
   scf::YieldOp::create(B, Flat);
 }
 

@@ -6,20 +6,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Where a kernel gets tensor maps, the ring of a loop (TileToThreadsCopies.cpp)
-// is filled by one thread, which has boxes of 64 columns copied just as wgmma
-// wants them. What a tile takes from outside its memory is zero, as the map
-// says:
-//
-//   thread 0: expect the bytes of a stage at its barrier, copy its boxes
-//   all:      wait at the stage's barrier, use the stage
+// Where a kernel gets tensor maps, one thread has boxes of 64 columns copied
+// to shared memory just as wgmma wants them. What a tile takes from outside its
+// memory is zero, as the map says. Who does that when: TileToThreadsPipe.cpp.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/nvptx/Passes.h"
 #include "codegen/nvptx/TensorCopies.h"
 #include "codegen/nvptx/ThreadLowering.h"
-#include "codegen/nvptx/WgmmaOps.h"
 
 using namespace mlir;
 
@@ -76,49 +71,9 @@ Value ThreadLowering::tensorMap(tile::LoadOp Load) {
   return Function.getArgument(FirstMap + Number);
 }
 
-void ThreadLowering::markRing(Operation *Op, const Ring &R) {
-  Op->setAttr(GroupAttr, B.getI64IntegerAttr(Group));
-  Op->setAttr(RingAttr, B.getI64IntegerAttr(R.Number));
-}
-
-/// The address of a stage's barrier.
-Value ThreadLowering::stageBarrier(const Ring &R, Value Stage) {
-  Value Pointer =
-      UnrealizedConversionCastOp::create(
-          B, LLVM::LLVMPointerType::get(B.getContext(), SharedSpace),
-          R.Barriers)
-          .getResult(0);
-  return LLVM::GEPOp::create(
-      B, Pointer.getType(), B.getI64Type(), Pointer,
-      ArrayRef<LLVM::GEPArg>{
-          arith::IndexCastOp::create(B, B.getI64Type(), Stage).getResult()});
-}
-
-/// Makes the barriers; no other buffer gets their bytes.
-void ThreadLowering::startBoxes(Ring &R) {
-  auto Alloc = memref::AllocOp::create(
-      B,
-      MemRefType::get({R.Stages}, B.getI64Type(), MemRefLayoutAttrInterface(),
-                      B.getI64IntegerAttr(SharedSpace)));
-  Alloc->setAttr(WholeAttr, B.getUnitAttr());
-  R.Barriers = Alloc;
-  auto If = scf::IfOp::create(B, isFirst(Layouts.threads() - 1),
-                              /*withElseRegion=*/false);
-  If->setAttr(DivergentAttr, B.getUnitAttr());
-  {
-    OpBuilder::InsertionGuard Guard(B);
-    B.setInsertionPointToStart(If.thenBlock());
-    for (int64_t Stage = 0; Stage < R.Stages; ++Stage)
-      markRing(initBarrier(B, stageBarrier(R, index(Stage))), R);
-    fenceBarriers(B);
-  }
-  // What other tiles left in the ring's bytes comes before the copies.
-  fenceProxy(B);
-  barrier(B);
-}
-
+/// What one thread does for a tile.
 void ThreadLowering::copyBoxes(tile::LoadOp Load, const SharedTile &To,
-                               const Ring &R, Value Barrier) {
+                               Value Barrier) {
   Value Map = tensorMap(Load), Pointer = sharedPointer(To);
   int64_t Columns = tileType(Load.getResult()).getDimSize(1);
   for (int64_t Column = 0; Column < Columns; Column += BoxColumns) {
@@ -134,16 +89,8 @@ void ThreadLowering::copyBoxes(tile::LoadOp Load, const SharedTile &To,
         At = add(At, Column);
       Coordinates.push_back(arith::IndexCastOp::create(B, B.getI32Type(), At));
     }
-    markRing(copyBox(B, Address, Barrier, Map, Coordinates), R);
+    markPipe(copyBox(B, Address, Barrier, Map, Coordinates));
   }
-}
-
-/// What one thread does for a stage.
-void ThreadLowering::copyBoxes(const Ring &R, Value Stage) {
-  Value Barrier = stageBarrier(R, Stage);
-  markRing(expectBytes(B, Barrier, R.BoxBytes), R);
-  for (auto [Number, Load] : llvm::enumerate(R.Loads))
-    copyBoxes(Load, inStage(R, Number, Stage), R, Barrier);
 }
 
 } // namespace transxssm::nvptx

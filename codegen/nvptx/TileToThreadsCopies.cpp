@@ -26,7 +26,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/nvptx/Passes.h"
-#include "codegen/nvptx/TensorCopies.h"
 #include "codegen/nvptx/ThreadLowering.h"
 #include "codegen/nvptx/WgmmaOps.h"
 #include "codegen/x86/IndexFacts.h"
@@ -97,7 +96,7 @@ static bool addIndexSlice(tile::LoadOp Load, scf::ForOp For,
 /// Loads of the loop that can be a ring, with the computations of their places;
 /// the number of stages is 0 without any.
 ThreadLowering::Ring ThreadLowering::findRing(scf::ForOp For) {
-  Ring R{For, {}, {}, {}, 0, -1, {}, 0};
+  Ring R{For, {}, {}, {}, {}, 0, -1, 0};
   bool HasInnerLoop = false;
   For.getBody()->walk([&](scf::ForOp) { HasInnerLoop = true; });
   if (HasInnerLoop || InRing)
@@ -118,8 +117,7 @@ ThreadLowering::Ring ThreadLowering::findRing(scf::ForOp For) {
   if (!FeedsProduct || 2 * Bytes > MostRingBytes)
     return R;
   R.Stages = std::clamp<int64_t>(RingBytes / Bytes, 2, MostStages);
-  if (!For->getParentOfType<scf::ForOp>() &&
-      llvm::all_of(R.Loads, [&](tile::LoadOp L) { return canCopyBoxes(L); }))
+  if (llvm::all_of(R.Loads, [&](tile::LoadOp L) { return canCopyBoxes(L); }))
     R.BoxBytes = Bytes;
   return R;
 }
@@ -220,11 +218,7 @@ void ThreadLowering::copyStage(const Ring &R, Value Iteration, Value Stage) {
   scf::ForOp For = R.For;
   ++Group;
   Value Copies = isBelow(Iteration, scalar(For.getUpperBound()));
-  if (R.BoxBytes)
-    Copies = both(Copies, isFirst(Layouts.threads() - 1));
   auto If = scf::IfOp::create(B, Copies, /*withElseRegion=*/false);
-  if (R.BoxBytes)
-    If->setAttr(DivergentAttr, B.getUnitAttr());
   {
     OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPointToStart(If.thenBlock());
@@ -232,15 +226,11 @@ void ThreadLowering::copyStage(const Ring &R, Value Iteration, Value Stage) {
     Scalars.map(For.getInductionVar(), Iteration);
     for (Operation *Op : R.Slice)
       B.clone(*Op, Scalars);
-    if (R.BoxBytes)
-      copyBoxes(R, Stage);
-    else
-      for (auto [Number, Load] : llvm::enumerate(R.Loads))
-        copyToShared(Load, inStage(R, Number, Stage), R.Number);
+    for (auto [Number, Load] : llvm::enumerate(R.Loads))
+      copyToShared(Load, inStage(R, Number, Stage), R.Number);
     Scalars = std::move(Outside);
   }
-  if (!R.BoxBytes)
-    commitCopies(B);
+  commitCopies(B);
 }
 
 /// Makes the ring before its loop, and starts the first copies.
@@ -253,11 +243,9 @@ void ThreadLowering::startRing(Ring &R) {
     Tile.Ring = R.Number;
     R.Tiles.push_back(Tile);
   }
-  if (R.BoxBytes)
-    startBoxes(R);
   // The loop may have run before.
   if (R.For->getParentOfType<scf::ForOp>())
-    barrier(B);
+    blockBarrier();
   Value Iteration = scalar(R.For.getLowerBound());
   Value Step = scalar(R.For.getStep());
   for (int64_t Stage = 0; Stage + 1 < R.Stages; ++Stage) {
@@ -266,36 +254,24 @@ void ThreadLowering::startRing(Ring &R) {
   }
 }
 
-/// At the start of an iteration that uses a stage; returns the next stage. For
-/// boxes, stages are counted twice around: the second time barriers have the
-/// other parity.
-Value ThreadLowering::advanceRing(const Ring &R, Value Iteration, Value Count) {
+/// At the start of an iteration that uses a stage; returns the next stage.
+Value ThreadLowering::advanceRing(const Ring &R, Value Iteration, Value Stage) {
   scf::ForOp For = R.For;
-  Value Stage = Count;
-  if (R.BoxBytes) {
-    Value IsFirst = isBelow(Count, index(R.Stages));
-    Stage = arith::SelectOp::create(B, IsFirst, Count, add(Count, -R.Stages));
-    Value Parity = arith::SelectOp::create(
-        B, IsFirst, zero(B.getI32Type()),
-        arith::ConstantOp::create(B, B.getI32IntegerAttr(1)));
-    markRing(waitAtBarrier(B, stageBarrier(R, Stage), Parity), R);
-  } else {
-    waitForCopies(B, R.Stages - 2);
-    if (llvm::any_of(R.Tiles, [](const SharedTile &T) { return T.Swizzled; }))
-      fenceProxy(B);
-  }
-  barrier(B);
+  waitForCopies(B, R.Stages - 2);
+  if (llvm::any_of(R.Tiles, [](const SharedTile &T) { return T.Swizzled; }))
+    fenceProxy(B);
+  blockBarrier();
   Value Ahead = add(Iteration, multiply(scalar(For.getStep()), R.Stages - 1));
-  auto Next = [&](Value V, int64_t Distance, int64_t Around) -> Value {
-    Value Sum = add(V, Distance);
-    Value Wrapped = add(V, Distance - Around);
-    return arith::SelectOp::create(B, isBelow(Sum, index(Around)), Sum,
+  auto Next = [&](int64_t Distance) -> Value {
+    Value Sum = add(Stage, Distance);
+    Value Wrapped = add(Stage, Distance - R.Stages);
+    return arith::SelectOp::create(B, isBelow(Sum, index(R.Stages)), Sum,
                                    Wrapped);
   };
-  copyStage(R, Ahead, Next(Stage, R.Stages - 1, R.Stages));
+  copyStage(R, Ahead, Next(R.Stages - 1));
   for (auto [Number, Load] : llvm::enumerate(R.Loads))
     setCopy(Load->getResult(0), inStage(R, Number, Stage));
-  return Next(Count, 1, R.BoxBytes ? 2 * R.Stages : R.Stages);
+  return Next(1);
 }
 
 } // namespace transxssm::nvptx

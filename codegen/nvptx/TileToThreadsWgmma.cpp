@@ -273,6 +273,15 @@ Registers ThreadLowering::leftWords(tile::MmaOp Mma,
   return Words;
 }
 
+/// Whether every element is the constant 0.
+static bool isZero(Value Tile) {
+  auto Constant = Tile.getDefiningOp<arith::ConstantOp>();
+  auto Elements =
+      Constant ? dyn_cast<DenseFPElementsAttr>(Constant.getValue()) : nullptr;
+  return Elements && Elements.isSplat() &&
+         Elements.getSplatValue<APFloat>().isPosZero();
+}
+
 void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
   const LinearLayout &Layout = Layouts.of(Mma.getResult());
   ++Group;
@@ -280,7 +289,14 @@ void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
   bool TransposeLeft = Mma.getTransposeLhs();
   bool TransposeRight = !Mma.getTransposeRhs();
   SmallVector<GroupBlock> Blocks = groupBlocks(Layout);
-  Registers Words, Sums = registersOf(Mma.getAccumulator(), Layout);
+  Registers Words, Sums;
+  // The first product of a sum that begins with 0 takes no registers.
+  bool FromZero = isZero(Mma.getAccumulator());
+  if (FromZero)
+    Sums.assign(Layout.registerCount(),
+                LLVM::UndefOp::create(B, B.getF32Type()));
+  else
+    Sums = registersOf(Mma.getAccumulator(), Layout);
   GroupSide Left;
   if (InRegisters)
     Words = leftWords(Mma, firstRows(Blocks));
@@ -305,16 +321,16 @@ void ThreadLowering::lowerWgmma(tile::MmaOp Mma) {
       Registers LeftPart = InRegisters
                                ? Registers(ArrayRef(Words).slice(First, 4))
                                : Registers{descriptor(Left, Block.Row, K)};
-      Part = multiplyGroup(B, Part, LeftPart,
-                           descriptor(Right, Block.Column, K), TransposeLeft,
-                           TransposeRight, /*Accumulates=*/true, &Made);
+      Part = multiplyGroup(
+          B, Part, LeftPart, descriptor(Right, Block.Column, K), TransposeLeft,
+          TransposeRight, /*Accumulates=*/!FromZero || K != 0, &Made);
       markShared(Made, Left.Tile.Ring >= 0 ? Left.Tile : Right.Tile);
     }
     for (auto [Place, Sum] : llvm::zip_equal(Block.Places, Part))
       Sums[Place] = Sum;
   }
   commitProducts(B);
-  define(Mma.getResult(), waitForProducts(B, Sums));
+  define(Mma.getResult(), ProductsStay ? Sums : waitForProducts(B, Sums));
 }
 
 } // namespace transxssm::nvptx

@@ -18,6 +18,7 @@ namespace transxssm::nvptx {
 
 constexpr char ProxyFenceName[] = "llvm.nvvm.fence.proxy.async.shared_cta";
 constexpr char CommitName[] = "llvm.nvvm.wgmma.commit_group.sync.aligned";
+constexpr char LeaveName[] = "llvm.nvvm.wgmma.wait_group.sync.aligned";
 constexpr char FenceText[] = "wgmma.fence.sync.aligned;";
 constexpr char WaitText[] = "wgmma.wait_group.sync.aligned 0;";
 
@@ -80,6 +81,13 @@ SmallVector<Value> fenceProducts(ImplicitLocOpBuilder &B,
 
 void commitProducts(ImplicitLocOpBuilder &B) {
   LLVM::CallIntrinsicOp::create(B, B.getStringAttr(CommitName), ValueRange());
+}
+
+void leaveProducts(ImplicitLocOpBuilder &B, int64_t Groups) {
+  Value Left =
+      LLVM::ConstantOp::create(B, B.getI64Type(), B.getI64IntegerAttr(Groups));
+  LLVM::CallIntrinsicOp::create(B, B.getStringAttr(LeaveName),
+                                ValueRange(Left));
 }
 
 SmallVector<Value> waitForProducts(ImplicitLocOpBuilder &B,

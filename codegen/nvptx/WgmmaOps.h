@@ -46,6 +46,10 @@ bool isProductFence(mlir::Operation *Op);
 
 void commitProducts(mlir::ImplicitLocOpBuilder &B);
 
+/// Waits until so many groups of products are under way at most, without
+/// regard to registers.
+void leaveProducts(mlir::ImplicitLocOpBuilder &B, int64_t Groups);
+
 /// The registers of sums once all products are done.
 llvm::SmallVector<mlir::Value>
 waitForProducts(mlir::ImplicitLocOpBuilder &B,

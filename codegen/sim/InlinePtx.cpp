@@ -58,6 +58,7 @@ private:
   bool approximate(const Statement &Line);
   bool convertPair(const Statement &Line);
   bool wgmma(const Statement &Line);
+  bool arrive(const Statement &Line);
   bool waitLoop();
   Value *finishedResult();
 
@@ -450,6 +451,22 @@ bool PtxAssembler::wgmma(const Statement &Line) {
   return true;
 }
 
+/// mbarrier.arrive.shared.b64 state, [address]
+bool PtxAssembler::arrive(const Statement &Line) {
+  if (Line.Opcode.size() != 4 || Line.Opcode[1] != "arrive" ||
+      !Line.Opcode[2].starts_with("shared") || Line.Operands.size() != 2)
+    return false;
+  Value *Barrier = address(Line.Operands[1], 3), *Guard = guard(Line);
+  if (!Barrier)
+    return false;
+  Value *Arrivals = Guard ? Builder.CreateZExt(Guard, Builder.getInt32Ty())
+                          : static_cast<Value *>(Builder.getInt32(1));
+  // No arrivals: the instruction does nothing.
+  Rewriter.callHook(Builder, Call, "sim_mbarrier_arrive",
+                    {Barrier, Arrivals, Builder.getInt32(0)}, Rewriter.Void, 2);
+  return true;
+}
+
 /// The loop around mbarrier.try_wait.parity, as one wait.
 bool PtxAssembler::waitLoop() {
   StringRef Rest = Text;
@@ -491,6 +508,8 @@ bool PtxAssembler::dispatch(const Statement &Line) {
     return convertPair(Line);
   if (First == "wgmma")
     return wgmma(Line);
+  if (First == "mbarrier")
+    return arrive(Line);
   return approximate(Line);
 }
 

@@ -405,6 +405,8 @@ Error SimRewriter::rewriteKernel(Function &Old) {
       readExtents(Old.getFnAttribute("nvvm.maxntid").getValueAsString());
   Function *Made = makeFunction(Old);
   Kernels.back().Threads = Threads;
+  Kernels.back().Blocks =
+      readExtents(Old.getFnAttribute("nvvm.minctasm").getValueAsString());
   std::vector<Instruction *> Work;
   for (BasicBlock &Block : *Made)
     for (Instruction &I : Block) {
@@ -494,7 +496,8 @@ void SimRewriter::addTables() {
     Rows.push_back(ConstantStruct::getAnon(
         {Text(Kernel.Function->getName()), Kernel.Function,
          Number(Kernel.Parameters), Number(Kernel.Threads),
-         Builder.getInt64(StaticBytes), Builder.getInt64(DynamicAlign)}));
+         Number(Kernel.Blocks), Number(0), Builder.getInt64(StaticBytes),
+         Builder.getInt64(DynamicAlign)}));
   llvm::Constant *All = AddGlobal(ConstantStruct::getAnon(
       {Number(TRANSXSSM_SIM_VERSION), Number(Sites.size()),
        Number(Kernels.size()), SiteTable, Table(Rows)}));

@@ -74,7 +74,7 @@ private:
   };
   struct Kernel {
     llvm::Function *Function;
-    unsigned Parameters, Threads;
+    unsigned Parameters, Threads, Blocks = 0;
   };
   struct SharedArray {
     llvm::GlobalVariable *Global;

@@ -183,9 +183,12 @@ void Machine::reportDeadlock() {
 
 void Machine::prepareThreads(const uint32_t Index[3]) {
   uint32_t Count = Shape.Threads;
+  // As many registers as ptxas may give to a thread.
+  uint32_t Blocks = std::max(Kernel->Blocks, 1u);
   Groups.assign(Count / 128, WarpGroup());
   for (WarpGroup &Each : Groups)
-    Each.Registers = Each.Wanted = std::min(65536 / Count / 8 * 8, 248u);
+    Each.Registers = Each.Wanted =
+        std::min(65536 / (Count * Blocks) / 8 * 8, 248u);
   FreeRegisters = 0;
   RegisterWaiters.clear();
   AsyncBarriers.clear();

@@ -72,6 +72,9 @@ void sim::sim_mbarrier_arrive(TransXSSMSimThread *self, const uint64_t *in,
                               uint64_t *out, uint32_t site, uint32_t variant) {
   Thread &Self = threadOf(self);
   Machine &Owner = *Self.Owner;
+  // The predicate of variant 2 does not hold.
+  if (variant == 2 && in[1] == 0)
+    return;
   AsyncBarrier *At = Owner.findBarrier(Self, in[0], site);
   if (!At)
     return;

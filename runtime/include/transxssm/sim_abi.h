@@ -29,7 +29,7 @@
 
 #include <stdint.h>
 
-#define TRANSXSSM_SIM_VERSION 1u
+#define TRANSXSSM_SIM_VERSION 2u
 
 /// Where shared memory starts; the bytes below belong to the system, as they
 /// do on the device.
@@ -85,6 +85,8 @@ typedef struct TransXSSMSimKernelInfo {
   TransXSSMSimKernel Function;
   uint32_t Parameters;
   uint32_t Threads;     ///< nvvm.maxntid, 0 where not stated
+  uint32_t Blocks;      ///< nvvm.minctasm, 0 where not stated
+  uint32_t Unused;
   uint64_t StaticBytes; ///< shared memory of fixed size; dynamic comes behind
   uint64_t DynamicAlign;
 } TransXSSMSimKernelInfo;
@@ -153,7 +155,8 @@ typedef void (*TransXSSMSimHook)(TransXSSMSimThread *self, const uint64_t *in,
 //
 //   sim_mbarrier_init    in: address, arrivals of a phase
 //   sim_mbarrier_arrive  in: address, arrivals, bytes to expect; out: a state;
-//                        variant: 1 only expects
+//                        variant: 1 only expects,
+//                        2 does nothing for no arrivals
 //   sim_mbarrier_wait    in: address, parity; returns when the phase of that
 //                        parity is complete; out: 1
 //   sim_tensor_load      in: shared address, mbarrier, TransXSSMSimTensorMap,

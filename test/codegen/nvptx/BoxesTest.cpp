@@ -19,6 +19,9 @@
 #include "dialect/tile/interpreter/TileInterpreter.h"
 #include "mlir/Parser/Parser.h"
 #include "test/sim/SimHarness.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 
 #include <gtest/gtest.h>
 
@@ -32,16 +35,16 @@ namespace {
 
 /// y[i] = x[i] w^T, 64 rows at a time.
 constexpr char Linear[] = R"(
-tile.kernel @linear(%x: memref<?x192xbf16>, %w: memref<128x192xbf16>,
+tile.kernel @linear(%x: memref<?x640xbf16>, %w: memref<128x640xbf16>,
                     %y: memref<?x128xf32>) grid(%i) {
   %zero = arith.constant 0 : index
   %step = arith.constant 64 : index
-  %end = arith.constant 192 : index
+  %end = arith.constant 640 : index
   %row = arith.muli %i, %step : index
   %start = arith.constant dense<0.0> : tensor<64x128xf32>
   %sum = scf.for %k = %zero to %end step %step iter_args(%c = %start) -> (tensor<64x128xf32>) {
-    %l = tile.load %x[%row, %k] over [0, 1] : memref<?x192xbf16> -> tensor<64x64xbf16>
-    %r = tile.load %w[%zero, %k] over [0, 1] : memref<128x192xbf16> -> tensor<128x64xbf16>
+    %l = tile.load %x[%row, %k] over [0, 1] : memref<?x640xbf16> -> tensor<64x64xbf16>
+    %r = tile.load %w[%zero, %k] over [0, 1] : memref<128x640xbf16> -> tensor<128x64xbf16>
     %n = tile.mma %l, %r, %c {transpose_rhs} : tensor<64x64xbf16>, tensor<128x64xbf16>, tensor<64x128xf32>
     scf.yield %n : tensor<64x128xf32>
   }
@@ -127,6 +130,77 @@ void check(const Problem &P, bool TensorMaps) {
   run(Kernels, Device->Kernels[0], P, Left, Right, Expected);
 }
 
+/// What is left out of a kernel's code.
+enum class Bug { NoEmptyWait, NoFullWait, NoRelease };
+
+/// Leaves it out; the number of places.
+int plant(llvm::Module &Module, Bug Which) {
+  std::vector<llvm::Instruction *> Found;
+  for (llvm::Function &Function : Module)
+    for (llvm::Instruction &I : llvm::instructions(Function)) {
+      auto *Call = llvm::dyn_cast<llvm::CallInst>(&I);
+      auto *Asm =
+          Call ? llvm::dyn_cast<llvm::InlineAsm>(Call->getCalledOperand())
+               : nullptr;
+      if (!Asm)
+        continue;
+      StringRef Text = Asm->getAsmString();
+      if (Text.contains("mbarrier.arrive") && Which == Bug::NoRelease)
+        Found.push_back(Call);
+      if (!Text.contains("mbarrier.try_wait"))
+        continue;
+      // The producer waits for the other parity.
+      auto *Parity = llvm::dyn_cast<llvm::Instruction>(Call->getArgOperand(1));
+      bool ForEmpty = Parity && Parity->getOpcode() == llvm::Instruction::Xor;
+      if (Which == (ForEmpty ? Bug::NoEmptyWait : Bug::NoFullWait))
+        Found.push_back(Call);
+    }
+  for (llvm::Instruction *I : Found)
+    I->eraseFromParent();
+  return Found.size();
+}
+
+/// The pipe's waits and arrivals are all needed, and what is wrong without one
+/// is named.
+TEST(Boxes, BugsAreNamed) {
+  for (Bug Which : {Bug::NoEmptyWait, Bug::NoFullWait, Bug::NoRelease}) {
+    DialectRegistry Registry;
+    registerCompilerDialects(Registry);
+    MLIRContext Context(Registry, MLIRContext::Threading::DISABLED);
+    OwningOpRef<ModuleOp> Module =
+        parseSourceString<ModuleOp>(Linear, &Context);
+    ASSERT_TRUE(Module);
+    FailureOr<nvptx::DeviceModule> Device =
+        nvptx::lowerForGpu(*Module, {"sm_90a", /*TensorMaps=*/true});
+    ASSERT_TRUE(succeeded(Device));
+    ASSERT_GT(plant(*Device->Module, Which), 0);
+    SimKernels Kernels(*Device->Module);
+    ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+    std::mt19937 Generator(5);
+    std::vector<uint16_t> Left = randomHalves(64 * 640, Generator);
+    std::vector<uint16_t> Right = randomHalves(128 * 640, Generator);
+    std::vector<float> Result(64 * 128);
+    const nvptx::DeviceKernel &Kernel = Device->Kernels[0];
+    for (const sim::SimOptions &Options : manySchedules(2)) {
+      SimLaunch Launch(Kernels, "linear");
+      Launch.Simulator.Options = Options;
+      Launch.input("left", Left).input("right", Right).output("result", Result);
+      Launch.size(64).size(64);
+      for (const nvptx::TensorMap &Map : Kernel.TensorMaps)
+        Launch.map(Map, Map.Operand == 0 ? Left.data() : Right.data(),
+                   {64, 64});
+      sim::LaunchShape Shape;
+      Shape.Threads = Kernel.Threads;
+      Shape.DynamicSharedBytes = Kernel.SharedBytes;
+      Launch.run(Shape);
+      ASSERT_FALSE(Launch.reports().empty());
+      EXPECT_EQ(Launch.reports().front().Kind == sim::ReportKind::Deadlock,
+                Which == Bug::NoRelease)
+          << Launch.reportText();
+    }
+  }
+}
+
 /// ptxas has nothing to say, and registers suffice.
 TEST(Boxes, Assemble) {
   if (nvptx::findPtxas().empty())
@@ -157,8 +231,8 @@ TEST(Boxes, Linear) {
     for (bool TensorMaps : {false, true})
       check({Linear,
              "linear",
-             size_t(Rows * 192),
-             128 * 192,
+             size_t(Rows * 640),
+             128 * 640,
              size_t(Rows * 128),
              {Rows, Rows},
              {(Rows + 63) / 64}},

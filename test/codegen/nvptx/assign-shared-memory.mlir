@@ -44,3 +44,23 @@ func.func @share(%v: vector<4xf32>, %n: index) {
   vector.store %v, %c[%c0] : memref<32xf32, 3>, vector<4xf32>
   return
 }
+
+// A pipe lives until its consumers, the first region, have used it; what comes
+// behind gets its bytes.
+// CHECK-LABEL: func.func @pipe
+// CHECK-SAME:  tile.shared_bytes = 128 : i64
+func.func @pipe(%v: vector<4xf32>, %consumes: i1) {
+  %c0 = arith.constant 0 : index
+  %a = memref.alloc() {tile.pipe} : memref<32xf32, 3>
+  scf.if %consumes {
+    // CHECK: llvm.load {{.*}} tile.bytes = array<i64: 0, 128>
+    %x = vector.load %a[%c0] : memref<32xf32, 3>, vector<4xf32>
+    %b = memref.alloc() : memref<32xf32, 3>
+    // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 0, 128>
+    vector.store %x, %b[%c0] : memref<32xf32, 3>, vector<4xf32>
+  } else {
+    // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 0, 128>
+    vector.store %v, %a[%c0] : memref<32xf32, 3>, vector<4xf32>
+  }
+  return
+}

@@ -41,6 +41,18 @@ func.func @before_loop(%a: !llvm.ptr<3>, %v: f32, %n: index) {
   return
 }
 
+// Beside a producer, consumers wait for each other alone.
+// CHECK-LABEL: func.func @consumers
+// CHECK:         %[[ONE:.*]] = arith.constant 1 : i32
+// CHECK:         %[[COUNT:.*]] = arith.constant 128 : i32
+// CHECK:         llvm.nvvm.barrier.cta.sync.aligned.count"(%[[ONE]], %[[COUNT]])
+// CHECK-NEXT:    llvm.load
+func.func @consumers(%a: !llvm.ptr<3>, %v: f32) attributes {tile.consumers = 128 : i64} {
+  llvm.store %v, %a {tile.bytes = array<i64: 0, 128>, tile.group = 1} : f32, !llvm.ptr<3>
+  %x = llvm.load %a {tile.bytes = array<i64: 0, 128>, tile.group = 2} : !llvm.ptr<3> -> f32
+  return
+}
+
 // Other bytes, no barrier.
 // CHECK-LABEL: func.func @apart
 // CHECK-NOT:   llvm.nvvm.barrier

@@ -19,20 +19,36 @@
 // CHECK:         llvm.nvvm.wgmma.commit_group.sync.aligned
 // CHECK-NEXT:    "wgmma.wait_group.sync.aligned 0;", "=f,=f
 
-// With tensor maps one thread copies a box of each operand, and all wait at the
-// barrier of the stage. There is one map for each memory.
+// With tensor maps a thread of another warp group, which gives its registers
+// away, copies a box of each operand when the stage is empty; the others wait
+// until it is full, leave the products under way, and say that the stage before
+// is empty. There is one map for each memory.
 // MAPS-LABEL: func.func @product
 // MAPS-SAME:  %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr)
 // MAPS-SAME:  tile.tensor_maps = [array<i64: 0, 0, -1, 256, 64, 64>, array<i64: 1, 1, 64, 256, 64, 64>]
-// MAPS-COUNT-4: llvm.nvvm.mbarrier.init.shared
+// MAPS-SAME:  tile.threads = 256
+// MAPS-COUNT-8: llvm.nvvm.mbarrier.init.shared
 // MAPS:       llvm.nvvm.fence.mbarrier_init.release.cluster
-// MAPS:       scf.for
-// MAPS:         mbarrier.try_wait.parity.shared.b64
-// MAPS-NEXT:    llvm.nvvm.barrier
-// MAPS-NOT:     cp.async.cg
-// MAPS:         llvm.nvvm.mbarrier.arrive.expect.tx.scope.cta.space.cta{{.*}}%c16384_i32
-// MAPS-COUNT-2: llvm.nvvm.cp.async.bulk.tensor.g2s.cta.tile.2d
-// MAPS-COUNT-4: wgmma.mma_async
+// MAPS:       llvm.nvvm.barrier.cta.sync.aligned.all
+// MAPS:       scf.if
+// MAPS:         llvm.nvvm.setmaxnreg.inc.sync.aligned.u32
+// MAPS:         scf.for
+// MAPS:           mbarrier.try_wait.parity.shared.b64
+// MAPS-NOT:       cp.async
+// MAPS-COUNT-4:   wgmma.mma_async
+// MAPS:           llvm.nvvm.wgmma.commit_group
+// MAPS-NEXT:      llvm.nvvm.wgmma.wait_group.sync.aligned"(%{{.*}})
+// MAPS:           @$1 mbarrier.arrive.shared.b64 state, [$0];
+// MAPS:           scf.yield
+// MAPS:         wgmma.wait_group.sync.aligned 0;
+// MAPS:         mbarrier.arrive.shared.b64
+// MAPS:       } else {
+// MAPS:         llvm.nvvm.setmaxnreg.dec.sync.aligned.u32
+// MAPS:         scf.if
+// MAPS:           scf.for
+// MAPS:             mbarrier.try_wait.parity.shared.b64
+// MAPS:             llvm.nvvm.mbarrier.arrive.expect.tx.scope.cta.space.cta{{.*}}%c16384_i32
+// MAPS-COUNT-2:     llvm.nvvm.cp.async.bulk.tensor.g2s.cta.tile.2d
 tile.kernel @product(%a: memref<?x256xbf16>, %b: memref<64x256xbf16>, %c: memref<?x64xf32>) grid(%i) {
   %zero = arith.constant 0 : index
   %step = arith.constant 64 : index
@@ -53,11 +69,12 @@ tile.kernel @product(%a: memref<?x256xbf16>, %b: memref<64x256xbf16>, %c: memref
 // What a product made goes into the next one from registers; its transpose by
 // stmatrix through shared memory.
 // CHECK-LABEL: func.func @chain
+// CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, $64, $65, 0, 1, 1, 0, 0;
 // CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, $64, $65, 1, 1, 1, 0, 0;
 // CHECK:       arith.truncf
 // CHECK:       llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16
-// CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, {$64, $65, $66, $67}, $68, 1, 1, 1, 1;
-// CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, $64, $65, 1, 1, 1, 1, 1;
+// CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, {$64, $65, $66, $67}, $68, 0, 1, 1, 1;
+// CHECK:       wgmma.mma_async.sync.aligned.m64n64k16{{.*}}, $64, $65, 0, 1, 1, 1, 1;
 // MAPS-LABEL: func.func @chain
 tile.kernel @chain(%a: memref<64x64xbf16>, %b: memref<64x64xbf16>, %c: memref<64x64xf32>, %d: memref<64x64xf32>) grid(%i) {
   %zero = arith.constant 0 : index
