@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ["320m", "1.3b"]
 ARCHITECTURES = ["sm_80", "sm_90a"]
 TOKENS = 4096
-COLUMNS = ["kernel", "threads", "shared", "registers", "spills", "mma", "barriers", "16-byte"]
-COLUMNS += ["launches", "MB at least", "GFLOP"]
+COLUMNS = ["kernel", "threads", "shared", "registers", "spills", "blocks", "warps", "mma", "wgmma"]
+COLUMNS += ["barriers", "16-byte", "launches", "MB at least", "GFLOP"]
 
 HEAD = """# Kernels on NVIDIA GPUs
 
@@ -33,8 +33,10 @@ again when kernels change. What a test does compare: no kernel of forward and de
 - *threads*, *shared*: of a block, and its bytes of shared memory.
 - *registers*, *spills*: of a thread, as ptxas allocates them; bytes of stack, spilled and loaded
   again.
-- *mma*: instructions for tensor cores in the code (`mma.sync`, `wgmma`). *barriers*: of the whole
-  block.
+- *blocks*, *warps*: how many of them a multiprocessor holds at once, by registers, shared memory
+  and threads. Fewer than eight warps would be a warning.
+- *mma*, *wgmma*: instructions for tensor cores in the code (`mma.sync`, `wgmma.mma_async`).
+  *barriers*: of the whole block.
 - *16-byte*: the share of instructions that access global memory and move 16 bytes a thread.
 - *launches*: in one call of each entry. *MB at least*, *GFLOP*: of the largest of them: what its
   loads and stores cover, each byte once, and its products (`codegen/LaunchCost.h`).
@@ -91,8 +93,8 @@ def table(rows: list[list[str]]) -> str:
     """One architecture as Markdown."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1)]
     for row in rows:
-        floor, flop = int(row[9]) / 1e6, int(row[10]) / 1e9
-        cells = [f"`{row[0]}`", *row[1:9], f"{floor:.3f}", f"{flop:.3f}" if flop else "0"]
+        floor, flop = int(row[12]) / 1e6, int(row[13]) / 1e9
+        cells = [f"`{row[0]}`", *row[1:12], f"{floor:.3f}", f"{flop:.3f}" if flop else "0"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

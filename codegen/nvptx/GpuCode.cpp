@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/nvptx/GpuCode.h"
+#include "codegen/nvptx/Occupancy.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -19,8 +20,15 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
+static Occupancy occupancyOf(const GpuTarget &Target,
+                             const DeviceKernel &Kernel, int64_t Registers) {
+  return occupancyOf(MultiprocessorLimits::of(Target), Kernel.Threads,
+                     Kernel.SharedBytes, Registers);
+}
+
 /// Reports what a kernel should not have; failure where that is an error.
 static LogicalResult checkUsage(ModuleOp Kernels, const GpuTarget &Target,
+                                const DeviceModule &Device,
                                 const AssembledCode &Code, bool Strict) {
   bool Clean = true;
   auto Report = [&](const Twine &Message) {
@@ -37,6 +45,21 @@ static LogicalResult checkUsage(ModuleOp Kernels, const GpuTarget &Target,
              Twine(Kernel.SpillStores) + " bytes, expected none");
   for (const std::string &Warning : Code.Warnings)
     Report(Warning);
+  llvm::StringMap<int64_t> Registers;
+  for (const KernelUsage &Kernel : Code.Kernels)
+    Registers[Kernel.Symbol] = Kernel.Registers;
+  for (const DeviceKernel &Kernel : Device.Kernels) {
+    int64_t Used = Registers.lookup(Kernel.Symbol);
+    int64_t Planned = plannedBlocks(Kernel.Threads);
+    Occupancy Holds = occupancyOf(Target, Kernel, Used);
+    if (Holds.Blocks < Planned)
+      Report("of kernel '" + Twine(Kernel.Name) + "' with " +
+             Twine(Kernel.Threads) + " threads, " + Twine(Used) +
+             " registers and " + Twine(Kernel.SharedBytes) +
+             " bytes of shared memory a multiprocessor holds " +
+             Twine(Holds.Blocks) + " blocks, expected at least " +
+             Twine(Planned));
+  }
   return failure(Strict && !Clean);
 }
 
@@ -45,7 +68,7 @@ static LogicalResult checkUsage(ModuleOp Kernels, const GpuTarget &Target,
 static LogicalResult checkSharedMemory(ModuleOp Kernels,
                                        const GpuTarget &Target,
                                        const DeviceModule &Device) {
-  int64_t Limit = (Target.Name == "sm_80" ? 163 : 227) * 1024;
+  int64_t Limit = MultiprocessorLimits::of(Target).BlockSharedBytes;
   bool Fits = true;
   for (const DeviceKernel &Kernel : Device.Kernels)
     if (Kernel.SharedBytes > Limit) {
@@ -63,6 +86,7 @@ FailureOr<GpuCode> compileForGpu(ModuleOp Kernels, const GpuTarget &Target,
   if (failed(Device) || failed(checkSharedMemory(Kernels, Target, *Device)))
     return failure();
   GpuCode Code;
+  Code.Target = Target;
   Code.Device = std::move(*Device);
   if (Options.WantsLlvmText) {
     llvm::raw_string_ostream Stream(Code.LlvmText);
@@ -79,7 +103,8 @@ FailureOr<GpuCode> compileForGpu(ModuleOp Kernels, const GpuTarget &Target,
   if (!Assembled)
     return Kernels.emitError(Assembled.message()), failure();
   Code.Assembled = std::move(*Assembled);
-  if (failed(checkUsage(Kernels, Target, Code.Assembled, Options.Strict)))
+  if (failed(checkUsage(Kernels, Target, Code.Device, Code.Assembled,
+                        Options.Strict)))
     return failure();
   return Code;
 }
@@ -91,7 +116,7 @@ FailureOr<GpuCode> compileForGpu(ModuleOp Kernels, const GpuTarget &Target,
 namespace {
 /// What the text of a kernel shows.
 struct PtxCounts {
-  int64_t Accesses = 0, Wide = 0, TensorCore = 0, Barriers = 0;
+  int64_t Accesses = 0, Wide = 0, Mma = 0, Wgmma = 0, Barriers = 0;
 };
 } // namespace
 
@@ -112,12 +137,43 @@ static llvm::StringMap<PtxCounts> countPtx(StringRef Ptx) {
     Current->Wide +=
         Global && (Line.contains(".v4.b32") || Line.contains(".v4.f32") ||
                    Line.contains("cp.async.cg"));
-    Current->TensorCore +=
-        Line.contains("mma.sync") || Line.contains("wgmma.mma_async");
+    Current->Mma += Line.contains("mma.sync") && !Line.contains("wgmma");
+    Current->Wgmma += Line.contains("wgmma.mma_async");
     Current->Barriers +=
         Line.contains("bar.sync") || Line.contains("barrier.sync");
   }
   return Counts;
+}
+
+/// One kernel's line, without its name.
+static std::string describe(const GpuTarget &Target, const DeviceKernel &Kernel,
+                            const PtxCounts &Seen, const KernelUsage *Used,
+                            const KernelCost &Cost) {
+  auto Number = [&](int64_t N) { return Used ? std::to_string(N) : "-"; };
+  KernelUsage Of = Used ? *Used : KernelUsage();
+  Occupancy Holds = occupancyOf(Target, Kernel, Of.Registers);
+  std::string Share =
+      Seen.Accesses ? std::to_string(100 * Seen.Wide / Seen.Accesses) + " %"
+                    : "-";
+  std::string Text;
+  llvm::raw_string_ostream Out(Text);
+  auto Column = [&](const std::string &Cell, unsigned Width) {
+    Out << " " << llvm::right_justify(Cell, Width);
+  };
+  Column(std::to_string(Kernel.Threads), 8);
+  Column(std::to_string(Kernel.SharedBytes), 7);
+  Column(Number(Of.Registers), 10);
+  Column(Number(Of.SpillStores + Of.SpillLoads + Of.StackBytes), 7);
+  Column(Number(Holds.Blocks), 7);
+  Column(Number(Holds.Warps), 6);
+  Column(std::to_string(Seen.Mma), 4);
+  Column(std::to_string(Seen.Wgmma), 6);
+  Column(std::to_string(Seen.Barriers), 9);
+  Column(Share, 8);
+  Column(std::to_string(Cost.Launches), 9);
+  Column(std::to_string(Cost.Largest.FloorBytes), 13);
+  Column(std::to_string(Cost.Largest.Flops), 13);
+  return Text;
 }
 
 std::string describe(const GpuCode &Code,
@@ -132,33 +188,13 @@ std::string describe(const GpuCode &Code,
   std::string Text;
   llvm::raw_string_ostream Out(Text);
   Out << llvm::left_justify("kernel", Width)
-      << "  threads  shared  registers  spills  mma  barriers  16-byte  "
-         "launches   floor bytes          FLOP\n";
-  for (const DeviceKernel &Kernel : Code.Device.Kernels) {
-    PtxCounts Seen = Counts.lookup(Kernel.Symbol);
-    const KernelUsage *Used = Usage.lookup(Kernel.Symbol);
-    auto Number = [&](int64_t N) { return Used ? std::to_string(N) : "-"; };
-    std::string Share =
-        Seen.Accesses ? std::to_string(100 * Seen.Wide / Seen.Accesses) + " %"
-                      : "-";
+      << "  threads  shared  registers  spills  blocks  warps  mma  wgmma  "
+         "barriers  16-byte  launches   floor bytes          FLOP\n";
+  for (const DeviceKernel &Kernel : Code.Device.Kernels)
     Out << llvm::left_justify(Kernel.Name, Width)
-        << llvm::format("  %7lld %7lld %10s %7s %4lld %9lld %8s",
-                        static_cast<long long>(Kernel.Threads),
-                        static_cast<long long>(Kernel.SharedBytes),
-                        Number(Used ? Used->Registers : 0).c_str(),
-                        Number(Used ? Used->SpillStores + Used->SpillLoads +
-                                          Used->StackBytes
-                                    : 0)
-                            .c_str(),
-                        static_cast<long long>(Seen.TensorCore),
-                        static_cast<long long>(Seen.Barriers), Share.c_str());
-    KernelCost Cost = Costs.lookup(Kernel.Name);
-    Out << llvm::format(
-        " %9llu %13llu %13llu\n",
-        static_cast<unsigned long long>(Cost.Launches),
-        static_cast<unsigned long long>(Cost.Largest.FloorBytes),
-        static_cast<unsigned long long>(Cost.Largest.Flops));
-  }
+        << describe(Code.Target, Kernel, Counts.lookup(Kernel.Symbol),
+                    Usage.lookup(Kernel.Symbol), Costs.lookup(Kernel.Name))
+        << "\n";
   return Text;
 }
 

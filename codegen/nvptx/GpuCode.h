@@ -28,6 +28,7 @@ struct GpuOptions {
 };
 
 struct GpuCode {
+  GpuTarget Target;
   DeviceModule Device;
   std::string LlvmText, Ptx;
   /// Empty without ptxas.
@@ -39,8 +40,9 @@ mlir::FailureOr<GpuCode> compileForGpu(mlir::ModuleOp Kernels,
                                        const GpuTarget &Target,
                                        const GpuOptions &Options = {});
 
-/// A table of the kernels: threads, shared memory, registers and spills, tensor
-/// core instructions, and the share of global accesses that move sixteen bytes;
+/// A table of the kernels: threads, shared memory, registers and spills, blocks
+/// and warps that a multiprocessor holds at once, instructions for tensor cores
+/// by kind, barriers, and the share of global accesses that move sixteen bytes;
 /// then, by what `Costs` says, how often the kernel is launched, and the floor
 /// bytes and products' FLOP of its largest launch.
 std::string describe(const GpuCode &Code,
