@@ -24,6 +24,11 @@
 //                                                  heads alone would leave most
 //                                                  of 108 (A100) or 132 (H100)
 //                                                  multiprocessors idle
+//   keys of a cell where   all                     128: 64 KB of bf16 keys and
+//   few queries attend                             values, and at 4,096 keys 32
+//   from a cache                                   cells a key head, 256 for 8;
+//                                                  the sums that they leave are
+//                                                  under 1 % of what they read
 //
 // One plan serves all GPUs of a package, so there is one set of sizes for them.
 //
@@ -41,6 +46,19 @@ namespace tiling {
 
 /// On a module while it is tiled for GPUs.
 constexpr char GpuAttribute[] = "tiling.gpu";
+
+/// What sizes depend on of an architecture.
+struct GpuSizes {
+  const char *Name;
+  int64_t Multiprocessors;
+};
+
+/// One line for each architecture. A package has one plan, with its grids, for
+/// all of its architectures; so a choice has to suit each line.
+inline constexpr GpuSizes GpuTable[] = {
+    {"sm_80", 108}, // A100
+    {"sm_90a", 132} // H100 SXM
+};
 
 struct TileSizes {
   explicit TileSizes(bool Gpu) : Gpu(Gpu) {}
@@ -65,6 +83,16 @@ struct TileSizes {
   int64_t vectorStep() const { return Gpu ? 2048 : 512; }
   /// Values of a head (its columns of x) of one cell of the scan; 0: all.
   int64_t scanValues() const { return Gpu ? 64 : 0; }
+  /// Cells that keep each multiprocessor of any GPU busy.
+  int64_t multiprocessors() const {
+    int64_t Most = 1;
+    if (Gpu)
+      for (const GpuSizes &Sizes : GpuTable)
+        Most = std::max(Most, Sizes.Multiprocessors);
+    return Most;
+  }
+  /// Keys of one cell of attention for few queries from a cache; 0: all.
+  int64_t splitKeys() const { return Gpu ? 128 : 0; }
 };
 
 } // namespace tiling

@@ -444,12 +444,20 @@ struct AttentionCase {
 };
 class Attention : public testing::TestWithParam<AttentionCase> {};
 
-TEST_P(Attention, MatchesFormula) {
-  auto [Seq, Past, Capacity, H, G, Masked] = GetParam();
+/// What the plan launches, up to the kernels' shapes.
+static std::vector<std::string> attentionLaunches(int64_t Seq, bool Gpu) {
+  if (Gpu && Seq <= 64)
+    return {Seq == 1 ? "attention_step_split128_h" : "attention_split128_h",
+            "attention_combine_h"};
+  return {Seq == 1 ? "attention_step_h" : "attention_h"};
+}
+
+static void checkAttention(const AttentionCase &Case, bool Gpu) {
+  auto [Seq, Past, Capacity, H, G, Masked] = Case;
   const int64_t Batch = 2, P = 8;
   // States are extended by capacity, so keys come in as states.
   PlanRunner Runner(formatv(
-      R"mlir(
+                        R"mlir(
     func.func @f(%q: tensor<?x?x{0}x8xf32> {{txs.input = "q"},
                  %k: tensor<?x?x{1}x8xf32> {{txs.state = "k"},
                  %v: tensor<?x?x{1}x8xf32> {{txs.state = "v"},
@@ -463,7 +471,9 @@ TEST_P(Attention, MatchesFormula) {
         -> (tensor<?x?x{0}x8xf32>, tensor<?x?x{0}xf32>)
       return %o, %l : tensor<?x?x{0}x8xf32>, tensor<?x?x{0}xf32>
     })mlir",
-      H, G, Masked ? "mask %m" : "", Masked ? ", tensor<?x?xf32>" : ""));
+                        H, G, Masked ? "mask %m" : "",
+                        Masked ? ", tensor<?x?xf32>" : ""),
+                    Gpu ? "gpu=true" : "");
   std::vector<float> Q = randomFloats(Batch * Seq * H * P, 1),
                      K = randomFloats(Batch * Capacity * G * P, 2),
                      V = randomFloats(Batch * Capacity * G * P, 3),
@@ -474,8 +484,10 @@ TEST_P(Attention, MatchesFormula) {
   M[0] = M[1] = M[Capacity + Past + Seq / 2] = 0;
   Runner.Floats = {{"q", Q}, {"k", K}, {"v", V}, {"m", M}};
   Runner.run("f", {Batch, Seq, Past, Capacity});
-  ASSERT_EQ(Runner.Launched.size(), 1u);
-  EXPECT_EQ(Runner.Launched[0].find("attention_step") == 0, Seq == 1);
+  std::vector<std::string> Launches = attentionLaunches(Seq, Gpu);
+  ASSERT_EQ(Runner.Launched.size(), Launches.size());
+  for (size_t I = 0; I < Launches.size(); ++I)
+    EXPECT_EQ(Runner.Launched[I].find(Launches[I]), 0u) << Runner.Launched[I];
 
   Vector O(Q.size()), Lse(Batch * Seq * H);
   for (int64_t B = 0; B < Batch; ++B)
@@ -506,6 +518,17 @@ TEST_P(Attention, MatchesFormula) {
       }
   EXPECT_LT(relativeError(Runner.Floats["o"], O), Tolerance);
   EXPECT_LT(relativeError(Runner.Floats["lse"], Lse), Tolerance);
+}
+
+TEST_P(Attention, MatchesFormula) { checkAttention(GetParam(), false); }
+TEST_P(Attention, MatchesFormulaOnGpus) { checkAttention(GetParam(), true); }
+
+/// More splits than are added up at once, the last of them with one key.
+TEST(AttentionSplits, AreAddedUp) {
+  checkAttention({1, 33 * 128, 33 * 128 + 1, 2, 1, true}, true);
+  checkAttention({1, 128, 130, 2, 2, false}, true);
+  checkAttention({2, 127, 129, 4, 2, true}, true);
+  checkAttention({64, 300, 400, 2, 1, true}, true);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention,

@@ -117,15 +117,6 @@ protected:
   }
 };
 
-TEST_P(SimConformance, GroupedHeads) {
-  checkAll(GroupedHeadsConfig,
-           {{1, 1, 0, 8}, {2, 1, 5, 8}, {2, 3, 0, 40}, {1, 37, 30, 80}});
-}
-
-TEST_P(SimConformance, OddWidths) {
-  checkAll(OddWidthsConfig, {{2, 1, 5, 8}, {1, 65, 0, 65}});
-}
-
 /// A state-space layer and an attention layer of the given widths.
 std::string widths(int64_t Hidden, int64_t Heads, int64_t KeyHeads,
                    int64_t Intermediate, int64_t Vocab, int64_t Chunk) {
@@ -138,6 +129,20 @@ std::string widths(int64_t Hidden, int64_t Heads, int64_t KeyHeads,
              "rope_scaling": null})",
              Hidden, Heads, KeyHeads, Intermediate, Vocab, Chunk)
       .str();
+}
+
+TEST_P(SimConformance, GroupedHeads) {
+  checkAll(GroupedHeadsConfig,
+           {{1, 1, 0, 8}, {2, 1, 5, 8}, {2, 3, 0, 40}, {1, 37, 30, 80}});
+}
+
+/// Few queries from a long cache: keys in three splits, the last not full.
+TEST_P(SimConformance, LongCache) {
+  checkAll(widths(32, 4, 2, 16, 50, 16), {{2, 1, 300, 310}, {1, 5, 270, 300}});
+}
+
+TEST_P(SimConformance, OddWidths) {
+  checkAll(OddWidthsConfig, {{2, 1, 5, 8}, {1, 65, 0, 65}});
 }
 
 /// Tiles and chunks filled exactly, and one row less and more.

@@ -1,4 +1,5 @@
 // RUN: %tiled %s | FileCheck %s
+// RUN: transxssm-opt %s --txs-to-tile=gpu=true --split-input-file --mlir-print-local-scope | FileCheck %s --check-prefix=GPU
 
 // A cell takes one head and 64 queries, scaled by 1 / sqrt 32, and goes over the
 // keys up to its last query, with the running maximum m, sum l and result acc. Four
@@ -103,6 +104,51 @@ func.func @training(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %k: tensor<?x?x2
 // CHECK-DAG:    %[[M:.*]] = plan.buffer state "key_mask" (batch, capacity)
 // CHECK:        plan.launch @attention_step_h4_g1_p32_mask grid (batch, 1)({{.*}}, %[[K]], %[[V]], %[[M]], {{.*}}, past) when (-seq + 1)
 // CHECK-NEXT:   plan.launch @attention_h4_g1_p32_mask grid (batch, 4, seq ceildiv 64)({{.*}}, %[[K]], %[[V]], %[[M]], {{.*}}, past) when (seq - 2)
+// On GPUs a cell takes 128 of the keys and leaves m, l and acc. For up to 64 queries
+// of a head there is a kernel like it.
+
+// GPU-LABEL:    tile.kernel @attention_step_split128_h4_g1_p32_mask(
+// GPU-SAME:       %[[QM:[^:]*]]: memref<?x?x4x32xf32>, %[[KM:[^:]*]]: memref<?x?x1x32xf32>, %[[VM:[^:]*]]: memref<?x?x1x32xf32>, %[[MASK:[^:]*]]: memref<?x?xf32>,
+// GPU-SAME:       %[[MM:[^:]*]]: memref<?x?x?x4xf32>, %[[LM:[^:]*]]: memref<?x?x?x4xf32>, %[[ACCM:[^:]*]]: memref<?x?x?x4x32xf32>, %[[PAST:[^:]*]]: index) grid(%[[BATCH:[^ ,)]*]], %[[GROUP:[^ ,)]*]], %[[CELL:[^ ,)]*]])
+// GPU:            %[[BEGIN:.*]] = arith.muli %[[CELL]], %c128
+// GPU:            %[[NEXT:.*]] = arith.addi %[[BEGIN]], %c128
+// GPU:            %[[KEYS:.*]] = arith.addi %[[PAST]], %c1
+// GPU:            %[[END:.*]] = arith.minsi %[[NEXT]], %[[KEYS]]
+// GPU:            %[[R:.*]]:3 = scf.for %{{.*}} = %[[BEGIN]] to %[[END]] step
+// GPU:            tile.store %[[R]]#0, %[[MM]][%[[BATCH]], %[[CELL]], %{{.*}}] over [3]
+// GPU:            tile.store %[[R]]#1, %[[LM]][%[[BATCH]], %[[CELL]], %{{.*}}] over [3]
+// GPU:            tile.store %[[R]]#2, %[[ACCM]][%[[BATCH]], %[[CELL]], %{{.*}}] over [3, 4]
+
+// GPU-LABEL:    tile.kernel @attention_split128_h4_g1_p32_mask(
+// GPU:            scf.for {{.*}} -> (tensor<64xf32>, tensor<64xf32>, tensor<64x32xf32>)
+
+// A cell adds up the splits of a head of a query, sixteen at a time: first their
+// highest maximum, then l and acc times exp(m_i - m). Without a visible key it gets
+// the mean of all values.
+
+// GPU-LABEL:    tile.kernel @attention_combine_h4_g1_p32_mask(
+// GPU-SAME:       %[[MM:[^:]*]]: memref<?x?x?x4xf32>, %[[LM:[^:]*]]: memref<?x?x?x4xf32>, %[[ACCM:[^:]*]]: memref<?x?x?x4x32xf32>, %[[VM:[^:]*]]: memref<?x?x1x32xf32>,
+// GPU-SAME:       grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]], %[[QUERY:[^ ,)]*]])
+// GPU:            %[[MAXIMA:.*]] = scf.for %{{.*}} -> (tensor<16xf32>) {
+// GPU:              tile.load %[[MM]][%[[BATCH]], %{{.*}}, %[[QUERY]], %[[HEAD]]] over [1]
+// GPU:              arith.maximumf
+// GPU:            %[[M:.*]] = tile.reduce max %[[MAXIMA]] along 0
+// GPU:            %[[SUMS:.*]]:2 = scf.for %{{.*}} -> (tensor<16xf32>, tensor<16x32xf32>) {
+// GPU:              %[[HIGHEST:.*]] = tile.broadcast %[[M]]
+// GPU:              %[[FALL:.*]] = arith.subf %{{.*}}, %[[HIGHEST]]
+// GPU:              math.exp %[[FALL]]
+// GPU:            %[[L:.*]] = tile.reduce sum %[[SUMS]]#0 along 0
+// GPU:            tile.reduce sum %[[SUMS]]#1 along 0
+// GPU:            scf.for %{{.*}} -> (tensor<16x32xf32>) {
+// GPU:              tile.load %[[VM]]
+// GPU:            tile.store %{{.*}}, %{{.*}}[%[[BATCH]], %[[QUERY]], %[[HEAD]], %{{.*}}] over [3]
+
+// GPU-LABEL:    plan.entry @decode
+// GPU:            %[[ACC:.*]] = plan.buffer temporary "attention.accumulator{{.*}}" affine_map<()[s0, s1, s2, s3] -> (s0, (s1 + s2) ceildiv 128, s1 mod 65, 4, 32)>
+// GPU:            plan.launch @attention_step_split128_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 1, (s1 + s2) ceildiv 128)>({{.*}}%[[ACC]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s1 + 1)>
+// GPU-NEXT:       plan.launch @attention_split128_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 4, (s1 + s2) ceildiv 128)>({{.*}}%[[ACC]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (s1 - 2, -s1 + 64)>
+// GPU-NEXT:       plan.launch @attention_combine_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 4, s1)>({{.*}}%[[ACC]], {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s1 + 64)>
+// GPU-NEXT:       plan.launch @attention_h4_g1_p32_mask {{.*}} when affine_map<()[s0, s1, s2, s3] -> (s1 - 65)>
 func.func @decode(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %past: index {txs.input = "past"},
                   %k: tensor<?x?x1x32xf32> {txs.state = "keys"}, %v: tensor<?x?x1x32xf32> {txs.state = "values"}, %m: tensor<?x?xf32> {txs.state = "key_mask"})
     -> (tensor<?x?x4x32xf32> {txs.output = "o"}, tensor<?x?x1x32xf32> {txs.state = "keys"}, tensor<?x?x1x32xf32> {txs.state = "values"}, tensor<?x?xf32> {txs.state = "key_mask"}) {
