@@ -48,23 +48,7 @@ Result<std::vector<double>> readValues(const SafeTensors &File,
   if (!Found)
     return makeError(File.sourceName(), ": expected tensor '", Name,
                      "', got none");
-  int64_t Count = 1;
-  for (int64_t Extent : Found->Shape)
-    Count *= Extent;
-  std::vector<double> Values(static_cast<size_t>(Count));
-  if (Found->Type == DType::I64) {
-    for (size_t I = 0; I < Values.size(); ++I) {
-      int64_t Value;
-      std::memcpy(&Value, Found->Data + I * sizeof(Value), sizeof(Value));
-      Values[I] = double(Value);
-    }
-    return Values;
-  }
-  if (Status Done = convertElements(Found->Type, Found->Data, DType::F64,
-                                    Values.data(), Count);
-      !Done)
-    return Done.error();
-  return Values;
+  return float64Values(*Found);
 }
 
 /// |Actual - Expected| / |Expected|; infinite where one is not a number.

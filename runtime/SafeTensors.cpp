@@ -371,6 +371,21 @@ Status transxssm::convertElements(DType From, const void *Source, DType To,
   return {};
 }
 
+std::vector<double> transxssm::float64Values(const SafeTensor &From) {
+  int64_t Count = From.numElements();
+  std::vector<double> Values(static_cast<size_t>(Count));
+  if (From.Type == DType::I32)
+    for (int64_t I = 0; I < Count; ++I)
+      Values[size_t(I)] = double(loadAt<int32_t>(From.Data, I));
+  else if (From.Type == DType::I64)
+    for (int64_t I = 0; I < Count; ++I)
+      Values[size_t(I)] = double(loadAt<int64_t>(From.Data, I));
+  else // every other type is one that this converts
+    (void)convertElements(From.Type, From.Data, DType::F64, Values.data(),
+                          Count);
+  return Values;
+}
+
 Status transxssm::writeSafeTensors(
     const std::string &Path, const std::vector<TensorToWrite> &Tensors,
     const std::map<std::string, std::string> &Metadata) {

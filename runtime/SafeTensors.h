@@ -66,6 +66,10 @@ private:
 Status convertElements(DType From, const void *Source, DType To, void *Target,
                        int64_t Count);
 
+/// The elements in their order, whatever their type; integers of more than 53
+/// bits are rounded.
+std::vector<double> float64Values(const SafeTensor &From);
+
 /// A tensor to be written.
 struct TensorToWrite {
   std::string Name;

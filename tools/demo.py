@@ -48,14 +48,17 @@ def run(command, **options):
     """Runs a program that reports by itself; ends with its exit code when it fails."""
     command = [str(word) for word in command]
     show(command)
-    try:
-        done = subprocess.run(command, **options)
-    except KeyboardInterrupt:
-        # The program got the same signal, has saved and said how to resume.
-        sys.exit(130)
-    if done.returncode != 0:
-        sys.exit(done.returncode if done.returncode > 0 else 1)
-    return done
+    with subprocess.Popen(command, **options) as process:
+        try:
+            output, _ = process.communicate()
+        except KeyboardInterrupt:
+            # The program got the same signal: it saves and says how to resume, which
+            # subprocess.run would not wait for.
+            process.wait()
+            sys.exit(130)
+    if process.returncode != 0:
+        sys.exit(process.returncode if process.returncode > 0 else 1)
+    return output
 
 
 def king_james():
@@ -85,12 +88,12 @@ def choose_steps(options, package, batch, seq_len):
     """As many as fit the minutes, from the speed of a few."""
     if options.steps:
         return options.steps
-    done = run(
+    output = run(
         [find_program("transxssm-run"), "bench", package, "--entry", "train", "--batch", batch,
          "--seq-len", seq_len, "--warmup", 1, "--iterations", 3, "--json", *threads(options)],
         stdout=subprocess.PIPE,
     )  # fmt: skip
-    rate = json.loads(done.stdout)["results"][0]["tokens_per_second"]
+    rate = json.loads(output)["results"][0]["tokens_per_second"]
     steps = int(options.minutes * 60 * rate / (batch * seq_len))
     say(f"{rate:.0f} tokens/s: {max(steps, 20)} steps in about {options.minutes:g} minutes")
     return max(steps, 20)

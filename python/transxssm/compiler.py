@@ -55,12 +55,13 @@ def compile(
     max_seq_len=512,
     activation_memory=None,
     verbose=False,
+    gpu_arch=None,
 ):
     """Compiles a model into a package file and returns it as a Package.
 
     config       path of a config.json, of a directory with one, or a dict of its keys
     output       path of the package to write
-    target       "cpu"
+    target       "cpu"; "nvptx", NVIDIA GPUs; "sim", the simulator of one
     dtype        "f32" or "bf16": type of weights and activations
     entries      what the package can do: "forward", "decode" (with prefill), "train" (with
                  gradients)
@@ -70,6 +71,8 @@ def compile(
                  bytes (int) or text such as "2GiB" that a training step may use for
                  activations; the compiler recomputes blocks to fit
     verbose      let the compiler's progress through to standard error
+    gpu_arch     architectures for "nvptx" and "sim", as ("sm_80",) or "sm_80,sm_90a"; all that
+                 the compiler knows by default
 
     Raises ValueError with the compiler's message when it rejects the configuration or an
     option, RuntimeError when there is no compiler.
@@ -86,6 +89,9 @@ def compile(
         f"--max-batch={int(max_batch)}",
         f"--max-seq-len={int(max_seq_len)}",
     ]
+    if gpu_arch is not None:
+        names = gpu_arch if isinstance(gpu_arch, str) else ",".join(gpu_arch)
+        command.append(f"--gpu-arch={names}")
     if activation_memory is not None:
         command.append(f"--activation-memory={activation_memory}")
     if isinstance(config, dict):

@@ -393,7 +393,11 @@ def load(package, weights=None, device="cpu", seed=0, threads=0):
     """
     if not isinstance(package, _runtime.Package):
         package = _runtime.Package(os.fspath(package))
-    if seed < 0 or threads < 0:
-        raise ValueError(f"expected seed and threads of at least 0, got {seed} and {threads}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed: expected at least 0 and below 2**64, got {seed}")
+    if not 0 <= threads <= 4096:
+        raise ValueError(f"threads: expected 0 to 4096, got {threads}")
     text = "" if weights is None else os.fspath(weights)
+    if weights is not None and not text:
+        raise ValueError("weights: expected a path, or None for random ones, got an empty path")
     return Model(package, _runtime.Model(package, text, device, int(seed), int(threads)))

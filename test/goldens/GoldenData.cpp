@@ -10,7 +10,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 
 using namespace transxssm;
@@ -29,33 +28,13 @@ std::string transxssm::goldenFolder(const std::string &Name) {
   return std::string(TRANSXSSM_GOLDENS) + "/" + Name;
 }
 
-template <typename Integer>
-static void convertIntegers(const SafeTensor &From, Tensor &To) {
-  for (int64_t I = 0; I < To.size(); ++I) {
-    Integer Value;
-    std::memcpy(&Value, From.Data + I * sizeof(Integer), sizeof(Integer));
-    To[I] = double(Value);
-  }
-}
-
 Result<TensorMap> transxssm::readTensors(const std::string &Path) {
   Result<SafeTensors> File = SafeTensors::open(Path);
   if (!File)
     return File.error();
   TensorMap Made;
-  for (const auto &[Name, From] : File->tensors()) {
-    Tensor To(From.Shape);
-    if (From.Type == DType::I64)
-      convertIntegers<int64_t>(From, To);
-    else if (From.Type == DType::I32)
-      convertIntegers<int32_t>(From, To);
-    else if (Status Converted =
-                 convertElements(From.Type, From.Data, DType::F64,
-                                 To.values().data(), To.size());
-             !Converted)
-      return Converted.error();
-    Made.emplace(Name, std::move(To));
-  }
+  for (const auto &[Name, From] : File->tensors())
+    Made.emplace(Name, Tensor(From.Shape, float64Values(From)));
   return Made;
 }
 

@@ -53,6 +53,13 @@ def test_passes_options(stand_in, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("gpu_arch", ["sm_80,sm_90a", ("sm_80", "sm_90a")])
+def test_passes_architectures(stand_in, tmp_path, gpu_arch):
+    arguments = stand_in(f'cp {SAMPLES}/sample.txpkg "$2"')
+    transxssm.compile({}, tmp_path / "m.txpkg", target="nvptx", gpu_arch=gpu_arch)
+    assert {"--target=nvptx", "--gpu-arch=sm_80,sm_90a"} <= set(arguments())
+
+
 def test_takes_a_dict(stand_in, tmp_path):
     arguments = stand_in(f'cp {SAMPLES}/sample.txpkg "$2"')
     config = {"model_type": "TransXSSM", "hidden_size": 64}

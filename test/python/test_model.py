@@ -1,6 +1,7 @@
 """Model and Cache: results against NumPy, shapes and types, errors."""
 
 import gc
+import re
 import subprocess
 import threading
 
@@ -324,3 +325,33 @@ def test_matches_the_command_line(model, tmp_path):
     )  # fmt: skip
     tokens = model.generate([[5, 6, 7]], 12, temperature=1.3, top_k=50, seed=4)
     assert [int(word) for word in done.stdout.split()] == tokens[0].tolist()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"weights": ""}, "weights: expected a path, or None for random ones, got an empty path"),
+        ({"seed": -1}, "seed: expected at least 0 and below 2**64, got -1"),
+        ({"seed": 2**64}, "seed: expected at least 0 and below 2**64"),
+        ({"threads": -1}, "threads: expected 0 to 4096, got -1"),
+        ({"threads": 2**40}, "threads: expected 0 to 4096"),
+    ],
+)
+def test_bad_arguments_of_load(package, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        transxssm.load(package, **arguments)
+
+
+def test_caches_outlive_their_models(package, ids):
+    """And a model that comes to lie at the same place does not take them."""
+    caches = []
+    for _ in range(10):
+        model = transxssm.load(package, threads=1)
+        for cache in caches:
+            with pytest.raises(RuntimeError, match="the cache belongs to another model"):
+                model.decode(ids[:1, :1], cache)
+        cache = model.new_cache(1, 8)
+        model.decode(ids[:1, :1], cache)
+        caches += [cache, cache.clone()]
+        del model, cache
+    assert [cache.length for cache in caches] == [1] * 20

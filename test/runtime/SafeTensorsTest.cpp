@@ -199,4 +199,31 @@ TEST(SafeTensors, RoundsToNearestEven) {
       "cannot convert i64 to f32");
 }
 
+TEST(SafeTensors, ReadsEveryTypeAsFloat64) {
+  TemporaryFolder Folder;
+  std::string Path = Folder.path("x.safetensors");
+  float Single[2] = {0.5f, -3};
+  uint16_t BFloat[2] = {0x3f00, 0xc040}, Half[2] = {0x3800, 0xc200};
+  double Double[2] = {0.5, -3};
+  int32_t Int[2] = {7, -2147483647};
+  int64_t Long[2] = {7, -(int64_t(1) << 53)};
+  ASSERT_TRUE(bool(writeSafeTensors(Path,
+                                    {{"F32", DType::F32, {2}, Single},
+                                     {"BF16", DType::BF16, {2}, BFloat},
+                                     {"F16", DType::F16, {2}, Half},
+                                     {"F64", DType::F64, {2}, Double},
+                                     {"I32", DType::I32, {2, 1}, Int},
+                                     {"I64", DType::I64, {2}, Long},
+                                     {"none", DType::I64, {0}, Long}},
+                                    {})));
+  Result<SafeTensors> File = SafeTensors::open(Path);
+  ASSERT_TRUE(bool(File)) << File.message();
+  using Values = std::vector<double>;
+  for (const char *Name : {"F32", "BF16", "F16", "F64"})
+    EXPECT_EQ(float64Values(*File->find(Name)), (Values{0.5, -3})) << Name;
+  EXPECT_EQ(float64Values(*File->find("I32")), (Values{7, -2147483647}));
+  EXPECT_EQ(float64Values(*File->find("I64")), (Values{7, -0x1p53}));
+  EXPECT_EQ(float64Values(*File->find("none")), Values());
+}
+
 } // namespace

@@ -164,6 +164,8 @@ static void declareOptions(CLI::App &App, Options &O, std::string &Size) {
 
 /// Checks what CLI11 cannot: options that need one another.
 static std::optional<int> checkOptions(Options &O, const std::string &Size) {
+  if (O.Output == "-") // standard output, which a package is never written to
+    O.Output.clear();
   if (!Size.empty()) {
     O.ActivationMemory = parseSize(Size);
     if (!O.ActivationMemory)
@@ -174,8 +176,8 @@ static std::optional<int> checkOptions(Options &O, const std::string &Size) {
   if (!O.GpuArch.empty() && O.Target == "cpu")
     return usageError("--gpu-arch: expected --target=nvptx or --target=sim "
                       "with it, got --target=cpu");
-  if (O.Emit == "package" && (O.Output.empty() || O.Output == "-") &&
-      !O.PrintMemory && !O.PrintKernels)
+  if (O.Emit == "package" && O.Output.empty() && !O.PrintMemory &&
+      !O.PrintKernels)
     return usageError("-o: expected the file of the package, got nothing");
   return std::nullopt;
 }

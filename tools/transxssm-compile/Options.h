@@ -19,7 +19,7 @@ namespace transxssm {
 /// What the user asked for.
 struct Options {
   std::string Config; ///< a file or a directory
-  std::string Output; ///< empty or "-": standard output
+  std::string Output; ///< empty: standard output
   std::string Target = "cpu";
   std::string GpuArch;
   std::string DType = "f32";

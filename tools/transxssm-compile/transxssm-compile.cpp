@@ -180,7 +180,7 @@ int Compiler::buildStages() {
 }
 
 int Compiler::emitText(const std::string &Text) {
-  if (O.Output.empty() || O.Output == "-") {
+  if (O.Output.empty()) {
     llvm::outs() << Text;
     return 0;
   }
@@ -342,7 +342,7 @@ int Compiler::emitPackage() {
 int Compiler::run() {
   if (int Code = checkSupported(O))
     return Code;
-  if (!O.Output.empty() && O.Output != "-")
+  if (!O.Output.empty())
     if (Status Checked = checkOutputPath(O.Output); !Checked)
       return fail(Checked.message());
   if (int Code = loadConfig())
@@ -375,5 +375,12 @@ int main(int Argc, char **Argv) {
   Options O;
   if (std::optional<int> Code = parseOptions(Argc, Argv, packageProducer(), O))
     return *Code;
-  return Compiler(O).run();
+  int Code = Compiler(O).run();
+  // raw_ostream ends the process if nobody has looked at its errors.
+  llvm::outs().flush();
+  if (std::error_code Why = llvm::outs().error()) {
+    llvm::outs().clear_error();
+    return fail("standard output: cannot write: " + Why.message());
+  }
+  return Code;
 }

@@ -16,8 +16,6 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cstring>
-
 using namespace transxssm;
 using txs::Tensor;
 namespace cl = llvm::cl;
@@ -83,30 +81,6 @@ int fail(const llvm::Twine &Message) {
   return 2;
 }
 
-template <typename Integer> Tensor convertIntegers(const SafeTensor &From) {
-  Tensor To(From.Shape);
-  for (int64_t I = 0; I < To.size(); ++I) {
-    Integer Value;
-    std::memcpy(&Value, From.Data + I * sizeof(Integer), sizeof(Integer));
-    To[I] = double(Value);
-  }
-  return To;
-}
-
-/// A tensor of integers, or of floats (a mask).
-Result<Tensor> convert(const SafeTensor &From) {
-  if (From.Type == DType::I64)
-    return convertIntegers<int64_t>(From);
-  if (From.Type == DType::I32)
-    return convertIntegers<int32_t>(From);
-  Tensor To(From.Shape);
-  if (Status Done = convertElements(From.Type, From.Data, DType::F64,
-                                    To.values().data(), To.size());
-      !Done)
-    return Done.error();
-  return To;
-}
-
 /// What a file of inputs holds under this name, if anything.
 Result<std::optional<Tensor>>
 readInput(const SafeTensors &File, const std::string &Name, bool TokensWanted) {
@@ -118,10 +92,7 @@ readInput(const SafeTensors &File, const std::string &Name, bool TokensWanted) {
                      "': expected shape [batch, tokens], got rank ",
                      From->Shape.size(), " with ", From->numElements(),
                      " elements");
-  Result<Tensor> Made = convert(*From);
-  if (!Made)
-    return makeError(From->File, ": tensor '", Name, "': ", Made.message());
-  return std::optional<Tensor>(std::move(*Made));
+  return std::optional<Tensor>(Tensor(From->Shape, float64Values(*From)));
 }
 
 Result<ProbeInputs> readInputs() {
