@@ -53,7 +53,7 @@ struct SharedTile {
   int64_t Rows = 1, Columns = 1, Pad = 0, Run = 4;
   /// Elements of the buffer before the tile, if any; and, of a stage of a ring,
   /// the ring's number.
-  mlir::Value Shift;
+  mlir::Value Shift = {};
   int64_t Ring = -1;
   /// An operand of wgmma, as its descriptors want it: rows of 128 bytes, 64
   /// columns of bf16; the next 64 columns follow the last row. The sixteen

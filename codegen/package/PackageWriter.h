@@ -32,9 +32,10 @@ struct KernelCode {
   std::string Kernel; ///< name of the tile.kernel
   std::string Symbol; ///< in the object
   uint64_t ScratchBytes = 0;
-  uint32_t Threads = 0;                  ///< of a block; 0 on a processor
-  uint64_t SharedBytes = 0;              ///< dynamic shared memory of a block
-  std::vector<TensorMapCode> TensorMaps; ///< in the order of the parameters
+  uint32_t Threads = 0;     ///< of a block; 0 on a processor
+  uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
+  std::vector<TensorMapCode> TensorMaps =
+      {}; ///< in the order of the parameters
 };
 
 /// All kernels compiled for one target.

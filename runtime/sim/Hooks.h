@@ -61,6 +61,8 @@ inline float halfToFloat(uint16_t Bits) {
   return Sign ? -Magnitude : Magnitude;
 }
 
+// C names, as in the code that calls them.
+// NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 void *sim_access(TransXSSMSimThread *self, uint64_t address, uint32_t what,
                  uint32_t site, uint32_t active);
@@ -70,6 +72,7 @@ void *sim_access(TransXSSMSimThread *self, uint64_t address, uint32_t what,
 TRANSXSSM_SIM_HOOKS(DECLARE)
 #undef DECLARE
 }
+// NOLINTEND(readability-identifier-naming)
 
 } // namespace transxssm::sim
 
