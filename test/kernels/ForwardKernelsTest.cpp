@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "test/kernels/PlanRunner.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -403,36 +404,100 @@ std::string scanText(const ScanSizes &S, bool Carried) {
 
 class SsmScan : public testing::TestWithParam<int64_t> {};
 
-TEST_P(SsmScan, FromZero) {
-  ScanSizes S = {2, GetParam(), 2, 16, 24};
-  PlanRunner Runner(scanText(S, false));
+/// What the plan launches, up to the kernels' shapes.
+static std::vector<std::string> scanLaunches(int64_t Seq, bool Carried,
+                                             bool Gpu) {
+  if (Seq == 1 && Carried)
+    return {"ssm_step_h"};
+  if (Gpu && Seq > 48) // four chunks of 16 or more
+    return {"ssm_chunk_states_h", "ssm_state_pass_h", "ssm_chunk_outputs_h"};
+  return {"ssm_scan_h"};
+}
+
+static void checkScan(int64_t Seq, bool Carried, bool Gpu, int64_t P = 16) {
+  ScanSizes S = {2, Seq, 2, P, 24};
+  PlanRunner Runner(scanText(S, Carried), Gpu ? "gpu=true" : "");
   ScanData Data(S);
   Data.give(Runner);
-  Runner.run("f", {S.Batch, S.Seq});
   Vector State(S.Batch * S.Heads * S.P * S.N);
-  Vector Y = Data.run(S, State);
-  EXPECT_LT(relativeError(Runner.Floats["y"], Y), 1e-5);
-  EXPECT_LT(relativeError(Runner.Floats["s"], State), 1e-5);
-}
-
-TEST_P(SsmScan, FromState) {
-  ScanSizes S = {2, GetParam(), 2, 16, 24};
-  PlanRunner Runner(scanText(S, true));
-  ScanData Data(S);
-  Data.give(Runner);
-  Runner.Floats["s"] = randomFloats(S.Batch * S.Heads * S.P * S.N, 9);
-  Vector State(Runner.Floats["s"].begin(), Runner.Floats["s"].end());
+  if (Carried) {
+    Runner.Floats["s"] = randomFloats(State.size(), 9);
+    State.assign(Runner.Floats["s"].begin(), Runner.Floats["s"].end());
+  }
   Runner.run("f", {S.Batch, S.Seq});
   Vector Y = Data.run(S, State);
-  ASSERT_EQ(Runner.Launched.size(), 1u);
-  EXPECT_EQ(Runner.Launched[0].substr(0, 8),
-            S.Seq == 1 ? "ssm_step" : "ssm_scan");
+  std::vector<std::string> Launches = scanLaunches(Seq, Carried, Gpu);
+  ASSERT_EQ(Runner.Launched.size(), Launches.size());
+  for (size_t I = 0; I < Launches.size(); ++I)
+    EXPECT_EQ(Runner.Launched[I].find(Launches[I]), 0u) << Runner.Launched[I];
   EXPECT_LT(relativeError(Runner.Floats["y"], Y), 1e-5);
   EXPECT_LT(relativeError(Runner.Floats["s"], State), 1e-5);
 }
 
+TEST_P(SsmScan, FromZero) { checkScan(GetParam(), false, false); }
+TEST_P(SsmScan, FromState) { checkScan(GetParam(), true, false); }
+TEST_P(SsmScan, FromZeroOnGpus) { checkScan(GetParam(), false, true); }
+TEST_P(SsmScan, FromStateOnGpus) { checkScan(GetParam(), true, true); }
+
+/// Two parts of a head, the second not full.
+TEST(ScanParts, AreCellsOfTheirOwn) { checkScan(70, true, true, 72); }
+
+/// The gradient from states that cells walk to is the one from chunks that are
+/// cells: the formulas of the first are tested in ScanGradTest.
+TEST(ScanForms, HaveOneGradient) {
+  const std::string Text = R"mlir(
+    func.func @f(%dy: tensor<?x?x2x40xf32> {txs.input = "dy"},
+                 %c: tensor<?x?x2x24xf32> {txs.input = "c"},
+                 %b: tensor<?x?x2x24xf32> {txs.input = "b"},
+                 %x: tensor<?x?x2x40xf32> {txs.input = "x"},
+                 %dt: tensor<?x?x2xf32> {txs.input = "dt"},
+                 %a: tensor<2xf32> {txs.input = "a"},
+                 %s: tensor<?x2x40x24xf32> {txs.input = "s"},
+                 %df: tensor<?x2x40x24xf32> {txs.input = "df"})
+        -> (tensor<?x?x2x24xf32> {txs.output = "dc"},
+            tensor<?x?x2x24xf32> {txs.output = "db"},
+            tensor<?x?x2x40xf32> {txs.output = "dx"},
+            tensor<?x?x2xf32> {txs.output = "ddt"},
+            tensor<2xf32> {txs.output = "da"},
+            tensor<?x2x40x24xf32> {txs.output = "ds"}) {
+      %dc, %db, %dx, %ddt, %da, %ds = txs.ssm_scan_grad
+          %dy, %c, %b, %x, %dt, %a from %s dfinal %df {chunk = 16 : i64}
+        : (tensor<?x?x2x40xf32>, tensor<?x?x2x24xf32>, tensor<?x?x2x24xf32>,
+           tensor<?x?x2x40xf32>, tensor<?x?x2xf32>, tensor<2xf32>,
+           tensor<?x2x40x24xf32>, tensor<?x2x40x24xf32>)
+        -> (tensor<?x?x2x24xf32>, tensor<?x?x2x24xf32>, tensor<?x?x2x40xf32>,
+            tensor<?x?x2xf32>, tensor<2xf32>, tensor<?x2x40x24xf32>)
+      return %dc, %db, %dx, %ddt, %da, %ds
+        : tensor<?x?x2x24xf32>, tensor<?x?x2x24xf32>, tensor<?x?x2x40xf32>,
+          tensor<?x?x2xf32>, tensor<2xf32>, tensor<?x2x40x24xf32>
+    })mlir";
+  ScanSizes S = {2, 137, 2, 40, 24};
+  PlanRunner Walk(Text), Parallel(Text, "gpu=true");
+  for (PlanRunner *Runner : {&Walk, &Parallel}) {
+    ScanData(S).give(*Runner);
+    Runner->Floats["dy"] = randomFloats(S.Batch * S.Seq * S.Heads * S.P, 5);
+    Runner->Floats["s"] = randomFloats(S.Batch * S.Heads * S.P * S.N, 6);
+    Runner->Floats["df"] = randomFloats(S.Batch * S.Heads * S.P * S.N, 7);
+    Runner->run("f", {S.Batch, S.Seq});
+  }
+  EXPECT_EQ(llvm::count_if(Parallel.Launched,
+                           [](const std::string &Kernel) {
+                             return Kernel.find("ssm_state_pass") == 0;
+                           }),
+            2);
+  for (const char *Name : {"dc", "db", "dx", "ddt", "da", "ds"}) {
+    const std::vector<float> &Want = Walk.Floats[Name];
+    EXPECT_LT(
+        relativeError(Parallel.Floats[Name], Vector(Want.begin(), Want.end())),
+        1e-5)
+        << Name;
+  }
+}
+
+// 129 tokens are nine chunks: one more than are loaded at once.
 INSTANTIATE_TEST_SUITE_P(Lengths, SsmScan,
-                         testing::Values(1, 2, 15, 16, 17, 32, 53));
+                         testing::Values(1, 2, 15, 16, 17, 32, 48, 49, 53, 128,
+                                         129));
 
 //===----------------------------------------------------------------------===//
 // Attention

@@ -149,6 +149,13 @@ struct ScanGradShape {
 
   /// "_h8_p128_n128_q64_bf16_initial", for names of kernels.
   std::string name() const;
+  /// The cells that share a head, and the values of each.
+  int64_t parts() const {
+    return Values ? (HeadSize + Values - 1) / Values : 1;
+  }
+  int64_t tileP() const {
+    return tileExtent(HeadSize, Values ? Values : HeadSize + 15);
+  }
 };
 
 /// What both directions need to know of a chunk.
@@ -188,9 +195,46 @@ tile::KernelOp buildScanGradStates(mlir::ModuleOp Module,
 tile::KernelOp buildScanGradChunk(mlir::ModuleOp Module,
                                   const ScanGradShape &Shape);
 
-/// Launches both and adds up da.
+/// Which form of the scan runs: conditions of launches, one of which holds.
+struct ScanForms {
+  /// Cells walk the chunks. Each set of conditions is a launch of its own.
+  llvm::SmallVector<llvm::SmallVector<mlir::AffineExpr>> Walk;
+  /// Chunks are cells (SsmScanChunks.cpp); empty: never.
+  llvm::SmallVector<mlir::AffineExpr> Parallel;
+  /// The number of sequences wherever Parallel holds, and never more than it
+  /// allows.
+  mlir::AffineExpr Batch;
+};
+/// By the sizes; `Always` holds for both forms.
+ScanForms scanForms(EntryBuilder &E, const ScanGradShape &Shape,
+                    llvm::ArrayRef<mlir::AffineExpr> Always = {});
+
+/// Launches what leaves in States the state before each chunk (with Gradient
+/// the gradient of the state after each chunk) where Forms.Parallel holds:
+///
+/// rows [B, T, H, P], columns [B, T, H, N], dt [B, T, H], a [H], states
+/// [B, H, ceil(T / Chunk), P, N], decays [B, H, ceil(T / Chunk)], made by the
+/// forward direction.
+struct ChunkStates {
+  Buffer *Rows, *Columns, *Dt, *A, *States, *Decays;
+  Buffer *Start = nullptr, *End = nullptr; ///< [B, H, P, N], may be absent
+  mlir::AffineExpr Sequences;              ///< of States and Decays
+};
+void launchChunkStates(EntryBuilder &E, const ScanGradShape &Shape,
+                       const ScanForms &Forms, ChunkStates Operands,
+                       bool Gradient);
+
+/// The whole forward scan where Forms.Parallel holds, after y was declared to
+/// be written.
+void launchScanChunks(EntryBuilder &E, txs::SsmScanOp Op,
+                      const ScanGradShape &Shape, const ScanForms &Forms,
+                      Buffer *Initial, Buffer *Final);
+
+/// Launches the sweep over the gradients of states and what comes after it, and
+/// adds up da. Decays is absent where Forms.Parallel is empty.
 void launchScanGradChunks(EntryBuilder &E, txs::SsmScanGradOp Op,
-                          const ScanGradShape &Shape, Buffer *States);
+                          const ScanGradShape &Shape, const ScanForms &Forms,
+                          Buffer *States, Buffer *Decays);
 
 void registerSsmScanGrad(LoweringTable &Table);
 

@@ -21,11 +21,13 @@
 // then need no transposition. Tokens past the end have dt = 0: they neither
 // decay the state nor add to it.
 //
-// One token at a time is a rank-one update and a matrix-vector product.
+// One token at a time is a rank-one update and a matrix-vector product. Where
+// sequences and heads are few, GPUs take chunks side by side
+// (SsmScanChunks.cpp).
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/tiling/kernels/Kernels.h"
+#include "passes/tiling/kernels/GradientKernels.h"
 
 using namespace mlir;
 using namespace transxssm;
@@ -184,13 +186,20 @@ static LogicalResult lowerScan(txs::SsmScanOp Op, EntryBuilder &E) {
 
   Shape.Values = TileSizes::of(E.module()).scanValues();
   SmallVector<AffineExpr> Grid = {E.batch(), E.constant(Shape.Heads)}, Many;
+  ScanGradShape Chunks = {Shape.Heads, Shape.P, Shape.N,      Shape.Q,
+                          false,       false,   Shape.Element};
+  Chunks.Values = Shape.Values;
   if (Initial) {
     E.launch(buildScanStep(E.module(), Shape), Grid, Arguments, {1 - E.seq()});
     Many = {E.seq() - 2};
   }
   if (Shape.Values)
-    Grid.push_back(E.constant(llvm::divideCeil(Shape.P, Shape.Values)));
-  E.launch(buildScan(E.module(), Shape), Grid, Arguments, Many);
+    Grid.push_back(E.constant(Chunks.parts()));
+  ScanForms Forms = scanForms(E, Chunks, Many);
+  for (ArrayRef<AffineExpr> When : Forms.Walk)
+    E.launch(buildScan(E.module(), Shape), Grid, Arguments, When);
+  if (!Forms.Parallel.empty())
+    launchScanChunks(E, Op, Chunks, Forms, Initial, Final);
   return success();
 }
 

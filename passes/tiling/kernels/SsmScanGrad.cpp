@@ -73,8 +73,7 @@ tile::KernelOp tiling::buildScanStates(ModuleOp Module,
         Tile Initial = S.Initial ? B.memory({Dynamic, H, P, N}) : Tile();
         Tile States = B.memory({Dynamic, H, Dynamic, P, N});
 
-        int64_t TileP = tileExtent(P, S.Values ? S.Values : P + 15);
-        int64_t TileN = tileExtent(N, N + 15);
+        int64_t TileP = S.tileP(), TileN = tileExtent(N, N + 15);
         Tile Batch = B.grid(0), Head = B.grid(1);
         Tile Value = S.Values ? B.grid(2) * TileP : B.index(0);
         Tile A = B.load(AMemory, {Head});
@@ -233,6 +232,36 @@ static ScanGradShape shapeOf(txs::SsmScanGradOp Op) {
           X.getElementType()};
 }
 
+/// The states before the chunks, in either form; returns their decays, which
+/// one of them leaves.
+static Buffer *launchStates(EntryBuilder &E, txs::SsmScanGradOp Op,
+                            const ScanGradShape &S, const ScanForms &Forms,
+                            Buffer *States) {
+  AffineExpr Batch = E.batch(), Seq = E.seq(), Heads = E.constant(S.Heads);
+  AffineExpr Slots = Seq.ceilDiv(S.Chunk);
+  auto Read = [&](Value V) { return LaunchArgument(E.read(V), {Batch, Seq}); };
+  SmallVector<LaunchArgument> Forward = {Read(Op.getB()), Read(Op.getX()),
+                                         Read(Op.getDt()), E.read(Op.getA())};
+  Buffer *Initial = S.Initial ? E.read(Op.getInitial()) : nullptr;
+  if (Initial)
+    Forward.push_back({Initial, {Batch}});
+  Forward.push_back({States, {Batch, Slots}});
+  SmallVector<AffineExpr> Cells = {Batch, Heads};
+  if (S.Values)
+    Cells.push_back(E.constant(S.parts()));
+  for (ArrayRef<AffineExpr> When : Forms.Walk)
+    E.launch(buildScanStates(E.module(), S), Cells, Forward, When);
+  if (Forms.Parallel.empty())
+    return nullptr;
+  Buffer *Decays = E.temporary("ssm_scan_grad.decays", {Batch, Heads, Slots});
+  launchChunkStates(E, S, Forms,
+                    {E.read(Op.getX()), E.read(Op.getB()), E.read(Op.getDt()),
+                     E.read(Op.getA()), States, Decays, Initial, nullptr,
+                     Batch},
+                    /*Gradient=*/false);
+  return Decays;
+}
+
 static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
   ScanGradShape S = shapeOf(Op);
   S.Values = TileSizes::of(E.module()).scanValues();
@@ -246,22 +275,14 @@ static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
     return LaunchArgument(E.write(V), {Batch, Seq});
   };
 
-  SmallVector<LaunchArgument> Forward = {Read(Op.getB()), Read(Op.getX()),
-                                         Read(Op.getDt()), E.read(Op.getA())};
-  if (S.Initial)
-    Forward.push_back({E.read(Op.getInitial()), {Batch}});
-  Forward.push_back({States, {Batch, Slots}});
-  SmallVector<AffineExpr> Cells = {Batch, Heads};
-  if (S.Values)
-    Cells.push_back(E.constant(llvm::divideCeil(S.HeadSize, S.Values)));
-  E.launch(buildScanStates(E.module(), S), Cells, Forward);
-
+  ScanForms Forms = scanForms(E, S);
+  Buffer *Decays = launchStates(E, Op, S, Forms, States);
   FusedGroup Group = E.group(Op);
   txs::RopeOp C = rotationOf(Group, Op.getDc());
   txs::RopeOp B = rotationOf(Group, Op.getDb());
   S.RotatedC = C != nullptr, S.RotatedB = B != nullptr;
   if (S.Values)
-    return launchScanGradChunks(E, Op, S, States), success();
+    return launchScanGradChunks(E, Op, S, Forms, States, Decays), success();
   Buffer *DA = E.temporary("ssm_scan_grad.partials", {Batch, Heads});
   SmallVector<LaunchArgument> Backward = {
       Read(Op.getDy()),        Read(Op.getC()),  Read(Op.getB()),

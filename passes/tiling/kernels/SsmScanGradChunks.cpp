@@ -45,7 +45,7 @@ tile::KernelOp tiling::buildScanGradStates(ModuleOp Module,
         Tile DStates = B.memory({Dynamic, H, Dynamic, P, N});
         Tile DInitial = S.Initial ? B.memory({Dynamic, H, P, N}) : Tile();
 
-        int64_t TileP = tileExtent(P, S.Values), TileN = tileExtent(N, N + 15);
+        int64_t TileP = S.tileP(), TileN = tileExtent(N, N + 15);
         Tile Batch = B.grid(0), Head = B.grid(1), Value = B.grid(2) * TileP;
         Tile A = B.load(AMemory, {Head}), Count = B.extent(DStates, 2);
         Tile End = S.Final
@@ -210,7 +210,9 @@ tile::KernelOp tiling::buildScanGradChunk(ModuleOp Module,
 }
 
 void tiling::launchScanGradChunks(EntryBuilder &E, txs::SsmScanGradOp Op,
-                                  const ScanGradShape &S, Buffer *States) {
+                                  const ScanGradShape &S,
+                                  const ScanForms &Forms, Buffer *States,
+                                  Buffer *Decays) {
   AffineExpr Batch = E.batch(), Seq = E.seq(), Heads = E.constant(S.Heads);
   AffineExpr Slots = Seq.ceilDiv(S.Chunk);
   Buffer *DStates = E.temporary(
@@ -221,14 +223,22 @@ void tiling::launchScanGradChunks(EntryBuilder &E, txs::SsmScanGradOp Op,
 
   SmallVector<LaunchArgument> Walk = {Read(Op.getDy()), Read(Op.getC()),
                                       Read(Op.getDt()), E.read(Op.getA())};
-  if (S.Final)
-    Walk.push_back({E.read(Op.getDfinal()), {Batch}});
+  Buffer *Last = S.Final ? E.read(Op.getDfinal()) : nullptr;
+  Buffer *First = S.Initial ? E.write(Op.getDinitial()) : nullptr;
+  if (Last)
+    Walk.push_back({Last, {Batch}});
   Walk.push_back({DStates, {Batch, Slots}});
-  if (S.Initial)
-    Walk.push_back({E.write(Op.getDinitial()), {Batch}});
-  E.launch(buildScanGradStates(E.module(), S),
-           {Batch, Heads, E.constant(llvm::divideCeil(S.HeadSize, S.Values))},
-           Walk);
+  if (First)
+    Walk.push_back({First, {Batch}});
+  for (ArrayRef<AffineExpr> When : Forms.Walk)
+    E.launch(buildScanGradStates(E.module(), S),
+             {Batch, Heads, E.constant(S.parts())}, Walk, When);
+  if (!Forms.Parallel.empty())
+    launchChunkStates(E, S, Forms,
+                      {E.read(Op.getDy()), E.read(Op.getC()),
+                       E.read(Op.getDt()), E.read(Op.getA()), DStates, Decays,
+                       Last, First, Batch},
+                      /*Gradient=*/true);
 
   FusedGroup Group = E.group(Op);
   txs::RopeOp C = rotationOf(Group, Op.getDc());

@@ -30,12 +30,23 @@
 // CHECK:        arith.mulf %{{.*}}, %[[SUMS]]#0
 // CHECK:        tile.store %{{.*}}, %{{.*}}[%[[BATCH]], %[[CHUNK]], %[[HEAD]]]
 
+// Where a batch has at most 16 sequences (with 8 cells each, fewer than 132
+// multiprocessors) and four chunks or more, the states and their gradients are made
+// chunk by chunk (ssm-scan-chunks.mlir).
+
 // CHECK-LABEL:  plan.entry @training
 // CHECK-DAG:    %[[STATES:.*]] = plan.buffer temporary "ssm_scan_grad.states
 // CHECK-DAG:    %[[DSTATES:.*]] = plan.buffer temporary "ssm_scan_grad.dstates
+// CHECK-DAG:    %[[DECAYS:.*]] = plan.buffer temporary "ssm_scan_grad.decays
 // CHECK-DAG:    %[[PARTIALS:.*]] = plan.buffer temporary "ssm_scan_grad.partials
-// CHECK:        plan.launch @ssm_scan_states_h4_p96_n16_q64_v64 {{.*}}%[[STATES]])
-// CHECK-NEXT:   plan.launch @ssm_scan_grad_states_h4_p96_n16_q64_v64 {{.*}}%[[DSTATES]])
+// CHECK:        plan.launch @ssm_scan_states_h4_p96_n16_q64_v64 {{.*}}%[[STATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (s0 - 17)>
+// CHECK-NEXT:   plan.launch @ssm_scan_states_h4_p96_n16_q64_v64 {{.*}}%[[STATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, -s1 + 192)>
+// CHECK-NEXT:   plan.launch @ssm_chunk_states_h4_p96_n16_q64_v64 {{.*}}%[[STATES]], %[[DECAYS]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, s1 - 193)>
+// CHECK-NEXT:   plan.launch @ssm_state_pass_h4_p96_n16 {{.*}}(%[[DECAYS]], %[[STATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, s1 - 193)>
+// CHECK-NEXT:   plan.launch @ssm_scan_grad_states_h4_p96_n16_q64_v64 {{.*}}%[[DSTATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (s0 - 17)>
+// CHECK-NEXT:   plan.launch @ssm_scan_grad_states_h4_p96_n16_q64_v64 {{.*}}%[[DSTATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, -s1 + 192)>
+// CHECK-NEXT:   plan.launch @ssm_chunk_grad_states_h4_p96_n16_q64_v64 {{.*}}%[[DSTATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, s1 - 193)>
+// CHECK-NEXT:   plan.launch @ssm_state_pass_h4_p96_n16_backwards {{.*}}(%[[DECAYS]], %[[DSTATES]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s0 + 16, s1 - 193)>
 // CHECK-NEXT:   plan.launch @ssm_scan_grad_chunk_h4_p96_n16_q64_v64 {{.*}}%[[STATES]], %[[DSTATES]], {{.*}}%[[PARTIALS]])
 // CHECK-NEXT:   plan.launch @sum_rows_n4 {{.*}}(%[[PARTIALS]],
 func.func @training(%dy: tensor<?x?x4x96xf32> {txs.input = "dy"}, %c: tensor<?x?x4x16xf32> {txs.input = "c"}, %b: tensor<?x?x4x16xf32> {txs.input = "b"}, %x: tensor<?x?x4x96xf32> {txs.input = "x"},
