@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 using namespace transxssm;
@@ -59,7 +60,8 @@ template <typename T> static std::vector<T> valuesOf(const Tensor &From) {
 
 std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
                                             const PlanOptions &Plan,
-                                            const GenerateCode &Generate) {
+                                            const GenerateCode &Generate,
+                                            int64_t RecomputeBlocks) {
   auto Made = std::make_unique<TypedModel>();
   Result<GoldenModel> Loaded = GoldenModel::load(goldenFolder(Name));
   EXPECT_TRUE(Loaded) << Loaded.message();
@@ -70,8 +72,8 @@ std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
   Result<std::vector<std::string>> Entries =
       expandEntries({}, Made->Golden.Config);
   EXPECT_TRUE(Entries) << Entries.message();
-  Made->Module = buildModel(Made->Golden.Config, *Entries,
-                            /*RecomputeBlocks=*/0, *Made->Context, Type);
+  Made->Module = buildModel(Made->Golden.Config, *Entries, RecomputeBlocks,
+                            *Made->Context, Type);
   EXPECT_TRUE(Made->Module) << Name;
   Made->Compiled = compile(*Made->Module, Made->Golden, Plan, Generate);
   EXPECT_TRUE(Made->Compiled) << Name << " did not compile";
@@ -90,6 +92,23 @@ Tensor tensor(ArrayRef<int64_t> Shape, const float *Values) {
   Tensor Made(Shape);
   std::copy(Values, Values + Made.size(), Made.values().begin());
   return Made;
+}
+
+Tensor tensor(const TensorView &View) {
+  EXPECT_EQ(View.Type, DType::F32);
+  return tensor(View.Shape, static_cast<const float *>(View.Data));
+}
+
+bool sameBits(const Tensor &A, const Tensor &B) {
+  return A.shape() == B.shape() &&
+         std::memcmp(A.values().data(), B.values().data(),
+                     A.size() * sizeof(double)) == 0;
+}
+
+FailureOr<std::vector<CodeObject>> generateForThisCpu(ModuleOp Module) {
+  CodeOptions Wanted;
+  Wanted.OnlyThisMachine = true;
+  return generateCode(Module, Wanted);
 }
 
 txs::TensorMap inputsOf(const TypedModel &M) {
@@ -158,6 +177,75 @@ txs::TensorMap interpretDecoding(const TypedModel &M, bool Rounds) {
   return Made;
 }
 
+Result<txs::TensorMap> decodeOn(Model &On, Cache &State, const TypedModel &M) {
+  txs::TensorMap Made;
+  std::vector<float> Logits(M.Batch * M.Vocab, NAN);
+  for (int64_t To = M.Golden.Prefill; To <= M.Tokens; ++To) {
+    bool IsFirst = To == M.Golden.Prefill;
+    std::vector<int32_t> Part = M.idsOf(IsFirst ? 0 : To - 1, To);
+    Status Ran = IsFirst
+                     ? On.prefill(Part.data(), M.Batch, To, nullptr, State,
+                                  Logits.data())
+                     : On.decode(Part.data(), M.Batch, 1, State, Logits.data());
+    if (!Ran)
+      return Ran.error();
+    Made["logits " + std::to_string(To)] =
+        IsFirst ? tensor({M.Batch, M.Vocab}, Logits.data())
+                : tensor({M.Batch, 1, M.Vocab}, Logits.data());
+  }
+  for (const PackageState &Each : M.Compiled->states())
+    if (Each.Type == DType::F32) {
+      Result<TensorView> View = State.state(Each.Name);
+      if (!View)
+        return View.error();
+      Made[Each.Name] = tensor(*View);
+    }
+  return Made;
+}
+
+txs::TensorMap gradientsOf(Model &On) {
+  txs::TensorMap Made;
+  for (const std::string &Name : On.parameterNames()) {
+    Result<TensorView> View = On.gradient(Name);
+    EXPECT_TRUE(View) << View.message();
+    if (View)
+      Made[Name] = tensor(*View);
+  }
+  return Made;
+}
+
+void expectGoldenLogits(const TypedModel &M, Tensor Actual) {
+  Tensor Expected = M.Golden.expected("logits");
+  clearPadding(Actual, M.Mask);
+  clearPadding(Expected, M.Mask);
+  EXPECT_LT(relativeError(Actual, Expected), 1e-5);
+}
+
+void expectGoldenDecoding(const TypedModel &M, const txs::TensorMap &Actual) {
+  const Tensor &Expected = M.Golden.expected("decode_logits");
+  Tensor Logits(Expected.shape());
+  for (int64_t Step = 0; Step < Expected.dim(1); ++Step) {
+    const Tensor &Of =
+        Actual.at("logits " + std::to_string(M.Golden.Prefill + Step));
+    for (int64_t B = 0; B < M.Batch; ++B)
+      for (int64_t V = 0; V < M.Vocab; ++V)
+        Logits.at(B, Step, V) = Of[B * M.Vocab + V];
+  }
+  EXPECT_LT(relativeError(Logits, Expected), 1e-5);
+  for (const auto &[Name, Value] : M.Golden.Expected)
+    if (Name.rfind("ssd_state.", 0) == 0)
+      EXPECT_LT(relativeError(Actual.at(Name), Value), 1e-5) << Name;
+}
+
+void expectGoldenGradients(const TypedModel &M, double Loss,
+                           const txs::TensorMap &Actual) {
+  double Expected = M.Golden.expected("loss")[0];
+  EXPECT_NEAR(Loss, Expected, 1e-5 * Expected);
+  for (const auto &[Name, Gradient] : Actual)
+    EXPECT_LT(relativeError(Gradient, M.Golden.expected("grad." + Name)), 1e-4)
+        << Name;
+}
+
 bool isDecay(const std::string &Name) {
   return StringRef(Name).ends_with(".ssd.A");
 }
@@ -206,15 +294,19 @@ Hyperparameters usualSettings() {
 }
 
 std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
-                                    bool Rounds, std::optional<uint64_t> Seed) {
+                                    bool Rounds, std::optional<uint64_t> Seed,
+                                    const TrainingState &From) {
   Hyperparameters S = usualSettings();
   txs::Interpreter Runner(*M.Module);
-  Runner.Parameters = M.Golden.Weights;
+  Runner.Parameters =
+      From.Parameters.empty() ? M.Golden.Weights : From.Parameters;
+  Runner.FirstMoments = From.Moments1;
+  Runner.SecondMoments = From.Moments2;
   Runner.RoundResults = Rounds;
   Runner.RoundingSeed = Seed;
   txs::TensorMap Inputs = inputsOf(M);
   std::vector<double> Made;
-  for (int64_t Step = 1; Step <= Steps; ++Step) {
+  for (int64_t Step = From.Steps + 1; Step <= From.Steps + Steps; ++Step) {
     Inputs["hyperparameters"] =
         Tensor({8}, {S.LearningRate, S.Beta1, S.Beta2, S.Eps, S.WeightDecay,
                      S.MaxGradNorm, 1 - std::pow(S.Beta1, Step),
@@ -234,13 +326,15 @@ double largestDistance(const std::vector<double> &A,
   return Largest;
 }
 
-double lossRounding(const TypedModel &M, const std::vector<double> &Truth) {
+double lossRounding(const TypedModel &M, const std::vector<double> &Truth,
+                    const TrainingState &From) {
   constexpr uint64_t Runs = 4;
   double Squares = 0;
   for (uint64_t Seed = 1; Seed <= Runs; ++Seed)
-    Squares += std::pow(
-        largestDistance(interpretLosses(M, Truth.size(), true, Seed), Truth),
-        2);
+    Squares +=
+        std::pow(largestDistance(
+                     interpretLosses(M, Truth.size(), true, Seed, From), Truth),
+                 2);
   // As in decayRounding().
   return std::sqrt(Squares / Runs / 2);
 }

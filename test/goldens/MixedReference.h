@@ -60,9 +60,16 @@ struct TypedModel {
 /// `Generate`; a test fails where that is impossible.
 std::unique_ptr<TypedModel> buildTypedModel(const std::string &Name, DType Type,
                                             const PlanOptions &Plan,
-                                            const GenerateCode &Generate);
+                                            const GenerateCode &Generate,
+                                            int64_t RecomputeBlocks = 0);
+/// Code for this processor only.
+mlir::FailureOr<std::vector<CodeObject>> generateForThisCpu(mlir::ModuleOp);
 
 txs::Tensor tensor(llvm::ArrayRef<int64_t> Shape, const float *Values);
+/// Of a float32 tensor.
+txs::Tensor tensor(const TensorView &View);
+/// Zeros of different signs differ, NaNs of one pattern do not.
+bool sameBits(const txs::Tensor &A, const txs::Tensor &B);
 txs::TensorMap inputsOf(const TypedModel &M);
 
 /// The interpreter's run of an entry, with or without rounding.
@@ -75,18 +82,41 @@ txs::RunResult interpret(const TypedModel &M, const std::string &Entry,
 /// N" with N tokens seen), states of scans at the end.
 txs::TensorMap interpretDecoding(const TypedModel &M, bool Rounds);
 
+/// The same on a loaded model, with a cache that begins empty. States are those
+/// that are float32.
+Result<txs::TensorMap> decodeOn(Model &On, Cache &State, const TypedModel &M);
+
+/// Every gradient of the last call, by parameter.
+txs::TensorMap gradientsOf(Model &On);
+
+/// Float32 on any device against the golden's own numbers: logits, decoding and
+/// the loss to 1e-5, gradients to 1e-4.
+void expectGoldenLogits(const TypedModel &M, txs::Tensor Actual);
+void expectGoldenDecoding(const TypedModel &M, const txs::TensorMap &Actual);
+void expectGoldenGradients(const TypedModel &M, double Loss,
+                           const txs::TensorMap &Actual);
+
 /// Settings that training on one batch shows learning with.
 Hyperparameters usualSettings();
 
+/// What a training run continues from; from the golden's weights where it is
+/// empty. Parameters are masters: what is narrower is rounded when it is read.
+struct TrainingState {
+  txs::TensorMap Parameters, Moments1, Moments2;
+  int64_t Steps = 0; ///< already taken
+};
+
 /// The interpreter's losses of as many optimizer steps.
-std::vector<double>
-interpretLosses(const TypedModel &M, int64_t Steps, bool Rounds,
-                std::optional<uint64_t> Seed = std::nullopt);
+std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
+                                    bool Rounds,
+                                    std::optional<uint64_t> Seed = std::nullopt,
+                                    const TrainingState &From = {});
 
 /// How far rounding takes the losses of training steps from `Truth`, those
 /// without, at most in a run: a root mean square over several runs, since steps
 /// of AdamW magnify what becomes of the smallest gradients.
-double lossRounding(const TypedModel &M, const std::vector<double> &Truth);
+double lossRounding(const TypedModel &M, const std::vector<double> &Truth,
+                    const TrainingState &From = {});
 
 /// The largest of all differences.
 double largestDistance(const std::vector<double> &A,
