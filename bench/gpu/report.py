@@ -128,7 +128,15 @@ def peer_lines(results):
         return [f"PyTorch: {problem(results['peers'])}"]
     lines = [f"PyTorch {results['peers']['torch']}, cuBLAS products"]
     for name, made in results["peers"].items():
-        for what, product in made.get("products", {}).items() if isinstance(made, dict) else ():
+        if name not in results["models"]:
+            continue
+        for way in ("eager", "triton"):
+            seconds = made.get("scan", {}).get(way)
+            if isinstance(seconds, float):
+                lines.append(f"  {name} scan ({way}) {seconds * 1e6:9.1f} us")
+            elif seconds:
+                lines.append(f"  {name} scan ({way}) {problem(seconds)}")
+        for what, product in made.get("products", {}).items():
             rows, inner, columns = product["shape"]
             rate = 2 * rows * inner * columns / product["seconds"] / 1e12
             lines.append(

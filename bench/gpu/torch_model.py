@@ -113,40 +113,45 @@ def scan(c, b, x, dt, a, chunk):
     return y.transpose(2, 3).reshape(batch, tokens + pad, heads, size)[:, :tokens].to(c.dtype)
 
 
-def attention(h, w, layer, config, table):
-    batch, tokens, width = h.shape
-    heads = config["num_attention_heads"]
-    groups = config["num_key_value_heads"] or heads
-    q, k, v = (F.linear(h, w[f"{layer}attn.{n}_proj.weight"]) for n in "qkv")
-    q = rope(q.reshape(batch, tokens, heads, -1), table)
-    k = rope(k.reshape(batch, tokens, groups, -1), table).repeat_interleave(heads // groups, 2)
-    v = v.reshape(batch, tokens, groups, -1).repeat_interleave(heads // groups, 2)
-    y = F.scaled_dot_product_attention(*(u.transpose(1, 2) for u in (q, k, v)), is_causal=True)
-    return F.linear(
-        y.transpose(1, 2).reshape(batch, tokens, width), w[f"{layer}attn.o_proj.weight"]
-    )
+def attention_inputs(h, w, layer, config, table):
+    """Queries [B, T, H, P], keys and values [B, T, G, P]."""
+    shape = (*h.shape[:2], -1, h.shape[2] // config["num_attention_heads"])
+    q, k, v = (F.linear(h, w[f"{layer}attn.{n}_proj.weight"]).reshape(shape) for n in "qkv")
+    return rope(q, table), rope(k, table), v
 
 
-def state_space(h, w, layer, config, table, chunk):
+def attend(q, k, v, causal):
+    """Attention of [B, T, H, P] to the keys [B, S, G, P], as [B, T, H P]."""
+    if k.shape[2] != q.shape[2]:
+        k, v = (u.repeat_interleave(q.shape[2] // u.shape[2], 2) for u in (k, v))
+    y = F.scaled_dot_product_attention(*(u.transpose(1, 2) for u in (q, k, v)), is_causal=causal)
+    return y.transpose(1, 2).flatten(2)
+
+
+def scan_inputs(h, w, layer, config, table):
     shape = (*h.shape[:2], config["num_attention_heads"], -1)
     c, b, x = (F.linear(h, w[f"{layer}ssd.{n}_proj.weight"]).reshape(shape) for n in "cbx")
     dt = F.softplus(F.linear(h, w[f"{layer}ssd.dt_proj.weight"]).float())
-    y = scan(rope(c, table), rope(b, table), x, dt, w[f"{layer}ssd.A"], chunk)
-    return F.linear(y.reshape(h.shape), w[f"{layer}ssd.out_proj.weight"])
+    return rope(c, table), rope(b, table), x, dt, w[f"{layer}ssd.A"]
 
 
-def forward(w, config, ids, table, chunk=64):
-    """Logits [B, T, V] of a model without biases."""
+def attends(config, i):
+    return i % config["attn_layer_period"] == config["attn_layer_offset"]
+
+
+def layers(w, config, ids, attention, state_space):
+    """Logits [B, T, V] of a model without biases, whose layers mix tokens by these functions of
+    the input, the prefix of the layer's parameters and its number."""
     act = {"silu": F.silu, "gelu": F.gelu, "relu": F.relu}[config["hidden_act"]]
     eps = config["rms_norm_eps"]
     x = F.embedding(ids, w["model.word_embed.weight"])
     for i in range(config["num_hidden_layers"]):
         layer = f"model.layers.{i}."
         h = rms_norm(x, w[layer + "pre_sequence_layernorm.weight"], eps)
-        if i % config["attn_layer_period"] == config["attn_layer_offset"]:
-            y = attention(h, w, layer, config, table)
+        if attends(config, i):
+            y = F.linear(attention(h, layer, i), w[f"{layer}attn.o_proj.weight"])
         else:
-            y = state_space(h, w, layer, config, table, chunk)
+            y = F.linear(state_space(h, layer, i), w[f"{layer}ssd.out_proj.weight"])
         x = (w[layer + "post_sequence_residual.weight"] * x + y).to(x.dtype)
         h = rms_norm(x, w[layer + "pre_state_layernorm.weight"], eps)
         gate, up, down = (w[f"{layer}feed_forward.{n}_proj.weight"] for n in ("gate", "up", "down"))
@@ -154,6 +159,54 @@ def forward(w, config, ids, table, chunk=64):
         x = (w[layer + "post_state_residual.weight"] * x + y).to(x.dtype)
     x = rms_norm(x, w["model.final_layernorm.weight"], eps)
     return F.linear(x, w.get("lm_head.weight", w["model.word_embed.weight"]))
+
+
+def forward(w, config, ids, table, chunk=64):
+    """Logits [B, T, V] of whole sequences."""
+
+    def attention(h, layer, _):
+        return attend(*attention_inputs(h, w, layer, config, table), causal=True)
+
+    def state_space(h, layer, _):
+        return scan(*scan_inputs(h, w, layer, config, table), chunk).flatten(2)
+
+    return layers(w, config, ids, attention, state_space)
+
+
+def empty_cache(config, batch, capacity, device, dtype):
+    """Keys and values [B, capacity, G, P], or the state [B, H, P, P], of each layer."""
+    heads = config["num_attention_heads"]
+    size = config["hidden_size"] // heads
+    keys = (batch, capacity, config["num_key_value_heads"] or heads, size)
+    made = []
+    for i in range(config["num_hidden_layers"]):
+        if attends(config, i):
+            made.append(tuple(torch.zeros(keys, device=device, dtype=dtype) for _ in range(2)))
+        else:
+            made.append(torch.zeros((batch, heads, size, size), device=device))
+    return made
+
+
+def decode(w, config, ids, table, cache, past):
+    """Logits [B, 1, V] of one token for each sequence after `past` others; changes the cache.
+    The table has the line of this token alone."""
+
+    def attention(h, layer, i):
+        q, k, v = attention_inputs(h, w, layer, config, table)
+        for memory, new in zip(cache[i], (k, v)):
+            memory[:, past] = new[:, 0]
+        keys, values = (memory[:, : past + 1] for memory in cache[i])
+        return attend(q, keys, values, causal=False)
+
+    def state_space(h, layer, i):
+        c, b, x, dt, a = scan_inputs(h, w, layer, config, table)
+        c, b, x, dt = (u[:, 0].float() for u in (c, b, x, dt))
+        state = cache[i]
+        state.mul_(torch.exp(dt * a)[..., None, None])
+        state.add_((x * dt[..., None])[..., None] * b[..., None, :])
+        return torch.einsum("bhpn,bhn->bhp", state, c).to(h.dtype).flatten(1)[:, None]
+
+    return layers(w, config, ids, attention, state_space)
 
 
 def loss_of(w, config, ids, table):
