@@ -382,14 +382,17 @@ static void launchSplits(txs::AttentionOp Op, EntryBuilder &E,
                          const AttentionShape &Shape,
                          ArrayRef<LaunchArgument> Inputs) {
   constexpr int64_t Most = AttentionTile;
+  int64_t Split = TileSizes::of(E.module()).splitKeys();
   AffineExpr Seq = E.seq(), Past = E.index(Op.getPast());
-  AffineExpr Splits =
-      (Past + Seq).ceilDiv(TileSizes::of(E.module()).splitKeys());
+  AffineExpr Splits = (Past + Seq).ceilDiv(Split);
   // Just Seq where they are launched; memory for longer calls is not needed.
   AffineExpr Queries = Seq % (Most + 1);
-  SmallVector<AffineExpr> Rows = {E.batch(), Splits, Queries,
-                                  E.constant(Shape.Heads)};
-  SmallVector<AffineExpr> Sizes(ArrayRef(Rows).drop_back());
+  // Room for all keys of the cache: with memory that grew with the past, no
+  // call could be bound once for all steps.
+  SmallVector<AffineExpr> Rows = {E.batch(),
+                                  E.shape(Op.getKey())[1].ceilDiv(Split),
+                                  Queries, E.constant(Shape.Heads)};
+  SmallVector<AffineExpr> Sizes = {E.batch(), Splits, Queries};
   SmallVector<AffineExpr> Values(Rows);
   Values.push_back(E.constant(Shape.P));
   SmallVector<LaunchArgument> Sums = {

@@ -144,7 +144,7 @@ func.func @training(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %k: tensor<?x?x2
 // GPU:            tile.store %{{.*}}, %{{.*}}[%[[BATCH]], %[[QUERY]], %[[HEAD]], %{{.*}}] over [3]
 
 // GPU-LABEL:    plan.entry @decode
-// GPU:            %[[ACC:.*]] = plan.buffer temporary "attention.accumulator{{.*}}" affine_map<()[s0, s1, s2, s3] -> (s0, (s1 + s2) ceildiv 128, s1 mod 65, 4, 32)>
+// GPU:            %[[ACC:.*]] = plan.buffer temporary "attention.accumulator{{.*}}" affine_map<()[s0, s1, s2, s3] -> (s0, s3 ceildiv 128, s1 mod 65, 4, 32)>
 // GPU:            plan.launch @attention_step_split128_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 1, (s1 + s2) ceildiv 128)>({{.*}}%[[ACC]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s1 + 1)>
 // GPU-NEXT:       plan.launch @attention_split128_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 4, (s1 + s2) ceildiv 128)>({{.*}}%[[ACC]]) {{.*}} when affine_map<()[s0, s1, s2, s3] -> (s1 - 2, -s1 + 64)>
 // GPU-NEXT:       plan.launch @attention_combine_h4_g1_p32_mask grid affine_map<()[s0, s1, s2, s3] -> (s0, 4, s1)>({{.*}}%[[ACC]], {{.*}} when affine_map<()[s0, s1, s2, s3] -> (-s1 + 64)>
