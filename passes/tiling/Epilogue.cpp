@@ -16,9 +16,9 @@ using namespace transxssm;
 using namespace transxssm::tiling;
 
 Epilogue::Epilogue(EntryBuilder &E, ArrayRef<Value> Results,
-                   ArrayRef<Operation *> Steps)
+                   ArrayRef<Operation *> Steps, int64_t Columns)
     : E(E), Values(Results), ResultCount(Results.size()),
-      Width(E.width(Results.front())) {
+      Width(Columns ? Columns : E.width(Results.front())) {
   for (Operation *Op : Steps) {
     addStep(Op);
     Values.push_back(Op->getResult(0));
@@ -27,8 +27,12 @@ Epilogue::Epilogue(EntryBuilder &E, ArrayRef<Value> Results,
     bool Stored = llvm::any_of(V.getUsers(), [&](Operation *User) {
       return !llvm::is_contained(Steps, User);
     });
-    if (!Stored)
+    if (!Stored) {
+      // The last value is nearly always stored: only the exception has a name.
+      if (I + 1 == Values.size())
+        Name += "_unused";
       continue;
+    }
     Memories.push_back(
         {V, {Dynamic, Width}, getElementTypeOrSelf(V.getType()), true, Tile()});
     if (I + 1 < Values.size())
@@ -128,8 +132,10 @@ void Epilogue::addArguments(SmallVectorImpl<LaunchArgument> &Arguments) const {
   for (const Memory &M : Memories) {
     Buffer *Home = M.Written ? E.write(M.Value) : E.read(M.Value);
     SmallVector<AffineExpr> Sizes;
+    bool IsMatrix = M.Shape.size() == 2 && M.Shape[1] == Width;
     if (M.Shape[0] == Dynamic)
-      Sizes.push_back(E.tokens(M.Value));
+      Sizes.push_back(E.tokens(M.Value) *
+                      (IsMatrix ? E.width(M.Value) / Width : 1));
     Arguments.push_back({Home, Sizes});
   }
 }

@@ -9,7 +9,8 @@
 // The steps of a group (Fusion.h) at work: an epilogue gives the kernel's name
 // a suffix, declares what memory the steps need after the kernel's own
 // arguments, applies them to tiles, and passes the buffers when the kernel is
-// launched. Tiles are of the [tokens, width] view of the results.
+// launched. Tiles are of the [rows, width] view of the results, where a row is
+// a token unless the kernel says otherwise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,9 +30,10 @@ struct LaunchArgument;
 
 class Epilogue {
 public:
-  /// Steps on these results of a kernel.
+  /// Steps on these results of a kernel, whose rows have as many columns; 0:
+  /// all of a token.
   Epilogue(EntryBuilder &E, llvm::ArrayRef<mlir::Value> Results,
-           llvm::ArrayRef<mlir::Operation *> Steps);
+           llvm::ArrayRef<mlir::Operation *> Steps, int64_t Columns = 0);
 
   /// "_rope16", "_silu_mul", ... A step that maps another value than the one
   /// before it names the values by number: the results come first.

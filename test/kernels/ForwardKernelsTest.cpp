@@ -129,6 +129,33 @@ TEST_P(RmsNorm, MatchesFormula) {
   EXPECT_LT(relativeError(Runner.Floats["y"], Y), Tolerance);
 }
 
+/// Heads are rows like tokens, forwards and backwards.
+TEST(ForwardKernels, RmsNormOfHeads) {
+  const char *Text = R"mlir(
+    func.func @f(%x: tensor<?x?{0}x24xf32> {{txs.input = "x"},
+                 %w: tensor<24xf32> {{txs.input = "w"},
+                 %dy: tensor<?x?{0}x24xf32> {{txs.input = "dy"})
+        -> (tensor<?x?{0}x24xf32> {{txs.output = "y"},
+            tensor<?x?{0}x24xf32> {{txs.output = "dx"},
+            tensor<24xf32> {{txs.output = "dw"}) {{
+      %y = txs.rms_norm %x, %w {{eps = 1.0e-6 : f64}
+         : tensor<?x?{0}x24xf32>, tensor<24xf32>
+      %dx, %dw = txs.rms_norm_grad %dy, %x, %w {{eps = 1.0e-6 : f64}
+         : tensor<?x?{0}x24xf32>, tensor<24xf32>
+      return %y, %dx, %dw
+         : tensor<?x?{0}x24xf32>, tensor<?x?{0}x24xf32>, tensor<24xf32>
+    })mlir";
+  PlanRunner Heads(formatv(Text, "x3")), Tokens(formatv(Text, ""));
+  for (PlanRunner *Runner : {&Heads, &Tokens})
+    Runner->Floats = {{"x", randomFloats(2 * 35 * 3 * 24, 1)},
+                      {"w", randomFloats(24, 2)},
+                      {"dy", randomFloats(2 * 35 * 3 * 24, 3)}};
+  Heads.run("f", {2, 35});
+  Tokens.run("f", {2, 35 * 3});
+  for (const char *Name : {"y", "dx", "dw"})
+    EXPECT_EQ(Heads.Floats[Name], Tokens.Floats[Name]) << Name;
+}
+
 INSTANTIATE_TEST_SUITE_P(Widths, RmsNorm,
                          testing::Values(16, 64, 97, 1024, 1536, 2062));
 

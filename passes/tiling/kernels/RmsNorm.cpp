@@ -61,7 +61,7 @@ static LogicalResult lowerRmsNorm(txs::RmsNormOp Op, EntryBuilder &E) {
   RmsNormShape Shape = {E.columns(Op.getInput()), Op.getEps().convertToDouble(),
                         E.element(Op.getInput()), E.element(Op.getWeight())};
   AffineExpr Rows = E.rows(Op.getInput());
-  Epilogue Tail(E, {Op.getResult()}, E.group(Op).Steps);
+  Epilogue Tail(E, {Op.getResult()}, E.group(Op).Steps, Shape.Columns);
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getInput()), {Rows}},
                                            {E.read(Op.getWeight())}};
   Tail.addArguments(Arguments);

@@ -76,7 +76,7 @@ static LogicalResult lowerRmsNormGrad(txs::RmsNormGradOp Op, EntryBuilder &E) {
   AffineExpr Blocks = Rows.ceilDiv(NormBlockRows);
   Buffer *Partials =
       E.temporary("rms_norm_grad.partials", {Blocks, E.constant(Width)});
-  Epilogue Tail(E, {Op.getDinput()}, E.group(Op).Steps);
+  Epilogue Tail(E, {Op.getDinput()}, E.group(Op).Steps, Width);
   SmallVector<LaunchArgument> Arguments = {{E.read(Op.getDresult()), {Rows}},
                                            {E.read(Op.getInput()), {Rows}},
                                            {E.read(Op.getWeight())}};

@@ -22,3 +22,19 @@ func.func @once(%x: tensor<?x?x64xf32> {txs.input = "x"}, %w: tensor<128x64xf32>
   %y = txs.add %m, %u : tensor<?x?x128xf32>
   return %y : tensor<?x?x128xf32>
 }
+
+// -----
+
+// A result that nothing uses is not stored, by a kernel of another name.
+
+// CHECK-DAG:    tile.kernel @rms_norm_grad_n64_e1em06_unused(%{{.*}}: memref<?x64xf32>, %{{.*}}: memref<?x64xf32>, %{{.*}}: memref<64xf32>, %{{.*}}: memref<?x64xf32>) grid
+// CHECK-DAG:    tile.kernel @rms_norm_grad_n64_e1em06(%{{.*}}: memref<?x64xf32>, %{{.*}}: memref<?x64xf32>, %{{.*}}: memref<64xf32>, %{{.*}}: memref<?x64xf32>, %{{.*}}: memref<?x64xf32>) grid
+// CHECK-LABEL:  plan.entry @unused
+// CHECK:        plan.launch @rms_norm_grad_n64_e1em06_unused
+// CHECK:        plan.launch @rms_norm_grad_n64_e1em06 grid
+func.func @unused(%x: tensor<?x?x64xf32> {txs.input = "x"}, %w: tensor<64xf32> {txs.input = "w"})
+    -> (tensor<?x?x64xf32> {txs.output = "y"}, tensor<64xf32> {txs.output = "dw"}) {
+  %a, %b = txs.rms_norm_grad %x, %x, %w {eps = 1.0e-6 : f64} : tensor<?x?x64xf32>, tensor<64xf32>
+  %r, %d = txs.rms_norm_grad %x, %x, %b {eps = 1.0e-6 : f64} : tensor<?x?x64xf32>, tensor<64xf32>
+  return %r, %d : tensor<?x?x64xf32>, tensor<64xf32>
+}
