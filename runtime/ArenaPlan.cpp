@@ -8,7 +8,7 @@
 
 #include "runtime/ArenaPlan.h"
 
-#include "transxssm/kernel_abi.h"
+#include "runtime/support/Alignment.h"
 
 #include <algorithm>
 #include <numeric>
@@ -16,12 +16,6 @@
 using namespace transxssm;
 
 namespace {
-
-constexpr uint64_t Alignment = TRANSXSSM_ALIGNMENT;
-
-uint64_t alignUp(uint64_t Bytes) {
-  return (Bytes + Alignment - 1) / Alignment * Alignment;
-}
 
 bool overlapInTime(const ArenaRequest &A, const ArenaRequest &B) {
   return A.FirstUse <= B.LastUse && B.FirstUse <= A.LastUse;

@@ -9,8 +9,7 @@
 #include "runtime/Executor.h"
 
 #include "runtime/ArenaPlan.h"
-
-#include "transxssm/kernel_abi.h"
+#include "runtime/support/Alignment.h"
 
 #include <algorithm>
 
@@ -18,15 +17,10 @@ using namespace transxssm;
 
 namespace {
 
-constexpr uint64_t Alignment = TRANSXSSM_ALIGNMENT;
 /// Bindings kept at a time. A training loop needs one, a server a few.
 constexpr size_t MaxBindings = 64;
 /// Largest grid: cells are numbered in 62 bits.
 constexpr int64_t MaxCells = int64_t(1) << 62;
-
-uint64_t alignUp(uint64_t Bytes) {
-  return (Bytes + Alignment - 1) / Alignment * Alignment;
-}
 
 bool isTransfer(BufferKind Kind) {
   return Kind == BufferKind::Input || Kind == BufferKind::Output;

@@ -8,7 +8,7 @@
 
 #include "runtime/Memory.h"
 
-#include "transxssm/kernel_abi.h"
+#include "runtime/support/Alignment.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,11 +25,6 @@ namespace {
 /// From this size on a block is mapped by itself: it is zero without being
 /// touched and may use huge pages.
 constexpr uint64_t MapFrom = uint64_t(4) << 20;
-
-uint64_t alignUp(uint64_t Bytes) {
-  constexpr uint64_t Alignment = TRANSXSSM_ALIGNMENT;
-  return (Bytes + Alignment - 1) / Alignment * Alignment;
-}
 
 } // namespace
 

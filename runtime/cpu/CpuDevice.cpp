@@ -10,19 +10,13 @@
 #include "runtime/cpu/CpuDevice.h"
 
 #include "runtime/cpu/CpuFeatures.h"
-#include "transxssm/kernel_abi.h"
+#include "runtime/support/Alignment.h"
 
 #include <algorithm>
 
 using namespace transxssm;
 
 namespace {
-
-constexpr uint64_t Alignment = TRANSXSSM_ALIGNMENT;
-
-uint64_t alignUp(uint64_t Bytes) {
-  return (Bytes + Alignment - 1) / Alignment * Alignment;
-}
 
 /// A launch, as the threads see it.
 struct GridJob {

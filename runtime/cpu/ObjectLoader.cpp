@@ -8,6 +8,8 @@
 
 #include "runtime/cpu/ObjectLoader.h"
 
+#include "runtime/support/HalfFloats.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -35,13 +37,9 @@ uint64_t alignTo(uint64_t Value, uint64_t Alignment) {
 /// instruction for it. The result is in the low half of an XMM register, so
 /// returning a float with these bits matches the calling convention.
 float truncateToBFloat16(float Value) {
-  uint32_t Bits;
-  std::memcpy(&Bits, &Value, 4);
-  bool IsNaN = (Bits & 0x7fffffff) > 0x7f800000;
-  uint32_t Rounded =
-      IsNaN ? (Bits >> 16) | 0x40 : (Bits + 0x7fff + ((Bits >> 16) & 1)) >> 16;
+  uint32_t Bits = floatToBFloat(Value);
   float Result;
-  std::memcpy(&Result, &Rounded, 4);
+  std::memcpy(&Result, &Bits, 4);
   return Result;
 }
 

@@ -17,6 +17,7 @@
 
 #include "runtime/cpu/ObjectLoader.h"
 #include "runtime/sim/Machine.h"
+#include "runtime/support/HalfFloats.h"
 
 #include <cstring>
 
@@ -43,22 +44,6 @@ inline uint64_t asSlot(float Value) {
   uint32_t Bits;
   std::memcpy(&Bits, &Value, 4);
   return Bits;
-}
-
-inline float bfloatToFloat(uint16_t Bits) {
-  return asFloat(uint64_t(Bits) << 16);
-}
-
-/// IEEE binary16.
-inline float halfToFloat(uint16_t Bits) {
-  uint32_t Sign = uint32_t(Bits & 0x8000) << 16;
-  uint32_t Exponent = Bits >> 10 & 31, Fraction = Bits & 0x3ff;
-  if (Exponent == 31)
-    return asFloat(Sign | 0x7f800000 | Fraction << 13);
-  if (Exponent)
-    return asFloat(Sign | (Exponent + 112) << 23 | Fraction << 13);
-  float Magnitude = float(Fraction) * 0x1p-24f;
-  return Sign ? -Magnitude : Magnitude;
 }
 
 // C names, as in the code that calls them.
