@@ -24,7 +24,9 @@
 //   llvm.nvvm.bar.warp.sync(-1), llvm.nvvm.setmaxnreg.{inc, dec}.sync.aligned
 //   llvm.nvvm.mbarrier.init.shared, .arrive.expect.tx.scope.cta.space.cta,
 //   llvm.nvvm.fence.mbarrier_init.release.cluster,
-//   llvm.nvvm.cp.async.bulk.tensor.g2s.cta.tile.{2 .. 5}d (with tensor maps)
+//   llvm.nvvm.cp.async.bulk.tensor.{g2s.cta, s2g}.tile.{2 .. 5}d,
+//   llvm.nvvm.cp.async.bulk.{commit.group, wait.group[.read](0)} (with tensor
+//   maps)
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on
 //   float32
 //

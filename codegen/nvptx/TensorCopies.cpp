@@ -65,13 +65,39 @@ Operation *waitAtBarrier(ImplicitLocOpBuilder &B, Value Barrier, Value Parity) {
       LLVM::tailcallkind::TailCallKind::None, Dialect, ArrayAttr());
 }
 
+/// No hint of how the cache should treat it.
+static void addNoHint(ImplicitLocOpBuilder &B, SmallVector<Value> &Operands) {
+  Operands.push_back(arith::ConstantOp::create(B, B.getI64IntegerAttr(0)));
+  Operands.push_back(arith::ConstantOp::create(B, B.getBoolAttr(false)));
+}
+
+Operation *storeBox(ImplicitLocOpBuilder &B, Value From, Value Map,
+                    ArrayRef<Value> Coordinates) {
+  SmallVector<Value> Operands{From, Map};
+  llvm::append_range(Operands, Coordinates);
+  addNoHint(B, Operands);
+  return call(
+      B, "cp.async.bulk.tensor.s2g.tile." + Twine(Coordinates.size()) + "d",
+      Operands);
+}
+
+void commitBoxes(ImplicitLocOpBuilder &B) {
+  call(B, "cp.async.bulk.commit.group", {});
+}
+
+void waitForBoxes(ImplicitLocOpBuilder &B, bool OnlyRead) {
+  Value None =
+      LLVM::ConstantOp::create(B, B.getI32Type(), B.getI32IntegerAttr(0));
+  call(B,
+       OnlyRead ? "cp.async.bulk.wait.group.read" : "cp.async.bulk.wait.group",
+       {None});
+}
+
 Operation *copyBox(ImplicitLocOpBuilder &B, Value To, Value Barrier, Value Map,
                    ArrayRef<Value> Coordinates) {
   SmallVector<Value> Operands{To, Barrier, Map};
   llvm::append_range(Operands, Coordinates);
-  // No hint of how the cache should treat it.
-  Operands.push_back(arith::ConstantOp::create(B, B.getI64IntegerAttr(0)));
-  Operands.push_back(arith::ConstantOp::create(B, B.getBoolAttr(false)));
+  addNoHint(B, Operands);
   return call(
       B, "cp.async.bulk.tensor.g2s.cta.tile." + Twine(Coordinates.size()) + "d",
       Operands);

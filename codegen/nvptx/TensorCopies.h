@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One thread has a box of a tensor copied to shared memory (PTX ISA,
+// One thread has a box of a tensor copied to shared memory, or back (PTX ISA,
 // "cp.async.bulk.tensor"). A barrier in shared memory counts the bytes that
 // have come; whoever needs them waits at it. Each use of a barrier is a phase:
 // the first has parity 0, the next 1, then 0 again.
@@ -42,6 +42,14 @@ mlir::Operation *waitAtBarrier(mlir::ImplicitLocOpBuilder &B,
 mlir::Operation *copyBox(mlir::ImplicitLocOpBuilder &B, mlir::Value To,
                          mlir::Value Barrier, mlir::Value Map,
                          llvm::ArrayRef<mlir::Value> Coordinates);
+
+/// The other way; boxes that are committed can be waited for, by the thread
+/// that stores them: until they have been read, or are in memory.
+mlir::Operation *storeBox(mlir::ImplicitLocOpBuilder &B, mlir::Value From,
+                          mlir::Value Map,
+                          llvm::ArrayRef<mlir::Value> Coordinates);
+void commitBoxes(mlir::ImplicitLocOpBuilder &B);
+void waitForBoxes(mlir::ImplicitLocOpBuilder &B, bool OnlyRead);
 
 } // namespace transxssm::nvptx
 

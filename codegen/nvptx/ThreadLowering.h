@@ -106,6 +106,7 @@ private:
 
   // Control (TileToThreads.cpp).
   void bindArguments(mlir::Block &Entry);
+  void lowerAll();
   void lowerBlock(mlir::Block &Block);
   void lowerOperation(mlir::Operation *Op);
   void lowerFor(mlir::scf::ForOp For);
@@ -225,10 +226,21 @@ private:
 
   // Copies of boxes (TileToThreadsBoxes.cpp).
   bool canCopyBoxes(tile::LoadOp Load);
-  mlir::Value tensorMap(tile::LoadOp Load);
+  bool fitsBoxes(mlir::Value Memory, llvm::ArrayRef<int64_t> Dimensions,
+                 mlir::Value Tile);
+  mlir::Value tensorMap(mlir::Value Memory, llvm::ArrayRef<int64_t> Dimensions,
+                        mlir::Value Tile);
+  void forEachBox(
+      mlir::ValueRange Indices, const SharedTile &Shared, mlir::Value Tile,
+      llvm::function_ref<void(mlir::Value, llvm::ArrayRef<mlir::Value>)> Do);
   void copyBoxes(tile::LoadOp Load, const SharedTile &To, mlir::Value Barrier);
 
-  // A producer warp (TileToThreadsPipe.cpp).
+  // Stores by boxes (TileToThreadsBoxStores.cpp).
+  bool canStoreBoxes(tile::StoreOp Store);
+  void lowerBoxStore(tile::StoreOp Store);
+  void awaitBoxStores();
+
+  // A producer warp group (TileToThreadsPipe.cpp).
   /// The stages of all loops whose loads are boxes; none: no producer.
   struct Pipe {
     int64_t Stages = 0, StageElements = 0;
@@ -325,6 +337,7 @@ private:
   llvm::DenseMap<mlir::Operation *, Ring> BoxRings;
   /// Products of this loop are waited for in its next iteration.
   bool ProductsStay = false;
+  bool HasBoxStores = false;
   int64_t Group = 0;
   bool Failed = false;
 };

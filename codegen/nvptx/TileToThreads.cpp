@@ -64,11 +64,18 @@ bool ThreadLowering::run() {
   if (Channel.Stages)
     lowerWithProducer();
   else
-    lowerBlock(Kernel.getBody().front());
+    lowerAll();
   func::ReturnOp::create(B);
   if (!TensorMaps.empty())
     Function->setAttr(TensorMapsAttr, B.getArrayAttr(TensorMaps));
   return !Failed;
+}
+
+/// The kernel but for what a producer does.
+void ThreadLowering::lowerAll() {
+  lowerBlock(Kernel.getBody().front());
+  if (!Failed)
+    awaitBoxStores();
 }
 
 void ThreadLowering::bindArguments(Block &Entry) {

@@ -25,36 +25,43 @@ namespace transxssm::nvptx {
 constexpr int64_t BoxColumns = 64, MostRows = 256, MostRank = 5;
 constexpr int64_t RowElements = 8;
 
-bool ThreadLowering::canCopyBoxes(tile::LoadOp Load) {
-  Value Result = Load.getResult();
-  ArrayRef<int64_t> Shape = tileType(Result).getShape();
-  auto Memory = cast<MemRefType>(Load.getMemory().getType());
-  int64_t Rank = Memory.getRank();
+/// Whether boxes can make up a tile of this memory.
+bool ThreadLowering::fitsBoxes(Value Memory, ArrayRef<int64_t> Dimensions,
+                               Value Tile) {
+  auto Type = cast<MemRefType>(Memory.getType());
+  ArrayRef<int64_t> Shape = tileType(Tile).getShape();
+  int64_t Last = Type.getRank() - 1;
   // Strides are multiples of sixteen bytes, as maps want them, if that of the
   // rows is.
-  return Target.TensorMaps && Layouts.isOperand(Result) && Rank >= 2 &&
-         Rank <= MostRank && !Memory.isDynamicDim(Rank - 1) &&
-         Memory.getDimSize(Rank - 1) % RowElements == 0 &&
+  return Target.TensorMaps && Shape.size() == 2 && Last >= 1 &&
+         Last < MostRank && Dimensions.back() == Last &&
+         !Type.isDynamicDim(Last) && Type.getDimSize(Last) % RowElements == 0 &&
          Shape[0] == paddedExtent(Shape[0]) && Shape[0] <= MostRows &&
          Shape[1] == paddedExtent(Shape[1]) && Shape[1] % BoxColumns == 0;
 }
 
-/// The kernel's argument that describes the memory and the boxes of a load.
-Value ThreadLowering::tensorMap(tile::LoadOp Load) {
-  auto Memory = cast<MemRefType>(Load.getMemory().getType());
+bool ThreadLowering::canCopyBoxes(tile::LoadOp Load) {
+  return Layouts.isOperand(Load.getResult()) &&
+         fitsBoxes(Load.getMemory(), Load.getDimensions(), Load.getResult());
+}
+
+/// The kernel's argument that describes a memory and the boxes of a tile.
+Value ThreadLowering::tensorMap(Value Memory, ArrayRef<int64_t> Dimensions,
+                                Value Tile) {
+  auto Type = cast<MemRefType>(Memory.getType());
   int64_t Operand = 0, FirstSize = 0;
   for (Value Argument : Kernel.getLaunchArguments()) {
-    if (Argument == Load.getMemory())
+    if (Argument == Memory)
       break;
     auto Other = dyn_cast<MemRefType>(Argument.getType());
     Operand += Other != nullptr;
     FirstSize += Other ? Other.getNumDynamicDims() : 1;
   }
   SmallVector<int64_t> Numbers{Operand, FirstSize};
-  for (int64_t Extent : Memory.getShape())
+  for (int64_t Extent : Type.getShape())
     Numbers.push_back(ShapedType::isDynamic(Extent) ? -1 : Extent);
-  SmallVector<int64_t> Box(Memory.getRank(), 1);
-  Box[Load.getDimensions().front()] = tileType(Load.getResult()).getDimSize(0);
+  SmallVector<int64_t> Box(Type.getRank(), 1);
+  Box[Dimensions.front()] = tileType(Tile).getDimSize(0);
   Box.back() = BoxColumns;
   Numbers.append(Box);
   Attribute Map = B.getDenseI64ArrayAttr(Numbers);
@@ -66,31 +73,46 @@ Value ThreadLowering::tensorMap(tile::LoadOp Load) {
     if (failed(Function.insertArgument(
             Function.getNumArguments(),
             LLVM::LLVMPointerType::get(B.getContext()), {}, B.getLoc())))
-      error(Load, "cannot add a tensor map to the kernel's arguments");
+      error(Kernel, "cannot add a tensor map to the kernel's arguments");
   }
   return Function.getArgument(FirstMap + Number);
 }
 
-/// What one thread does for a tile.
-void ThreadLowering::copyBoxes(tile::LoadOp Load, const SharedTile &To,
-                               Value Barrier) {
-  Value Map = tensorMap(Load), Pointer = sharedPointer(To);
-  int64_t Columns = tileType(Load.getResult()).getDimSize(1);
+/// Calls the function for the place of each box in shared memory and in its
+/// tensor, innermost first.
+void ThreadLowering::forEachBox(ValueRange Indices, const SharedTile &Shared,
+                                Value Tile,
+                                function_ref<void(Value, ArrayRef<Value>)> Do) {
+  Value Pointer = sharedPointer(Shared);
+  int64_t Columns = tileType(Tile).getDimSize(1);
   for (int64_t Column = 0; Column < Columns; Column += BoxColumns) {
-    Value Place = add(To.Shift, To.offset(0, Column));
+    Value Place = index(Shared.offset(0, Column));
+    if (Shared.Shift)
+      Place = add(Shared.Shift, Place);
     Value Address = LLVM::GEPOp::create(
         B, Pointer.getType(), B.getBF16Type(), Pointer,
         ArrayRef<LLVM::GEPArg>{
             arith::IndexCastOp::create(B, B.getI64Type(), Place).getResult()});
     SmallVector<Value> Coordinates;
-    for (Value Index : llvm::reverse(Load.getIndices())) {
+    for (Value Index : llvm::reverse(Indices)) {
       Value At = scalar(Index);
       if (Coordinates.empty())
         At = add(At, Column);
       Coordinates.push_back(arith::IndexCastOp::create(B, B.getI32Type(), At));
     }
-    markPipe(copyBox(B, Address, Barrier, Map, Coordinates));
+    Do(Address, Coordinates);
   }
+}
+
+/// What one thread does for a tile.
+void ThreadLowering::copyBoxes(tile::LoadOp Load, const SharedTile &To,
+                               Value Barrier) {
+  Value Tile = Load.getResult();
+  Value Map = tensorMap(Load.getMemory(), Load.getDimensions(), Tile);
+  forEachBox(Load.getIndices(), To, Tile,
+             [&](Value Address, ArrayRef<Value> Coordinates) {
+               markPipe(copyBox(B, Address, Barrier, Map, Coordinates));
+             });
 }
 
 } // namespace transxssm::nvptx

@@ -244,6 +244,8 @@ void ThreadLowering::emitStores(const Access &A, ArrayRef<Value> Values,
 }
 
 void ThreadLowering::lowerStore(tile::StoreOp Store) {
+  if (canStoreBoxes(Store))
+    return lowerBoxStore(Store);
   Access A =
       accessOf(Store.getMemory(), Store.getIndices(), Store.getDimensions(),
                Store.getValue(), Layouts.of(Store.getValue()));

@@ -432,7 +432,7 @@ void ThreadLowering::lowerWithProducer() {
   OpBuilder::InsertionGuard Guard(B);
   B.setInsertionPointToStart(Consumes.thenBlock());
   setRegisters(B, ConsumerRegisters, /*More=*/true);
-  lowerBlock(Kernel.getBody().front());
+  lowerAll();
   if (Failed)
     return;
   Scalars = std::move(Arguments);

@@ -88,3 +88,32 @@ tile.kernel @chain(%a: memref<64x64xbf16>, %b: memref<64x64xbf16>, %c: memref<64
   tile.store %o, %c[%zero, %zero] over [0, 1] : tensor<64x64xf32>, memref<64x64xf32>
   tile.store %t, %d[%zero, %zero] over [0, 1] : tensor<64x64xf32>, memref<64x64xf32>
 }
+
+// -----
+
+// A tile of bf16 leaves by a box, from where stmatrix has put it.
+// CHECK-LABEL: func.func @store
+// CHECK-NOT:   stmatrix
+// CHECK-NOT:   cp.async.bulk
+// MAPS-LABEL: func.func @store
+// MAPS-SAME:  tile.tensor_maps = [array<i64: 2, 0, -1, 64, 64, 64>]
+// MAPS-COUNT-4: llvm.nvvm.stmatrix.sync.aligned.m8n8.x4.b16
+// MAPS-NOT:   stmatrix
+// MAPS:       llvm.nvvm.fence.proxy.async.shared_cta
+// MAPS-NEXT:  scf.if
+// MAPS:         llvm.nvvm.cp.async.bulk.tensor.s2g.tile.2d
+// MAPS-NOT:     bulk.tensor
+// MAPS:         llvm.nvvm.cp.async.bulk.commit.group
+// MAPS:         llvm.nvvm.cp.async.bulk.wait.group.read
+// MAPS:         llvm.nvvm.cp.async.bulk.wait.group"
+tile.kernel @store(%a: memref<64x64xbf16>, %b: memref<64x64xbf16>, %c: memref<?x64xbf16>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %step = arith.constant 64 : index
+  %row = arith.muli %i, %step : index
+  %start = arith.constant dense<0.0> : tensor<64x64xf32>
+  %l = tile.load %a[%zero, %zero] over [0, 1] : memref<64x64xbf16> -> tensor<64x64xbf16>
+  %r = tile.load %b[%zero, %zero] over [0, 1] : memref<64x64xbf16> -> tensor<64x64xbf16>
+  %s = tile.mma %l, %r, %start {transpose_rhs} : tensor<64x64xbf16>, tensor<64x64xbf16>, tensor<64x64xf32>
+  %p = arith.truncf %s : tensor<64x64xf32> to tensor<64x64xbf16>
+  tile.store %p, %c[%row, %zero] over [0, 1] : tensor<64x64xbf16>, memref<?x64xbf16>
+}
