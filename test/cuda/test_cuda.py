@@ -96,6 +96,35 @@ def test_bench_profiles(package):
     assert "kernels" in done.stdout and "append" in done.stdout
 
 
+def test_tensor_maps(folder):
+    """A training step whose products take boxes: the simulator's bits, maps made by the driver."""
+    config = json.loads((GOLDENS / "hybrid-tiny/config.json").read_text())
+    config |= {"vocab_size": 256, "num_hidden_layers": 2, "hidden_size": 128}
+    config |= {"attn_layer_period": 2, "attn_layer_offset": 1, "intermediate_size": 128}
+    config |= {"num_attention_heads": 2, "num_key_value_heads": 2, "ssd_chunk_size": 64}
+    config_file = folder / "wide.json"
+    config_file.write_text(json.dumps(config))
+    options = ["--gpu-arch=sm_90a", "--dtype=bf16", "--max-batch=1", "--max-seq-len=64", "-q"]
+    compile_ = ["transxssm-compile", config_file, *options]
+    ptx = run(*compile_, "--target=nvptx", "--emit=ptx", "--entry=forward").stdout
+    assert "cp.async.bulk.tensor.2d.shared" in ptx
+    assert "cp.async.bulk.tensor.2d.global" in ptx
+    simulated, made = folder / "wide-sim.txpkg", folder / "wide-fake.txpkg"
+    run(*compile_, "--target=sim", "-o", simulated)
+    run("make-fake-cuda-package", simulated, made)
+    text = folder / "wide.txt"
+    text.write_text("abcdefgh " * 200)
+    train = ["--data", text, "--batch", 1, "--seq-len", 63, "--lr", 0.01, "--steps", 1]
+    train += ["--eval-every", 0, "--eval-tokens", 63]
+    weights = []
+    for package, device in ((simulated, "sim:sm_90a"), (made, "cuda:0")):
+        out = folder / device.replace(":", "-")
+        command = ["transxssm-run", "train", package, "--device", device, *train, "--out", out]
+        run(*command, TRANSXSSM_FAKE_CUDA="capability=90")
+        weights.append((out / "latest/model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_errors_are_one_line(package):
     bench = ["transxssm-run", "bench", package, "--entry", "decode", "--seq-len", 4]
     for settings, expected in (
