@@ -84,8 +84,8 @@ typedef struct TransXSSMSimKernelInfo {
   const char *Symbol;
   TransXSSMSimKernel Function;
   uint32_t Parameters;
-  uint32_t Threads;     ///< nvvm.maxntid, 0 where not stated
-  uint32_t Blocks;      ///< nvvm.minctasm, 0 where not stated
+  uint32_t Threads; ///< nvvm.maxntid, 0 where not stated
+  uint32_t Blocks;  ///< nvvm.minctasm, 0 where not stated
   uint32_t Unused;
   uint64_t StaticBytes; ///< shared memory of fixed size; dynamic comes behind
   uint64_t DynamicAlign;
