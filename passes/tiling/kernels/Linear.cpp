@@ -21,6 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/tiling/ProductTiles.h"
 #include "passes/tiling/kernels/Kernels.h"
 
 using namespace mlir;
@@ -288,23 +289,43 @@ void LinearGroup::addCells(
     Grid.push_back(E.constant(Parts.size()));
 }
 
+/// `Small`: for a GPU that large tiles would leave idle.
 static LinearTiles tilesOf(ModuleOp Module, const LinearGroup &Group,
-                           const LinearPart &Part) {
-  return LinearTiles(TileSizes::of(Module), Group.Inputs, Part.Outputs,
-                     Group.Element, Part.Multiple);
+                           const LinearPart &Part, bool Small) {
+  LinearTiles Tiles(TileSizes::of(Module), Group.Inputs, Part.Outputs,
+                    Group.Element, Part.Multiple);
+  if (!Small)
+    return Tiles;
+  Tiles.RowTile = SmallProductTile.Rows;
+  int64_t Columns = productTile(Part.Outputs, SmallProductTile.Columns);
+  if (Columns % Part.Multiple == 0)
+    Tiles.ColumnTile = Columns;
+  return Tiles;
 }
 
-static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group) {
+/// All cells in the direction of columns.
+static int64_t columnTiles(ModuleOp Module, const LinearGroup &Group,
+                           bool Small) {
+  int64_t Cells = 0;
+  for (const LinearPart &Part : Group.Parts)
+    Cells += llvm::divideCeil(Part.Outputs,
+                              tilesOf(Module, Group, Part, Small).ColumnTile);
+  return Cells;
+}
+
+static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group,
+                                  bool Small) {
   unsigned Rank = Group.Parts.size() == 1 ? 2 : 3;
-  return defineKernel(Module, Group.name("linear"), Rank, [&](TileBuilder &B) {
+  std::string Name = Group.name(Small ? "linear_small" : "linear");
+  return defineKernel(Module, Name, Rank, [&](TileBuilder &B) {
     Tile X = Group.declare(B);
     Group.forPart(
         B, 2,
         [&](const LinearPart &Part) {
-          return B.grid(1) * tilesOf(Module, Group, Part).ColumnTile;
+          return B.grid(1) * tilesOf(Module, Group, Part, Small).ColumnTile;
         },
         [&](const LinearPart &Part, Tile Column) {
-          LinearTiles Tiles = tilesOf(Module, Group, Part);
+          LinearTiles Tiles = tilesOf(Module, Group, Part, Small);
           Part.store(B, X, B.grid(0) * Tiles.RowTile, Column, Tiles.RowTile,
                      Tiles.ColumnTile, Tiles.InnerTile);
         });
@@ -358,6 +379,18 @@ bool tiling::servesFewRows(EntryBuilder &E, Value Input) {
   return false;
 }
 
+static void launchTiles(EntryBuilder &E, LinearGroup &Group, AffineExpr Rows,
+                        ArrayRef<LaunchArgument> Arguments, bool Small,
+                        ArrayRef<AffineExpr> When) {
+  ModuleOp Module = E.module();
+  SmallVector<AffineExpr> Grid = {
+      Rows.ceilDiv(tilesOf(Module, Group, Group.Parts.front(), Small).RowTile)};
+  Group.addCells(E, Grid, [&](const LinearPart &Part) {
+    return tilesOf(Module, Group, Part, Small).ColumnTile;
+  });
+  E.launch(buildLinear(Module, Group, Small), Grid, Arguments, When);
+}
+
 static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
   LinearGroup Group(E, E.group(Op));
   AffineExpr Rows = E.tokens(Op.getInput());
@@ -375,14 +408,16 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
              {1 - Rows});
     E.launch(buildLinearRows(E.module(), Group, 4), Grid, Arguments,
              {Rows - 2, FewRows - Rows});
-    Many = {Rows - (FewRows + 1)};
+    int64_t Some = TileSizes::of(E.module()).Gpu
+                       ? smallTileRows(columnTiles(E.module(), Group, true),
+                                       columnTiles(E.module(), Group, false))
+                       : 0;
+    if (Some > FewRows)
+      launchTiles(E, Group, Rows, Arguments, /*Small=*/true,
+                  {Rows - (FewRows + 1), Some - Rows});
+    Many = {Rows - (std::max(Some, FewRows) + 1)};
   }
-  SmallVector<AffineExpr> Grid = {
-      Rows.ceilDiv(tilesOf(E.module(), Group, Group.Parts.front()).RowTile)};
-  Group.addCells(E, Grid, [&](const LinearPart &Part) {
-    return tilesOf(E.module(), Group, Part).ColumnTile;
-  });
-  E.launch(buildLinear(E.module(), Group), Grid, Arguments, Many);
+  launchTiles(E, Group, Rows, Arguments, /*Small=*/false, Many);
   return success();
 }
 

@@ -65,7 +65,15 @@ func.func @training(%x: tensor<?x?x1000xf32> {txs.input = "x"}, %w: tensor<96x10
 // GPU-LABEL:    tile.kernel @linear_rows4_k64_n97
 // GPU-COUNT-4:    tile.reduce sum %{{.*}} along 1 : tensor<8x64xf32> -> tensor<8xf32>
 // GPU:            tile.store %{{.*}} : tensor<4x8xf32>
+
+// Up to 6,912 rows, 108 of 64, small tiles need at most two waves of 108 cells; one
+// more wave takes longer than one of large tiles.
+
+// GPU-LABEL:    tile.kernel @linear_small_k64_n97
+// GPU:            tile.mma {{.*}} {transpose_rhs} : tensor<64x32xf32>, tensor<64x32xf32>, tensor<64x64xf32>
 // GPU:          plan.launch @linear_rows1_k64_n97 grid {{.*}}(13)
+// GPU:          plan.launch @linear_small_k64_n97 grid affine_map<()[s0, s1, s2, s3] -> ((s0 * s1) ceildiv 64, 2)>{{.*}} when affine_map<()[s0, s1, s2, s3] -> (s0 * s1 - 9, -(s0 * s1) + 6912)>
+// GPU-NEXT:     plan.launch @linear_k64_n97 grid affine_map<()[s0, s1, s2, s3] -> ((s0 * s1) ceildiv 128, 1)>{{.*}} when affine_map<()[s0, s1, s2, s3] -> (s0 * s1 - 6913)>
 func.func @decode(%x: tensor<?x?x64xf32> {txs.input = "x"}, %w: tensor<97x64xf32> {txs.input = "w"}, %s: tensor<?x64xf32> {txs.state = "s"}) -> (tensor<?x?x97xf32> {txs.output = "y"}, tensor<?x64xf32> {txs.state = "s"}) {
   %y = txs.linear %x, %w : tensor<?x?x64xf32>, tensor<97x64xf32> -> tensor<?x?x97xf32>
   return %y, %s : tensor<?x?x97xf32>, tensor<?x64xf32>
