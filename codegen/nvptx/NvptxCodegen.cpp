@@ -8,6 +8,7 @@
 
 #include "codegen/nvptx/NvptxCodegen.h"
 #include "codegen/MachineCode.h"
+#include "codegen/SourceTexts.h"
 #include "codegen/nvptx/DeviceOps.h"
 #include "codegen/nvptx/Passes.h"
 #include "codegen/x86/Passes.h"
@@ -21,9 +22,11 @@
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
@@ -71,6 +74,8 @@ static void addConversion(PassManager &Passes) {
   Passes.addPass(createConvertControlFlowToLLVMPass());
   Passes.addPass(createUBToLLVMConversionPass());
   Passes.addPass(createReconcileUnrealizedCastsPass());
+  // Locations reach LLVM only in functions that debug information knows.
+  Passes.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
 }
 
 static std::vector<TensorMap> tensorMapsOf(func::FuncOp Function) {
@@ -217,6 +222,7 @@ static void prepareKernels(llvm::Module &Module,
 
 FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
   OwningOpRef<ModuleOp> Module = copyKernels(Kernels);
+  SourceTexts Texts = locateInTexts(*Module);
   DeviceModule Result;
   if (failed(lower(*Module, Target, Result.Kernels)))
     return failure();
@@ -230,6 +236,7 @@ FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
            failure();
   Result.Module->setTargetTriple(Machine->getTargetTriple());
   Result.Module->setDataLayout(Machine->createDataLayout());
+  attachTexts(Texts, *Result.Module);
   prepareKernels(*Result.Module, Result.Kernels);
   // Loops are as long as they should be.
   optimise(*Result.Module, *Machine, llvm::OptimizationLevel::O3,
@@ -243,6 +250,7 @@ FailureOr<std::string> emitPtx(const DeviceModule &Module,
   if (!Machine)
     return failure();
   auto Copy = llvm::CloneModule(*Module.Module);
+  llvm::StripDebugInfo(*Copy);
   auto Text = emitFile(*Copy, *Machine, llvm::CodeGenFileType::AssemblyFile);
   if (!Text)
     return failure();

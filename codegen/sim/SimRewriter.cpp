@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/sim/SimRewriter.h"
+#include "codegen/SourceTexts.h"
 #include "transxssm/sim_abi.h"
 
 #include "llvm/Analysis/ValueTracking.h"
@@ -32,7 +33,8 @@ enum Space : unsigned {
   SharedCluster = 7
 };
 
-SimRewriter::SimRewriter(llvm::Module &Module) : Module(Module) {
+SimRewriter::SimRewriter(llvm::Module &Module)
+    : Module(Module), SourceLines(attachedLines(Module)) {
   LLVMContext &Context = Module.getContext();
   Int32 = Type::getInt32Ty(Context);
   Int64 = Type::getInt64Ty(Context);
@@ -75,6 +77,16 @@ static std::string describe(Instruction &At) {
          std::to_string(Bytes) + " bytes";
 }
 
+std::string SimRewriter::sourceLine(const std::string &File,
+                                    unsigned Line) const {
+  constexpr size_t Longest = 120;
+  auto Lines = SourceLines.find(File);
+  if (Lines == SourceLines.end() || Line == 0 || Line > Lines->second.size())
+    return {};
+  const std::string &Text = Lines->second[Line - 1];
+  return Text.size() > Longest ? Text.substr(0, Longest) + "..." : Text;
+}
+
 uint32_t SimRewriter::addSite(Instruction &At, Value *Address) {
   Site Made;
   Made.Kernel = KernelName;
@@ -86,10 +98,14 @@ uint32_t SimRewriter::addSite(Instruction &At, Value *Address) {
     if (Op->getNumOperands() > 0)
       if (auto *Text = dyn_cast<MDString>(Op->getOperand(0)))
         Made.File = Text->getString();
-  if (DILocation *Location = At.getDebugLoc().get()) {
+  // Code that was moved or merged has line 0.
+  DILocation *Location = At.getDebugLoc().get();
+  if (Location && Location->getLine()) {
     Made.File = Location->getFilename();
     Made.Line = Location->getLine();
     Made.Column = Location->getColumn();
+    if (std::string Text = sourceLine(Made.File, Made.Line); !Text.empty())
+      Made.Operation += " of '" + Text + "'";
   }
   if (Address) {
     SmallVector<const Value *, 4> Objects;

@@ -23,6 +23,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/Error.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,8 @@ private:
   /// Whether the address can only be of the thread's stack or of a constant.
   bool isPrivate(llvm::Value *Pointer);
   uint32_t addSite(llvm::Instruction &At, llvm::Value *Pointer = nullptr);
+  /// What a line of a tile program says; empty where it is not known.
+  std::string sourceLine(const std::string &File, unsigned Line) const;
   void store(llvm::IRBuilder<> &Builder, unsigned &Slot, llvm::Value *Value);
   llvm::Value *load(llvm::IRBuilder<> &Builder, unsigned &Slot,
                     llvm::Type *Type);
@@ -102,6 +105,7 @@ private:
 
   llvm::Module &Module;
   std::vector<Site> Sites;
+  std::map<std::string, std::vector<std::string>> SourceLines;
   std::vector<Kernel> Kernels;
   std::vector<SharedArray> SharedArrays;
   uint64_t StaticBytes = 0, DynamicAlign = 1;
