@@ -17,6 +17,7 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
 #include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Vectorize/LoadStoreVectorizer.h"
 
 #include <mutex>
 
@@ -58,23 +59,43 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp Kernels) {
   return Module;
 }
 
+namespace {
+/// What passes know of a module for a machine.
+struct Analyses {
+  Analyses(llvm::TargetMachine &Machine,
+           const llvm::PipelineTuningOptions &Tuning)
+      : Builder(&Machine, Tuning) {
+    Builder.registerModuleAnalyses(Modules);
+    Builder.registerCGSCCAnalyses(Graph);
+    Builder.registerFunctionAnalyses(Functions);
+    Builder.registerLoopAnalyses(Loops);
+    Builder.crossRegisterProxies(Loops, Functions, Graph, Modules);
+  }
+
+  llvm::PassBuilder Builder;
+  llvm::LoopAnalysisManager Loops;
+  llvm::FunctionAnalysisManager Functions;
+  llvm::CGSCCAnalysisManager Graph;
+  llvm::ModuleAnalysisManager Modules;
+};
+} // namespace
+
 void optimise(llvm::Module &Module, llvm::TargetMachine &Machine,
               llvm::OptimizationLevel Level, bool UnrollLoops) {
   llvm::PipelineTuningOptions Tuning;
   Tuning.LoopVectorization = false;
   Tuning.SLPVectorization = false;
   Tuning.LoopUnrolling = UnrollLoops;
-  llvm::PassBuilder Builder(&Machine, Tuning);
-  llvm::LoopAnalysisManager Loops;
-  llvm::FunctionAnalysisManager Functions;
-  llvm::CGSCCAnalysisManager Graph;
-  llvm::ModuleAnalysisManager Modules;
-  Builder.registerModuleAnalyses(Modules);
-  Builder.registerCGSCCAnalyses(Graph);
-  Builder.registerFunctionAnalyses(Functions);
-  Builder.registerLoopAnalyses(Loops);
-  Builder.crossRegisterProxies(Loops, Functions, Graph, Modules);
-  Builder.buildPerModuleDefaultPipeline(Level).run(Module, Modules);
+  Analyses Known(Machine, Tuning);
+  Known.Builder.buildPerModuleDefaultPipeline(Level).run(Module, Known.Modules);
+}
+
+void joinAccesses(llvm::Module &Module, llvm::TargetMachine &Machine) {
+  Analyses Known(Machine, llvm::PipelineTuningOptions());
+  llvm::LoadStoreVectorizerPass Join;
+  for (llvm::Function &Function : Module)
+    if (!Function.isDeclaration())
+      Join.run(Function, Known.Functions);
 }
 
 std::optional<std::string> emitFile(llvm::Module &Module,

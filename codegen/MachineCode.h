@@ -47,6 +47,10 @@ mlir::OwningOpRef<mlir::ModuleOp> copyKernels(mlir::ModuleOp Kernels);
 void optimise(llvm::Module &Module, llvm::TargetMachine &Machine,
               llvm::OptimizationLevel Level, bool UnrollLoops = true);
 
+/// Makes accesses of neighbouring elements one, as wide as the machine has. The
+/// pipeline splits loads of vectors whose elements are used one by one.
+void joinAccesses(llvm::Module &Module, llvm::TargetMachine &Machine);
+
 /// The module as assembly or as an object; nothing where the machine cannot
 /// write such a file. Code generation changes the module.
 std::optional<std::string> emitFile(llvm::Module &Module,

@@ -241,6 +241,8 @@ FailureOr<DeviceModule> lowerForGpu(ModuleOp Kernels, const GpuTarget &Target) {
   // Loops are as long as they should be.
   optimise(*Result.Module, *Machine, llvm::OptimizationLevel::O3,
            /*UnrollLoops=*/false);
+  // The code generator would do it, but the simulator must see it.
+  joinAccesses(*Result.Module, *Machine);
   return Result;
 }
 
