@@ -281,6 +281,7 @@ constexpr int64_t CrossEntropySlab = 2048;
 struct CrossEntropyGradShape {
   int64_t Vocabulary, Width;
   mlir::Type Element = {}, WeightElement = {};
+  int64_t Slab = Dynamic; ///< entries of every slab, where they are as many
 };
 
 /// labels [B, T] i32 ([1, B] for classification), targets [R] i32: the label

@@ -69,6 +69,7 @@ static Tile logitsGrad(TileBuilder &B, Tile Logits, Tile Column, Tile Target,
 
 static std::string shapeName(const CrossEntropyGradShape &S) {
   return "_v" + std::to_string(S.Vocabulary) + "_n" + std::to_string(S.Width) +
+         (S.Slab == Dynamic ? "" : "_slab" + std::to_string(S.Slab)) +
          typeSuffix({S.Element, S.WeightElement});
 }
 
@@ -83,7 +84,7 @@ tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
         Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
         Tile Targets = B.integerMemory({Dynamic});
         Tile LogSumExp = B.memory({Dynamic}), Scale = B.memory({1});
-        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile DLogits = B.memory({Dynamic, S.Slab}, S.Element);
         Tile Slab = B.indexArgument();
         TileSizes Sizes = TileSizes::of(Module);
         int64_t Rows = Sizes.gradientRows();
@@ -117,7 +118,7 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
           (S.Element == SumElement ? "" : "_sum" + typeSuffix(SumElement)) +
           (Accumulate ? "_add" : ""),
       2, [&](TileBuilder &B) {
-        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile DLogits = B.memory({Dynamic, S.Slab}, S.Element);
         Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
         Tile DHidden = B.memory({Dynamic, Width}, SumElement);
         Tile Slab = B.indexArgument();
@@ -147,7 +148,7 @@ tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
   return defineKernel(
       Module, "cross_entropy_weight_grad" + shapeName(S), 2,
       [&](TileBuilder &B) {
-        Tile DLogits = B.memory({Dynamic, Dynamic}, S.Element);
+        Tile DLogits = B.memory({Dynamic, S.Slab}, S.Element);
         Tile Hidden = B.memory({Dynamic, Width}, S.Element);
         Tile DWeight = B.memory({Vocabulary, Width}), Slab = B.indexArgument();
         int64_t Rows = tileExtent(Vocabulary, ProductRows);
@@ -179,6 +180,12 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
                              E.element(Op.getHidden()), Type.getElementType()};
   int64_t Size = std::min(CrossEntropySlab, S.Vocabulary - First);
   AffineExpr Rows = E.tokens(Op.getHidden()), Slab = E.constant(Size);
+  // Rows that are known to be wide are read sixteen bytes at a time.
+  if (TileSizes::of(E.module()).Gpu && S.Vocabulary % Size == 0)
+    S.Slab = Size;
+  LaunchArgument Logits(DLogits, {Rows});
+  if (S.Slab == Dynamic)
+    Logits.Sizes.push_back(Slab);
   AffineExpr Offset = E.constant(First);
   AffineExpr RowTiles = Rows.ceilDiv(TileSizes::of(E.module()).gradientRows());
   AffineExpr WidthTiles = E.constant(llvm::divideCeil(S.Width, ProductColumns));
@@ -190,15 +197,14 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
             {Targets, {Rows}},
             {E.read(Op.getLogSumExp()), {Rows}},
             {Scale},
-            {DLogits, {Rows, Slab}},
+            Logits,
             {Offset}});
   E.launch(
       buildCrossEntropyHiddenGrad(E.module(), S, First > 0, DHidden->Element),
-      {RowTiles, WidthTiles},
-      {{DLogits, {Rows, Slab}}, {Weight}, {DHidden, {Rows}}, {Offset}});
+      {RowTiles, WidthTiles}, {Logits, {Weight}, {DHidden, {Rows}}, {Offset}});
   E.launch(buildCrossEntropyWeightGrad(E.module(), S),
            {Slab.ceilDiv(ProductRows), WidthTiles},
-           {{DLogits, {Rows, Slab}}, {Hidden, {Rows}}, {DWeight}, {Offset}});
+           {Logits, {Hidden, {Rows}}, {DWeight}, {Offset}});
 }
 
 static LogicalResult
