@@ -17,6 +17,7 @@ using namespace transxssm::sim;
 
 namespace {
 constexpr uint32_t ManyBlocks = ~uint32_t(0);
+constexpr uint64_t SectorBytes = 32;
 } // namespace
 
 GlobalBuffer::GlobalBuffer(uint64_t Begin, uint64_t Bytes, std::string Name,
@@ -125,8 +126,19 @@ void GlobalMemory::check(Machine &Owner, Thread &Self, GlobalBuffer &Buffer,
     // What the launch itself has written is no input.
     if (!IsWrite && (At.Written & Mask) == Mask)
       Bytes = 0;
+    // Memory moves whole sectors.
+    if (Buffer.Launch != At.Launch) {
+      Buffer.Launch = At.Launch;
+      Buffer.BytesRead = Buffer.BytesWritten = 0;
+    }
+    uint64_t &Sum = IsWrite ? Buffer.BytesWritten : Buffer.BytesRead;
+    auto SectorsOf = [](uint64_t Count) {
+      return (Count + SectorBytes - 1) / SectorBytes;
+    };
+    uint64_t Sectors = SectorsOf(Sum + Bytes) - SectorsOf(Sum);
+    Sum += Bytes;
     Counters &Into = Owner.counters();
-    (IsWrite ? Into.BytesWritten : Into.BytesRead) += Bytes;
+    (IsWrite ? Into.BytesWritten : Into.BytesRead) += SectorBytes * Sectors;
   }
   uint32_t Block = uint32_t(Owner.blockNumber()) + 1;
   auto Race = [&](const char *Did, uint32_t OtherSite) {

@@ -56,6 +56,8 @@ private:
   Cell &cell(uint64_t Word);
 
   uint64_t Begin, Bytes;
+  /// Of the launch of that number, each byte once.
+  uint64_t Launch = 0, BytesRead = 0, BytesWritten = 0;
   std::string Name;
   bool Initialized;
   std::vector<std::unique_ptr<Cell[]>> Chunks;

@@ -64,7 +64,8 @@ struct Counters {
   /// Those that a second-level cache of SimOptions::CacheBytes, empty before
   /// each launch, does not hold.
   uint64_t MissedSectors = 0;
-  /// Bytes that a launch reads and writes, each counted once.
+  /// Bytes that a launch reads and writes, each counted once; those of a buffer
+  /// in whole sectors.
   uint64_t BytesRead = 0, BytesWritten = 0;
   /// Passes over the 32 banks of shared memory, and how few would do.
   uint64_t SharedWaves = 0, SharedWavesIdeal = 0;
