@@ -62,9 +62,11 @@ LinearLayout LinearLayout::blocked(int64_t Rows, int64_t Columns,
   Bits.columns(Thread, 3);
   // The lowest rows stay in the thread, up to four of those that the threads
   // leave over: then products read four rows of a transposed operand at once.
+  // A single column is no operand, and lies in memory as a row does.
   unsigned ForThreads = ThreadBits - Thread.size();
-  unsigned Spare =
-      Bits.rowsLeft() > ForThreads ? Bits.rowsLeft() - ForThreads : 0;
+  unsigned Spare = Bits.rowsLeft() > ForThreads && Columns > 1
+                       ? Bits.rowsLeft() - ForThreads
+                       : 0;
   Bits.rows(Register, std::min(Spare, 2u));
   Bits.rows(Thread, ForThreads);
   Bits.columns(Thread, ThreadBits - Thread.size());
@@ -216,6 +218,41 @@ LinearLayout LinearLayout::firstColumns(int64_t Count) const {
   for (Coordinates Basis : Thread)
     First.Thread.push_back(Basis.Column < Count ? Basis : Coordinates());
   return First;
+}
+
+LinearLayout LinearLayout::exchanged(unsigned RegisterBit,
+                                     unsigned ThreadBit) const {
+  LinearLayout Exchanged = *this;
+  std::swap(Exchanged.Register[RegisterBit], Exchanged.Thread[ThreadBit]);
+  return Exchanged;
+}
+
+LinearLayout LinearLayout::packed(int64_t Width) const {
+  assert(Rows == 1 && isProduct() && "of vectors alone");
+  LinearLayout Packed = *this;
+  int64_t Next = 1;
+  auto Number = [&](Coordinates &Basis) {
+    if (Basis.isZero())
+      return;
+    Basis.Column = Next;
+    Next *= 2;
+  };
+  unsigned Together = std::min<size_t>(Log2_64(Width), Register.size());
+  for (unsigned Bit = 0; Bit < Together; ++Bit)
+    Number(Packed.Register[Bit]);
+  for (Coordinates &Basis : Packed.Thread)
+    Number(Basis);
+  for (unsigned Bit = Together; Bit < Register.size(); ++Bit)
+    Number(Packed.Register[Bit]);
+  return Packed;
+}
+
+LinearLayout LinearLayout::columnsFirst() const {
+  LinearLayout Sorted = *this;
+  sort(Sorted.Register, [](Coordinates A, Coordinates C) {
+    return std::make_pair(A.Row, A.Column) < std::make_pair(C.Row, C.Column);
+  });
+  return Sorted;
 }
 
 //===----------------------------------------------------------------------===//

@@ -125,6 +125,19 @@ public:
   /// multiple of Count. For a product layout.
   LinearLayout firstColumns(int64_t Count) const;
 
+  /// The layout in which a bit of the register's number and one of the thread's
+  /// have traded places.
+  LinearLayout exchanged(unsigned RegisterBit, unsigned ThreadBit) const;
+
+  /// The same elements in each thread, registers in the order of columns, then
+  /// of rows. For a product layout.
+  LinearLayout columnsFirst() const;
+
+  /// Of a vector's product layout: the one in which other elements, numbered
+  /// anew, are in the same registers. Neighbouring threads hold neighbouring
+  /// groups of `Width` elements of the first registers.
+  LinearLayout packed(int64_t Width) const;
+
   /// The register of this thread that holds an element, given the difference of
   /// the element's and the thread's coordinates.
   std::optional<int64_t> findRegister(Coordinates Difference) const;

@@ -42,15 +42,16 @@ struct GlobalMemory {
   int64_t Hazard = -1;
 };
 
-/// A tile in shared memory: rows of `Columns` elements, with `Pad` elements (16
-/// bytes) after every `Run` rows. For float32 that is four rows: threads that
-/// read the same column of rows four apart, or of four neighbouring rows, meet
-/// different banks. For 16-bit elements it is every row: ldmatrix reads sixteen
-/// bytes of eight rows at once. Addresses stay sums of a thread's part and a
-/// constant.
+/// A tile in shared memory: rows of `Columns` elements, with `Pad` elements
+/// after every `Run` rows. For float32 that is sixteen bytes after four rows:
+/// threads that read the same column of rows four apart, or of four
+/// neighbouring rows, meet different banks; where accumulators of tensor cores
+/// are written, 32 bytes after each row. For 16-bit elements it is sixteen
+/// bytes after every row: ldmatrix reads as many of eight rows at once.
+/// Addresses stay sums of a thread's part and a constant.
 struct SharedTile {
   mlir::Value Buffer;
-  int64_t Rows = 1, Columns = 1, Pad = 0, Run = 4;
+  int64_t Rows = 1, Columns = 1, Pad = 0, Run = 4, RowPad = 0;
   /// Elements of the buffer before the tile, if any; and, of a stage of a ring,
   /// the ring's number.
   mlir::Value Shift = {};
@@ -64,13 +65,12 @@ struct SharedTile {
   int64_t offset(int64_t Row, int64_t Column) const {
     if (Swizzled)
       return (Column / 64 * Rows + Row) * 64 + Column % 64;
-    return Row * Columns + Row / Run * Pad + Column;
+    return Row * (Columns + RowPad) + Row / Run * Pad + Column;
   }
 };
 
-/// How a tile of this layout lies in shared memory, and its elements with
-/// padding.
-SharedTile shapeOf(const LinearLayout &Layout, mlir::Type Element);
+/// How an operand of wgmma lies in shared memory, and the elements of a tile
+/// there with padding.
 SharedTile operandShape(const LinearLayout &Layout);
 int64_t sharedElements(const SharedTile &Tile);
 
@@ -99,9 +99,17 @@ private:
     /// The same for the tile's own extent, where the layout is larger.
     mlir::Value TileRow, TileRows, TileColumn, TileColumns;
     int64_t Width = 1;
-    /// The whole tile is inside: with this, Width is 1 otherwise.
+    /// The whole tile is inside: then accesses need no check of columns. Where
+    /// it is not, memory may end within the InsideWidth elements of one.
     mlir::Value Inside;
     int64_t InsideWidth = 1;
+  };
+  /// How a tile goes to and from memory: in the layout of Place, which differs
+  /// from the exchanged one in the order of registers alone.
+  struct Traffic {
+    LinearLayout Own, Exchanged;
+    llvm::SmallVector<LaneExchange> Exchanges;
+    Access Place;
   };
 
   // Control (TileToThreads.cpp).
@@ -159,8 +167,23 @@ private:
                   const LinearLayout &Layout);
   void setWidth(Access &A, mlir::ValueRange Indices,
                 llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
-  mlir::Value predicateOf(const Access &A, Coordinates Place, bool Inside);
+  mlir::Value predicateOf(const Access &A, Coordinates Place, bool Inside,
+                          int64_t Count = 1);
   mlir::Value addressOf(const Access &A, Coordinates Place);
+  Traffic trafficOf(mlir::Value Memory, mlir::ValueRange Indices,
+                    llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
+  void exchange(LaneExchange E, Registers &Values);
+  void exchangeAll(llvm::ArrayRef<LaneExchange> Exchanges, Registers &Values);
+  Registers toMemory(const Traffic &T, Registers Values);
+  Registers fromMemory(const Traffic &T, Registers Values);
+  Registers loadAt(const Access &A, mlir::Type Element, Coordinates Place,
+                   int64_t Width, mlir::Value Predicate);
+  void storeAt(const Access &A, llvm::ArrayRef<mlir::Value> Values,
+               Coordinates Place, mlir::Value Predicate);
+  void forEachPart(
+      const Access &A,
+      llvm::function_ref<void(int64_t, Coordinates, mlir::Value)> Whole,
+      llvm::function_ref<void(int64_t, Coordinates, mlir::Value)> Single);
   Registers emitLoads(const Access &A, mlir::Type Element, bool Inside);
   void emitStores(const Access &A, llvm::ArrayRef<mlir::Value> Values,
                   bool Inside);
@@ -177,7 +200,9 @@ private:
   mlir::Value placeOf(const SharedTile &Tile, Placement &P, Coordinates Place);
   mlir::Value allocateElements(const SharedTile &Tile, mlir::Type Element,
                                int64_t Stages = 1);
+  SharedTile shapeOf(mlir::Value Tile);
   SharedTile allocate(int64_t Rows, int64_t Columns, mlir::Type Element);
+  SharedTile allocate(mlir::Value Tile);
   SharedTile sharedOf(mlir::Value Tile);
   void write(const SharedTile &To, const LinearLayout &Layout,
              llvm::ArrayRef<mlir::Value> Values, int64_t CopyMask,

@@ -47,6 +47,66 @@ bool isElementwise(Operation *Op) {
 }
 
 //===----------------------------------------------------------------------===//
+// Exchanges between lanes
+//===----------------------------------------------------------------------===//
+
+/// The bit whose basis is this column, if any.
+static std::optional<unsigned> findColumn(ArrayRef<Coordinates> Bases,
+                                          int64_t Column) {
+  const auto *Found = llvm::find(Bases, Coordinates{0, Column});
+  if (Found == Bases.end())
+    return std::nullopt;
+  return Found - Bases.begin();
+}
+
+SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
+                                             Type Element, int64_t Widest) {
+  constexpr unsigned LaneBits = 5;
+  constexpr int64_t WordBits = 32, SectorBits = 256;
+  int64_t Bits = Element.getIntOrFloatBitWidth();
+  int64_t Width = Layout.vectorWidth(), Sector = SectorBits / Bits;
+  // What lanes exchange are words: two elements of bf16.
+  if ((Bits != WordBits && !Element.isBF16()) || !Layout.isProduct() ||
+      Layout.threadBits() < LaneBits || Width * Bits < WordBits ||
+      Widest * Bits < WordBits)
+    return {};
+  LinearLayout Changed = Layout;
+  auto InLanes = [&](int64_t Column) {
+    return findColumn(Changed.threadBases().take_front(LaneBits), Column);
+  };
+  // Where what lanes have follows on what an access takes.
+  int64_t Covered = std::min(Width, Widest);
+  while (Covered < Layout.columns() && InLanes(Covered))
+    Covered *= 2;
+  if (Covered >= std::min(Sector, Layout.columns()))
+    return {};
+  SmallVector<LaneExchange> Exchanges;
+  auto Exchange = [&](std::optional<unsigned> Register,
+                      std::optional<unsigned> Thread) {
+    if (!Register || !Thread)
+      return;
+    Exchanges.push_back({*Register, *Thread});
+    Changed = Changed.exchanged(*Register, *Thread);
+  };
+  auto First = [&](int64_t From, auto Find) -> std::optional<unsigned> {
+    for (int64_t Column = From; Column < Layout.columns(); Column *= 2)
+      if (std::optional<unsigned> Bit = Find(Column))
+        return Bit;
+    return std::nullopt;
+  };
+  auto InRegisters = [&](int64_t Column) {
+    return findColumn(Changed.registerBases(), Column);
+  };
+  // The columns of an access come to registers, for some that it cannot take.
+  for (int64_t Column = Width; Column < Widest; Column *= 2)
+    Exchange(First(Widest, InRegisters), InLanes(Column));
+  // The next ones go to lanes, for some of another sector.
+  for (int64_t Column = Widest; Column < Sector; Column *= 2)
+    Exchange(InRegisters(Column), First(Sector, InLanes));
+  return Exchanges;
+}
+
+//===----------------------------------------------------------------------===//
 // Threads
 //===----------------------------------------------------------------------===//
 
@@ -164,8 +224,11 @@ void TileLayouts::chooseShapes(tile::KernelOp Kernel) {
     if (usesTensorCores(Mma))
       TensorCoreShapes.insert(Padded(Mma.getResult()));
   });
+  // A few rows are a few accesses anyway.
+  constexpr int64_t FewRows = 4;
   forEachTile(Kernel, [&](Value V) {
-    if (tileType(V).getRank() == 2 && tileType(V).getElementType().isBF16())
+    if (tileType(V).getRank() == 2 && tileType(V).getElementType().isBF16() &&
+        tileType(V).getDimSize(0) > FewRows)
       HalfShapes.insert(Padded(V));
   });
 }
@@ -295,6 +358,25 @@ std::optional<LinearLayout> TileLayouts::ropeTable(tile::RopeOp Rope) const {
       !llvm::is_contained(Layout.registerBases(), Coordinates{0, Half}))
     return std::nullopt;
   return Layout.firstColumns(Half);
+}
+
+int64_t TileLayouts::rowsOfFma(Value Tile) const {
+  int64_t Fewest = 0;
+  for (OpOperand &Use : Tile.getUses()) {
+    auto Mma = dyn_cast<tile::MmaOp>(Use.getOwner());
+    if (!Mma || usesTensorCores(Mma) || Use.getOperandNumber() > 1)
+      return 0;
+    bool IsLeft = Use.getOperandNumber() == 0;
+    if (IsLeft ? Mma.getTransposeLhs() : !Mma.getTransposeRhs())
+      return 0;
+    ArrayRef<Coordinates> Bases = of(Mma.getResult()).registerBases();
+    int64_t Rows = 1;
+    while (llvm::is_contained(Bases, IsLeft ? Coordinates{Rows, 0}
+                                            : Coordinates{0, Rows}))
+      Rows *= 2;
+    Fewest = Fewest == 0 ? Rows : std::min(Fewest, Rows);
+  }
+  return Fewest;
 }
 
 bool TileLayouts::readsSharedCopy(OpOperand &Operand) const {

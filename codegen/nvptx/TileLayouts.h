@@ -43,6 +43,18 @@ bool usesTensorCores(tile::MmaOp Mma);
 /// Whether the operation treats corresponding elements alike.
 bool isElementwise(mlir::Operation *Op);
 
+/// A register bit and a lane bit of a layout that trade places.
+struct LaneExchange {
+  unsigned Register, Thread;
+};
+
+/// The exchanges after which accesses of at most so many elements of a tile of
+/// this layout move whole sectors of 32 bytes, the widest accesses where the
+/// thread has as many elements; none where they do so anyway, or cannot.
+llvm::SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
+                                                   mlir::Type Element,
+                                                   int64_t Widest);
+
 class TileLayouts {
 public:
   TileLayouts(tile::KernelOp Kernel, const GpuTarget &Target);
@@ -66,6 +78,12 @@ public:
   /// Whether such a product needs the tile in shared memory, as descriptors
   /// describe it.
   bool isOperand(mlir::Value Tile) const { return Operands.contains(Tile); }
+
+  /// Whether there are accumulators of tensor cores.
+  bool hasAccumulators() const { return !TensorCoreShapes.empty(); }
+  /// Where products without tensor cores alone read the tile's copy, k along
+  /// its rows: how many neighbouring rows a thread reads, else 0.
+  int64_t rowsOfFma(mlir::Value Tile) const;
 
   /// The layout in which an operation wants an operand; nothing where it reads
   /// the copy in shared memory or takes any layout.

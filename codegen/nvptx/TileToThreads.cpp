@@ -340,8 +340,7 @@ void ThreadLowering::define(Value Tile, Registers Values) {
   if (Layouts.isShared(Tile) && !SharedTiles.contains(Tile)) {
     RankedTensorType Type = tileType(Tile);
     const LinearLayout &Layout = Layouts.of(Tile);
-    SharedTile Copy =
-        allocate(Layout.rows(), Layout.columns(), Type.getElementType());
+    SharedTile Copy = allocate(Tile);
     write(Copy, Layout,
           masked(Tile, Layout, Values, zero(Type.getElementType())),
           Layout.copyMask());

@@ -127,7 +127,7 @@ SharedTile ThreadLowering::copyShape(tile::LoadOp Load) {
   Value Result = Load.getResult();
   if (Layouts.isOperand(Result))
     return operandShape(Layouts.of(Result));
-  return shapeOf(Layouts.of(Result), tileType(Result).getElementType());
+  return shapeOf(Result);
 }
 
 void ThreadLowering::setCopy(Value Tile, const SharedTile &To) {

@@ -10,7 +10,13 @@
 // A tile may reach beyond its memory: a predicate per access then guards it,
 // unless the grid or the bounds of loops show that the tile never does. Where
 // the length of memory is known at run time only, a block whose tile is wholly
-// inside takes a branch of its own with wide accesses.
+// inside takes a branch of its own; the last one has wide accesses too, but for
+// the elements behind the last sixteen bytes.
+//
+// Threads of a tile's layout may hold too little of a row, or too much, for
+// neighbours to move whole sectors of 32 bytes: two elements of bf16 in the
+// accumulator's layout, eight float32 beside eight bf16. They exchange
+// registers with other lanes of their warp then.
 //
 //===----------------------------------------------------------------------===//
 
@@ -71,6 +77,9 @@ int64_t consecutive(MemRefType Memory, ValueRange Indices,
                     ArrayRef<int64_t> Dimensions) {
   int64_t Divisor = 128 / Memory.getElementTypeBitWidth();
   for (auto [Dimension, Index] : llvm::enumerate(Indices)) {
+    // There its index is 0.
+    if (Memory.getDimSize(Dimension) == 1)
+      continue;
     int64_t Stride = strideDivisor(Memory, Dimension);
     Divisor = std::gcd(Divisor, divisorOf(Index) * Stride);
     if (llvm::is_contained(Dimensions.drop_back(), int64_t(Dimension)))
@@ -128,28 +137,37 @@ ThreadLowering::Access ThreadLowering::accessOf(Value Memory,
   return A;
 }
 
+/// How many elements of a row, from the tile's first one on, memory allows an
+/// access to take; 0 where they are not next to each other.
+static int64_t allowedWidth(MemRefType Type, ValueRange Indices,
+                            ArrayRef<int64_t> Dimensions, Value Tile,
+                            int64_t Columns) {
+  int64_t Last = Dimensions.back();
+  if (Last + 1 != Type.getRank())
+    return 0;
+  int64_t Width = consecutive(Type, Indices, Dimensions);
+  if (tileType(Tile).getShape().back() != Columns)
+    Width = std::gcd(Width, tileType(Tile).getShape().back());
+  bool Ends = !x86::isInBounds(Indices[Last], Columns, Type.getDimSize(Last));
+  if (Ends && !Type.isDynamicDim(Last))
+    Width = std::gcd(Width, Type.getDimSize(Last));
+  return Width;
+}
+
 /// How many elements one access takes: of those that the thread holds in a row,
 /// sixteen bytes at most, as far as alignment and bounds allow.
 void ThreadLowering::setWidth(Access &A, ValueRange Indices,
                               ArrayRef<int64_t> Dimensions, Value Tile) {
-  MemRefType Type = A.Memory->Type;
   int64_t Last = Dimensions.back();
-  if (Last + 1 != Type.getRank())
+  int64_t Width = std::min(A.Layout.vectorWidth(),
+                           allowedWidth(A.Memory->Type, Indices, Dimensions,
+                                        Tile, A.Layout.columns()));
+  if (Width <= 1)
     return;
-  int64_t Divisor = consecutive(Type, Indices, Dimensions);
-  if (A.TileColumns)
-    Divisor = std::gcd(Divisor, tileType(Tile).getShape().back());
-  int64_t Width = std::min(A.Layout.vectorWidth(), Divisor);
-  if (!A.ColumnBound) {
+  if (!A.ColumnBound || !A.Memory->Type.isDynamicDim(Last)) {
     A.Width = Width;
     return;
   }
-  if (!Type.isDynamicDim(Last)) {
-    A.Width = std::gcd(Width, Type.getDimSize(Last));
-    return;
-  }
-  if (Width == 1)
-    return;
   Value End = add(scalar(Indices[Last]), A.Layout.columns());
   A.Inside =
       arith::CmpIOp::create(B, arith::CmpIPredicate::sle, End, A.ColumnBound);
@@ -157,7 +175,7 @@ void ThreadLowering::setWidth(Access &A, ValueRange Indices,
 }
 
 Value ThreadLowering::predicateOf(const Access &A, Coordinates Place,
-                                  bool Inside) {
+                                  bool Inside, int64_t Count) {
   Value Predicate;
   auto Require = [&](Value First, int64_t Offset, Value Bound) {
     if (Bound)
@@ -166,7 +184,7 @@ Value ThreadLowering::predicateOf(const Access &A, Coordinates Place,
   Require(A.Row, Place.Row, A.RowBound);
   Require(A.TileRow, Place.Row, A.TileRows);
   if (!Inside)
-    Require(A.Column, Place.Column, A.ColumnBound);
+    Require(A.Column, Place.Column + Count - 1, A.ColumnBound);
   Require(A.TileColumn, Place.Column, A.TileColumns);
   return Predicate;
 }
@@ -188,21 +206,160 @@ void ThreadLowering::markGlobal(Operation *Op, const GlobalMemory &Memory) {
 }
 
 //===----------------------------------------------------------------------===//
+// Exchanges between lanes
+//===----------------------------------------------------------------------===//
+
+/// How a tile goes between the registers of its layout and memory: in what
+/// layout accesses want it, and the exchanges that lead there.
+ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
+                                                  ValueRange Indices,
+                                                  ArrayRef<int64_t> Dimensions,
+                                                  Value Tile) {
+  Traffic T;
+  T.Own = T.Exchanged = Layouts.of(Tile);
+  int64_t Width = allowedWidth(Memories[Memory].Type, Indices, Dimensions, Tile,
+                               T.Own.columns());
+  T.Exchanges = exchangesForMemory(T.Own, tileType(Tile).getElementType(),
+                                   std::max<int64_t>(Width, 1));
+  // Elements that are apart gain nothing.
+  if (Width == 0)
+    T.Exchanges.clear();
+  for (LaneExchange E : T.Exchanges)
+    T.Exchanged = T.Exchanged.exchanged(E.Register, E.Thread);
+  T.Place = accessOf(Memory, Indices, Dimensions, Tile,
+                     T.Exchanges.empty() ? T.Own : T.Exchanged.columnsFirst());
+  return T;
+}
+
+/// The lane gets the element of its other register from the lane whose number
+/// differs in the bit, and gives it one of its own. Both ways are the same.
+void ThreadLowering::exchange(LaneExchange E, Registers &Values) {
+  Value IsFirst = isFirst(int64_t(1) << E.Thread);
+  int64_t Bit = int64_t(1) << E.Register;
+  auto Select = [&](Value L, Value R) -> Value {
+    return arith::SelectOp::create(B, IsFirst, L, R);
+  };
+  for (size_t R = 0; R < Values.size(); ++R) {
+    if (R & Bit)
+      continue;
+    Value &Low = Values[R], &High = Values[R | Bit];
+    Value Got = shuffleXor(B, Select(High, Low), int64_t(1) << E.Thread);
+    Value Kept = Low;
+    Low = Select(Kept, Got);
+    High = Select(Got, High);
+  }
+}
+
+/// The same for registers of any type; two elements of bf16 go together.
+void ThreadLowering::exchangeAll(ArrayRef<LaneExchange> Exchanges,
+                                 Registers &Values) {
+  if (Exchanges.empty())
+    return;
+  Type Element = Values.front().getType();
+  if (Element.getIntOrFloatBitWidth() == 32) {
+    for (LaneExchange E : Exchanges)
+      exchange(E, Values);
+    return;
+  }
+  Registers Words;
+  for (size_t R = 0; R < Values.size(); R += 2)
+    Words.push_back(LLVM::BitcastOp::create(
+        B, B.getI32Type(), packVector(B, ArrayRef(Values).slice(R, 2))));
+  for (LaneExchange E : Exchanges)
+    exchange({E.Register - 1, E.Thread}, Words);
+  Values.clear();
+  for (Value Word : Words)
+    llvm::append_range(
+        Values, unpackVector(B, LLVM::BitcastOp::create(
+                                    B, VectorType::get({2}, Element), Word)));
+}
+
+static Registers permuted(ArrayRef<Value> Values, const LinearLayout &From,
+                          const LinearLayout &To) {
+  Registers Moved;
+  for (int64_t Source : registerPermutation(From, To))
+    Moved.push_back(Values[Source]);
+  return Moved;
+}
+
+Registers ThreadLowering::toMemory(const Traffic &T, Registers Values) {
+  if (T.Exchanges.empty())
+    return Values;
+  exchangeAll(T.Exchanges, Values);
+  return permuted(Values, T.Exchanged, T.Place.Layout);
+}
+
+Registers ThreadLowering::fromMemory(const Traffic &T, Registers Values) {
+  if (T.Exchanges.empty())
+    return Values;
+  Values = permuted(Values, T.Place.Layout, T.Exchanged);
+  exchangeAll(T.Exchanges, Values);
+  return Values;
+}
+
+//===----------------------------------------------------------------------===//
 // Tiles
 //===----------------------------------------------------------------------===//
+
+Registers ThreadLowering::loadAt(const Access &A, Type Element,
+                                 Coordinates Place, int64_t Width,
+                                 Value Predicate) {
+  Operation *Made = nullptr;
+  Registers Values = loadGlobal(B, Element, Width, A.Memory->Pointer,
+                                addressOf(A, Place), Predicate, &Made);
+  markGlobal(Made, *A.Memory);
+  return Values;
+}
+
+void ThreadLowering::storeAt(const Access &A, ArrayRef<Value> Values,
+                             Coordinates Place, Value Predicate) {
+  markGlobal(
+      storeGlobal(B, Values, A.Memory->Pointer, addressOf(A, Place), Predicate),
+      *A.Memory);
+}
+
+/// Calls the functions for every group of registers that one access moves where
+/// memory ends in the tile, and for single ones where it ends in the group.
+void ThreadLowering::forEachPart(
+    const Access &A, function_ref<void(int64_t, Coordinates, Value)> Whole,
+    function_ref<void(int64_t, Coordinates, Value)> Single) {
+  for (int64_t R = 0; R < A.Layout.registerCount(); R += A.InsideWidth) {
+    Coordinates Place = A.Layout.ofRegister(R);
+    Value Fits = predicateOf(A, Place, /*Inside=*/false, A.InsideWidth);
+    Whole(R, Place, Fits);
+    Value Ends = arith::XOrIOp::create(
+        B, Fits, arith::ConstantOp::create(B, B.getBoolAttr(true)));
+    // The group's last element is outside unless all are inside.
+    for (int64_t I = 0; I + 1 < A.InsideWidth; ++I) {
+      Coordinates Here = A.Layout.ofRegister(R + I);
+      Single(R + I, Here, both(predicateOf(A, Here, /*Inside=*/false), Ends));
+    }
+  }
+}
 
 Registers ThreadLowering::emitLoads(const Access &A, Type Element,
                                     bool Inside) {
   Registers Values;
+  if (A.Inside && !Inside) {
+    Value Fits;
+    forEachPart(
+        A,
+        [&](int64_t, Coordinates Place, Value Holds) {
+          Fits = Holds;
+          llvm::append_range(Values,
+                             loadAt(A, Element, Place, A.InsideWidth, Holds));
+        },
+        [&](int64_t R, Coordinates Place, Value Holds) {
+          Value Alone = loadAt(A, Element, Place, 1, Holds)[0];
+          Values[R] = arith::SelectOp::create(B, Fits, Values[R], Alone);
+        });
+    return Values;
+  }
   int64_t Width = Inside ? A.InsideWidth : A.Width;
   for (int64_t R = 0; R < A.Layout.registerCount(); R += Width) {
     Coordinates Place = A.Layout.ofRegister(R);
-    Operation *Made = nullptr;
-    llvm::append_range(Values,
-                       loadGlobal(B, Element, Width, A.Memory->Pointer,
-                                  addressOf(A, Place),
-                                  predicateOf(A, Place, Inside), &Made));
-    markGlobal(Made, *A.Memory);
+    llvm::append_range(Values, loadAt(A, Element, Place, Width,
+                                      predicateOf(A, Place, Inside)));
   }
   return Values;
 }
@@ -214,11 +371,13 @@ void ThreadLowering::lowerLoad(tile::LoadOp Load) {
     return;
   if (!InRing && canCopy(Load))
     return lowerCopy(Load);
-  Access A = accessOf(Load.getMemory(), Load.getIndices(), Load.getDimensions(),
-                      Result, Layouts.of(Result));
   Type Element = tileType(Result).getElementType();
+  Traffic T = trafficOf(Load.getMemory(), Load.getIndices(),
+                        Load.getDimensions(), Result);
+  const Access &A = T.Place;
   if (!A.Inside)
-    return define(Result, emitLoads(A, Element, /*Inside=*/false));
+    return define(Result,
+                  fromMemory(T, emitLoads(A, Element, /*Inside=*/false)));
   SmallVector<Type> Types(A.Layout.registerCount(), Element);
   auto If = scf::IfOp::create(B, Types, A.Inside, /*addThenBlock=*/true,
                               /*addElseBlock=*/true);
@@ -227,29 +386,36 @@ void ThreadLowering::lowerLoad(tile::LoadOp Load) {
     B.setInsertionPointToStart(Inside ? If.thenBlock() : If.elseBlock());
     scf::YieldOp::create(B, emitLoads(A, Element, Inside));
   }
-  define(Result, Registers(If.getResults()));
+  define(Result, fromMemory(T, Registers(If.getResults())));
 }
 
 void ThreadLowering::emitStores(const Access &A, ArrayRef<Value> Values,
                                 bool Inside) {
-  int64_t Width = Inside ? A.InsideWidth : A.Width;
   Value Owner = isFirst(A.Layout.copyMask());
+  if (A.Inside && !Inside)
+    return forEachPart(
+        A,
+        [&](int64_t R, Coordinates Place, Value Holds) {
+          storeAt(A, Values.slice(R, A.InsideWidth), Place, both(Holds, Owner));
+        },
+        [&](int64_t R, Coordinates Place, Value Holds) {
+          storeAt(A, Values[R], Place, both(Holds, Owner));
+        });
+  int64_t Width = Inside ? A.InsideWidth : A.Width;
   for (int64_t R = 0; R < A.Layout.registerCount(); R += Width) {
     Coordinates Place = A.Layout.ofRegister(R);
-    Value Predicate = both(predicateOf(A, Place, Inside), Owner);
-    markGlobal(storeGlobal(B, Values.slice(R, Width), A.Memory->Pointer,
-                           addressOf(A, Place), Predicate),
-               *A.Memory);
+    storeAt(A, Values.slice(R, Width), Place,
+            both(predicateOf(A, Place, Inside), Owner));
   }
 }
 
 void ThreadLowering::lowerStore(tile::StoreOp Store) {
   if (canStoreBoxes(Store))
     return lowerBoxStore(Store);
-  Access A =
-      accessOf(Store.getMemory(), Store.getIndices(), Store.getDimensions(),
-               Store.getValue(), Layouts.of(Store.getValue()));
-  Registers Values = registersOf(Store.getValue());
+  Traffic T = trafficOf(Store.getMemory(), Store.getIndices(),
+                        Store.getDimensions(), Store.getValue());
+  const Access &A = T.Place;
+  Registers Values = toMemory(T, registersOf(Store.getValue()));
   if (!A.Inside)
     return emitStores(A, Values, /*Inside=*/false);
   auto If = scf::IfOp::create(B, TypeRange(), A.Inside, /*addThenBlock=*/true,

@@ -16,8 +16,9 @@
 //          a1     +   +   +   +       R + C elements for R C FMAs
 //   A[m, k]
 //
-// Four consecutive k are read at once where k runs along memory, else up to
-// four consecutive rows or columns. Additions over k are in order.
+// Four consecutive k (eight of bf16) are read at once where k runs along
+// memory, else up to four consecutive rows or columns. Additions over k are in
+// order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -88,7 +89,10 @@ void ThreadLowering::lowerMma(tile::MmaOp Mma) {
   ++Group;
   Registers Sums = registersOf(Mma.getAccumulator(), Layout);
   int64_t Inner = F.Left.InnerIsColumn ? F.Left.Tile.Columns : F.Left.Tile.Rows;
-  int64_t Step = std::min<int64_t>(4, Inner);
+  // Sixteen bytes of a row at once.
+  bool AreHalf = tileType(Mma.getLhs()).getElementType().isBF16() &&
+                 tileType(Mma.getRhs()).getElementType().isBF16();
+  int64_t Step = std::min<int64_t>(AreHalf ? 8 : 4, Inner);
   ++Group;
   if (Inner == Step) {
     multiply(F, index(0), Step, Sums);

@@ -11,12 +11,16 @@
 #include "codegen/nvptx/Passes.h"
 #include "codegen/nvptx/ThreadLowering.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace transxssm::nvptx {
 
 /// Lanes of a warp.
 constexpr int64_t WarpMask = 31;
+/// Of float32, what one access takes.
+constexpr int64_t VectorElements = 4;
 
 //===----------------------------------------------------------------------===//
 // Shapes
@@ -89,16 +93,18 @@ void ThreadLowering::lowerRope(tile::RopeOp Rope) {
     return lowerRopeInRegisters(Rope, *Table);
   Value Result = Rope.getResult();
   const LinearLayout &Layout = Layouts.of(Result);
-  Type Element = tileType(Result).getElementType();
   int64_t Half = tileType(Rope.getCos()).getDimSize(1);
   SharedTile Partners = sharedOf(Rope.getValue());
   SharedTile Cos = sharedOf(Rope.getCos()), Sin = sharedOf(Rope.getSin());
   Registers Own = registersOf(Rope.getValue(), Layout);
   Value Row = threadRow(Layout), Column = threadColumn(Layout);
   Value PartnerRow = rowOffset(Partners, Row), TableRow = rowOffset(Cos, Row);
+  // So many columns of a thread are in one half, and so are their partners.
+  int64_t Width =
+      std::gcd(std::min(Layout.vectorWidth(), VectorElements), Half);
   ++Group;
   Registers Values;
-  for (int64_t R = 0; R < Layout.registerCount(); ++R) {
+  for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
     Coordinates Place = Layout.ofRegister(R);
     Value C = add(Column, Place.Column);
     Value InHead = arith::RemUIOp::create(B, C, index(2 * Half));
@@ -106,20 +112,26 @@ void ThreadLowering::lowerRope(tile::RopeOp Rope) {
     Value Partner = arith::SelectOp::create(
         B, IsFirst, add(C, Half), arith::SubIOp::create(B, C, index(Half)));
     if (tileType(Result).getDimSize(1) != Layout.columns())
-      Partner = arith::MinUIOp::create(B, Partner, index(Layout.columns() - 1));
+      Partner =
+          arith::MinUIOp::create(B, Partner, index(Layout.columns() - Width));
     Value Line = add(arith::RemUIOp::create(B, C, index(Half)), TableRow);
-    Value Other = loadVector(
+    Registers Others = loadVector(
         Partners, add(add(PartnerRow, Partner), Partners.offset(Place.Row, 0)),
-        1)[0];
-    Value CosValue = loadVector(Cos, add(Line, Cos.offset(Place.Row, 0)), 1)[0];
-    Value SinValue = loadVector(Sin, add(Line, Sin.offset(Place.Row, 0)), 1)[0];
-    Value Negated = arith::NegFOp::create(B, SinValue);
-    Value Signed = Rope.getInverse()
-                       ? arith::SelectOp::create(B, IsFirst, SinValue, Negated)
-                       : arith::SelectOp::create(B, IsFirst, Negated, SinValue);
-    Value Kept = arith::MulFOp::create(B, Own[R], CosValue);
-    Values.push_back(arith::AddFOp::create(
-        B, Element, Kept, arith::MulFOp::create(B, Other, Signed)));
+        Width);
+    Registers CosValues =
+        loadVector(Cos, add(Line, Cos.offset(Place.Row, 0)), Width);
+    Registers SinValues =
+        loadVector(Sin, add(Line, Sin.offset(Place.Row, 0)), Width);
+    for (int64_t I = 0; I < Width; ++I) {
+      Value Negated = arith::NegFOp::create(B, SinValues[I]);
+      Value Signed =
+          Rope.getInverse()
+              ? arith::SelectOp::create(B, IsFirst, SinValues[I], Negated)
+              : arith::SelectOp::create(B, IsFirst, Negated, SinValues[I]);
+      Value Kept = arith::MulFOp::create(B, Own[R + I], CosValues[I]);
+      Values.push_back(arith::AddFOp::create(
+          B, Kept, arith::MulFOp::create(B, Others[I], Signed)));
+    }
   }
   define(Result, std::move(Values));
 }
@@ -211,10 +223,12 @@ void ThreadLowering::lowerReduce(tile::ReduceOp Reduce) {
 }
 
 /// Each warp writes a line of its values, each thread adds the lines in order.
+/// Nobody else reads the lines: their elements lie as threads access them.
 Registers ThreadLowering::reduceAcrossWarps(tile::Reduction Kind,
                                             Registers Values,
-                                            const LinearLayout &Natural,
+                                            const LinearLayout &Places,
                                             int64_t Mask) {
+  LinearLayout Natural = Places.packed(VectorElements);
   SmallVector<int64_t> Bases(Natural.threadBits());
   int64_t Lines = 1;
   for (unsigned Bit = 0; Bit < Bases.size(); ++Bit)

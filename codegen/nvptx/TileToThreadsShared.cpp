@@ -25,14 +25,29 @@ static int64_t bytesOf(Type Element) {
   return llvm::divideCeil(Element.getIntOrFloatBitWidth(), 8);
 }
 
-static SharedTile shapeOf(int64_t Rows, int64_t Columns, Type Element) {
+static SharedTile paddedShape(int64_t Rows, int64_t Columns, Type Element) {
   int64_t Run = bytesOf(Element) == 2 ? 1 : 4;
   int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
   return SharedTile{{}, Rows, Columns, Pad, Run};
 }
 
-SharedTile shapeOf(const LinearLayout &Layout, Type Element) {
-  return shapeOf(Layout.rows(), Layout.columns(), Element);
+/// What lies between rows follows from who reads them: four rows, or eight, at
+/// once, sixteen or eight bytes of each.
+SharedTile ThreadLowering::shapeOf(Value Tile) {
+  const LinearLayout &Layout = Layouts.of(Tile);
+  Type Element = tileType(Tile).getElementType();
+  if (Element.isInteger(1))
+    Element = B.getI8Type();
+  SharedTile Shape = paddedShape(Layout.rows(), Layout.columns(), Element);
+  if (Shape.Pad == 0)
+    return Shape;
+  if (Element.isF32() && Layouts.hasAccumulators() && Layout.columns() >= 32)
+    Shape.RowPad = 8;
+  // Thread t of a product without tensor cores reads rows n t ... n t + n - 1.
+  if (Element.isBF16())
+    if (int64_t Rows = Layouts.rowsOfFma(Tile))
+      Shape.Run = std::min(Rows, Layout.rows());
+  return Shape;
 }
 
 SharedTile operandShape(const LinearLayout &Layout) {
@@ -44,7 +59,7 @@ SharedTile operandShape(const LinearLayout &Layout) {
 int64_t sharedElements(const SharedTile &Tile) {
   if (Tile.Swizzled)
     return Tile.Rows * llvm::alignTo(Tile.Columns, 64);
-  return Tile.Rows * Tile.Columns +
+  return Tile.Rows * (Tile.Columns + Tile.RowPad) +
          llvm::divideCeil(Tile.Rows, Tile.Run) * Tile.Pad;
 }
 
@@ -65,9 +80,17 @@ SharedTile ThreadLowering::allocate(int64_t Rows, int64_t Columns,
   // One bit has no address.
   if (Element.isInteger(1))
     Element = B.getI8Type();
-  SharedTile Tile = shapeOf(Rows, Columns, Element);
+  SharedTile Tile = paddedShape(Rows, Columns, Element);
   Tile.Buffer = allocateElements(Tile, Element);
   return Tile;
+}
+
+SharedTile ThreadLowering::allocate(Value Tile) {
+  SharedTile Shared = shapeOf(Tile);
+  Type Element = tileType(Tile).getElementType();
+  Shared.Buffer =
+      allocateElements(Shared, Element.isInteger(1) ? B.getI8Type() : Element);
+  return Shared;
 }
 
 /// The copy of a tile; a uniform tile gets one where it is used.
@@ -79,7 +102,7 @@ SharedTile ThreadLowering::sharedOf(Value Tile) {
   assert(isUniform(Tile) && "a tile without its copy in shared memory");
   const LinearLayout &Layout = Layouts.of(Tile);
   Type Element = tileType(Tile).getElementType();
-  SharedTile Copy = allocate(Layout.rows(), Layout.columns(), Element);
+  SharedTile Copy = allocate(Tile);
   write(Copy, Layout,
         masked(Tile, Layout, registersOf(Tile, Layout), zero(Element)),
         Layout.copyMask());
@@ -147,7 +170,7 @@ void ThreadLowering::markShared(Operation *Op, const SharedTile &Tile) {
 /// if not Shifted.
 Value ThreadLowering::rowOffset(const SharedTile &Tile, Value Row,
                                 bool Shifted) {
-  Value Offset = multiply(Row, Tile.Columns);
+  Value Offset = multiply(Row, Tile.Columns + Tile.RowPad);
   if (Tile.Shift && Shifted)
     Offset = add(Tile.Shift, Offset);
   if (Tile.Pad == 0)

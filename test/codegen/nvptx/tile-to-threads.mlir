@@ -28,15 +28,19 @@ tile.kernel @normalise(%x: memref<?x64xf32>, %y: memref<?x64xf32>) grid(%i) {
 // -----
 
 // Memory whose length is not known: wide accesses where the block is inside,
-// else one element at a time.
+// else also, but for elements behind the last sixteen bytes.
 // CHECK-LABEL: func.func @flat
 // CHECK:       %[[INSIDE:.*]] = arith.cmpi sle
 // CHECK:       scf.if %[[INSIDE]]
 // CHECK:         llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // CHECK:       } else {
-// CHECK-COUNT-4: @$2 ld.global.b32 $0, [$1];
+// CHECK:         @$5 ld.global.v4.b32
+// CHECK-COUNT-3: @$2 ld.global.b32 $0, [$1];
 // CHECK:       scf.if
 // CHECK:         llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<1>
+// CHECK:       } else {
+// CHECK:         st.global.v4.b32
+// CHECK-COUNT-3: st.global.b32
 tile.kernel @flat(%x: memref<?xf32>, %y: memref<?xf32>) grid(%i) {
   %size = arith.constant 128 : index
   %first = arith.muli %i, %size : index
@@ -118,4 +122,23 @@ tile.kernel @turn(%x: memref<64x64xf32>, %c: memref<64x32xf32>, %s: memref<64x32
   %sin = tile.load %s[%zero, %zero] over [0, 1] : memref<64x32xf32> -> tensor<64x32xf32>
   %r = tile.rope %t, %cos, %sin : tensor<64x64xf32>, tensor<64x32xf32>
   tile.store %r, %x[%zero, %zero] over [0, 1] : tensor<64x64xf32>, memref<64x64xf32>
+}
+
+// -----
+
+// Of an accumulator a thread has two columns of bf16 beside each other. Two
+// exchanges with other lanes bring it eight, which it stores at once.
+// CHECK-LABEL: func.func @accumulator
+// CHECK-COUNT-8: "llvm.nvvm.shfl.sync.bfly.i32"
+// CHECK-NOT:   shfl
+// CHECK-COUNT-2: llvm.store %{{.*}} {alignment = 16 : i64} : vector<8xbf16>, !llvm.ptr<1>
+// CHECK-NOT:   llvm.store
+tile.kernel @accumulator(%x: memref<16x16xbf16>, %y: memref<32x16xbf16>, %z: memref<16x32xbf16>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %sums = arith.constant dense<0.0> : tensor<16x32xf32>
+  %a = tile.load %x[%zero, %zero] over [0, 1] : memref<16x16xbf16> -> tensor<16x16xbf16>
+  %b = tile.load %y[%zero, %zero] over [0, 1] : memref<32x16xbf16> -> tensor<32x16xbf16>
+  %c = tile.mma %a, %b, %sums {transpose_rhs} : tensor<16x16xbf16>, tensor<32x16xbf16>, tensor<16x32xf32>
+  %d = arith.truncf %c : tensor<16x32xf32> to tensor<16x32xbf16>
+  tile.store %d, %z[%zero, %zero] over [0, 1] : tensor<16x32xbf16>, memref<16x32xbf16>
 }
