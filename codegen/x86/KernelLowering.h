@@ -122,6 +122,7 @@ private:
   mlir::Value prepareLhs(tile::MmaOp Mma);
   bool isReadableInPlace(mlir::Value Tile);
   bool rowsAreFarApart(mlir::Value Tile);
+  bool rowsSharePages(mlir::Value Tile);
   void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);

@@ -81,7 +81,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Product,
                                          Shape{3, 97, 33}, Shape{5, 3, 2},
                                          Shape{6, 16, 8}, Shape{13, 20, 11},
                                          Shape{64, 64, 64}, Shape{32, 97, 40},
-                                         Shape{7, 40, 600}, Shape{1, 40, 600}));
+                                         Shape{7, 40, 600}, Shape{1, 40, 600},
+                                         Shape{1, 21, 1040}));
 
 /// A product over blocks with edges everywhere: rows and depth are dynamic.
 const char *Blocked = R"(
