@@ -109,8 +109,8 @@ static int64_t rowStride(tile::LoadOp Load) {
   return Stride;
 }
 
-/// Whether the tile's rows in memory are a multiple of 256 elements apart, or
-/// may be.
+/// Whether the tile's rows lie a multiple of 256 elements apart in memory, so
+/// that they share cache sets. A distance that is not known counts as one.
 bool KernelLowering::rowsAreFarApart(Value Tile) {
   auto Load = loadBehind(Tile);
   if (!Load || Buffers.lookup(Tile))
@@ -384,7 +384,10 @@ void KernelLowering::lowerDotProduct(Product &P) {
 /// The products of all rows of A with `Rows` rows of the transpose of B.
 void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
   Type F32 = B.getF32Type();
-  SmallVector<Value> Columns, Sums(P.M * Rows);
+  SmallVector<Value> LhsRows, Columns, Sums(P.M * Rows);
+  // Made here: the address of a row goes before the loop over k.
+  for (int64_t M = 0; M < P.M; ++M)
+    LhsRows.push_back(index(M));
   for (int64_t R = 0; R < Rows; ++R)
     Columns.push_back(add(N, R));
   int64_t Width = std::min(widthOf(P.Mma.getRhs()), widthOf(P.Mma.getLhs()));
@@ -415,7 +418,7 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
             prefetch(P.Mma.getRhs(), add(Columns[R], PrefetchRows), K);
           Value Rhs = emitAs(P.Mma.getRhs(), {Columns[R], K, Width}, F32);
           for (int64_t M = 0; M < P.M; ++M) {
-            Point Place{index(M), K, Width};
+            Point Place{LhsRows[M], K, Width};
             Value Lhs = P.LhsBuffer ? readBuffer(P.LhsBuffer, Place, F32)
                                     : emit(P.Mma.getLhs(), Place);
             Next.push_back(math::FmaOp::create(
@@ -438,7 +441,7 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
   }
   for (int64_t R = 0; R < Rows; ++R)
     for (int64_t M = 0; M < P.M; ++M) {
-      Value Place[] = {index(M), Columns[R]};
+      Value Place[] = {LhsRows[M], Columns[R]};
       Value Sum = Sums[R * P.M + M];
       if (!P.FromZero)
         Sum = arith::AddFOp::create(B, memref::LoadOp::create(B, P.C, Place),
