@@ -10,8 +10,7 @@
 //   KernelBench compile FILE   seconds per kernel of a module, for each target
 //   KernelBench asm FILE       assembly for this processor
 //   KernelBench product        1024^3 products against the peak of the FMA
-//   units KernelBench decode         a matrix-vector product against read
-//   bandwidth
+//   KernelBench decode         a matrix-vector product against read bandwidth
 //
 // Peak and bandwidth are measured in the same run, in turns with the kernels,
 // because machines are shared and their clocks move.
@@ -26,6 +25,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/cpu/Ceilings.h"
 #include "runtime/cpu/CpuFeatures.h"
 #include "runtime/cpu/ObjectLoader.h"
 
@@ -34,8 +34,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <functional>
-#include <immintrin.h>
 
 using namespace mlir;
 using namespace transxssm;
@@ -53,47 +51,6 @@ void registerDialects(MLIRContext &Context) {
   Context
       .loadDialect<tile::TileDialect, plan::PlanDialect, arith::ArithDialect,
                    math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
-}
-
-//===----------------------------------------------------------------------===//
-// What the processor can do
-//===----------------------------------------------------------------------===//
-
-/// Floating-point operations per second of independent FMA chains.
-__attribute__((target("avx2,fma"))) double measurePeak() {
-  __m256 Sums[12];
-  for (__m256 &Sum : Sums)
-    Sum = _mm256_set1_ps(1.0f);
-  __m256 X = _mm256_set1_ps(0.999f), Y = _mm256_set1_ps(0.001f);
-  constexpr int64_t Rounds = 4000000;
-  double Start = now();
-  for (int64_t I = 0; I < Rounds; ++I)
-    for (__m256 &Sum : Sums) {
-      Sum = _mm256_fmadd_ps(Sum, X, Y);
-      asm volatile("" : "+x"(Sum)); // Else the loop is computed beforehand.
-    }
-  double Seconds = now() - Start;
-  volatile float Sink = 0;
-  for (__m256 &Sum : Sums)
-    Sink = Sink + _mm256_cvtss_f32(Sum);
-  return Rounds * 12 * 16 / Seconds;
-}
-
-/// Bytes per second of a plain sum over memory.
-__attribute__((target("avx2,fma"))) double
-measureBandwidth(const std::vector<float> &Data) {
-  __m256 Sums[8];
-  for (__m256 &Sum : Sums)
-    Sum = _mm256_setzero_ps();
-  double Start = now();
-  for (size_t I = 0; I + 64 <= Data.size(); I += 64)
-    for (int J = 0; J < 8; ++J)
-      Sums[J] = _mm256_add_ps(Sums[J], _mm256_loadu_ps(&Data[I + 8 * J]));
-  double Seconds = now() - Start;
-  volatile float Sink = 0;
-  for (__m256 &Sum : Sums)
-    Sink = Sink + _mm256_cvtss_f32(Sum);
-  return Data.size() * 4 / Seconds;
 }
 
 //===----------------------------------------------------------------------===//
@@ -214,7 +171,7 @@ void benchInCache() {
   Loaded Kernel = load(InCache, "cached");
   double Best = 0, Peak = 0;
   for (int Round = 0; Round < 8; ++Round) {
-    Peak = std::max(Peak, measurePeak());
+    Peak = std::max(Peak, measureFmaPeak(1));
     double Start = now();
     Kernel({X.data(), W.data(), Y.data()}, {}, 1, 1);
     Best = std::max(Best, 100 * 2.0 * 128 * 128 * 256 / (now() - Start));
@@ -240,7 +197,7 @@ void benchProduct() {
           Sizes = {1024, 1024};
         double Best = 0, Peak = 0;
         for (int Round = 0; Round < 8; ++Round) {
-          Peak = std::max(Peak, measurePeak());
+          Peak = std::max(Peak, measureFmaPeak(1));
           double Start = now();
           Kernel({X.data(), W.data(), Y.data()}, Sizes, 8, 8);
           Best = std::max(Best, 2.0 * 1024 * 1024 * 1024 / (now() - Start));
@@ -260,7 +217,7 @@ void benchDecode() {
         load(replace(replace(Decode, "$M", M), "$N", "64"), "decode");
     double Best = 0, Peak = 0;
     for (int Round = 0; Round < 10; ++Round) {
-      Peak = std::max(Peak, measureBandwidth(W));
+      Peak = std::max(Peak, measureReadBandwidth(1, W));
       double Start = now();
       Kernel({X.data(), W.data(), Y.data()}, {std::atoi(M), std::atoi(M)}, 512,
              1);

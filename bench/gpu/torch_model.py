@@ -139,9 +139,9 @@ def attends(config, i):
     return i % config["attn_layer_period"] == config["attn_layer_offset"]
 
 
-def layers(w, config, ids, attention, state_space):
+def layers(w, config, ids, attention, state_space, last=False):
     """Logits [B, T, V] of a model without biases, whose layers mix tokens by these functions of
-    the input, the prefix of the layer's parameters and its number."""
+    the input, the prefix of the layer's parameters and its number; or [B, 1, V] of the last."""
     act = {"silu": F.silu, "gelu": F.gelu, "relu": F.relu}[config["hidden_act"]]
     eps = config["rms_norm_eps"]
     x = F.embedding(ids, w["model.word_embed.weight"])
@@ -157,12 +157,12 @@ def layers(w, config, ids, attention, state_space):
         gate, up, down = (w[f"{layer}feed_forward.{n}_proj.weight"] for n in ("gate", "up", "down"))
         y = F.linear(act(F.linear(h, gate)) * F.linear(h, up), down)
         x = (w[layer + "post_state_residual.weight"] * x + y).to(x.dtype)
-    x = rms_norm(x, w["model.final_layernorm.weight"], eps)
+    x = rms_norm(x[:, -1:] if last else x, w["model.final_layernorm.weight"], eps)
     return F.linear(x, w.get("lm_head.weight", w["model.word_embed.weight"]))
 
 
-def forward(w, config, ids, table, chunk=64):
-    """Logits [B, T, V] of whole sequences."""
+def forward(w, config, ids, table, chunk=64, last=False):
+    """Logits [B, T, V] of whole sequences, or [B, 1, V] of their last tokens."""
 
     def attention(h, layer, _):
         return attend(*attention_inputs(h, w, layer, config, table), causal=True)
@@ -170,7 +170,7 @@ def forward(w, config, ids, table, chunk=64):
     def state_space(h, layer, _):
         return scan(*scan_inputs(h, w, layer, config, table), chunk).flatten(2)
 
-    return layers(w, config, ids, attention, state_space)
+    return layers(w, config, ids, attention, state_space, last)
 
 
 def empty_cache(config, batch, capacity, device, dtype):

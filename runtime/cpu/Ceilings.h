@@ -1,0 +1,38 @@
+//===- Ceilings.h - What this processor can do at most --------*- C++ -*-===//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+//
+// Speeds that no kernel exceeds, measured: machines are shared and their clocks
+// move, so a datasheet is no measure. Each is the best of several short trials.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TRANSXSSM_RUNTIME_CPU_CEILINGS_H
+#define TRANSXSSM_RUNTIME_CPU_CEILINGS_H
+
+#include <vector>
+
+namespace transxssm {
+
+struct Ceilings {
+  double FlopsPerSecond = 0;     ///< of independent float32 FMA chains
+  double BytesReadPerSecond = 0; ///< of a plain sum over memory
+};
+
+/// Floating-point operations per second of `Threads` threads together.
+double measureFmaPeak(unsigned Threads);
+
+/// Bytes per second that `Threads` threads read of `Data`, which is much larger
+/// than the caches.
+double measureReadBandwidth(unsigned Threads, const std::vector<float> &Data);
+
+/// Both, with 256 MiB of memory: about a third of a second.
+Ceilings measureCeilings(unsigned Threads);
+
+} // namespace transxssm
+
+#endif // TRANSXSSM_RUNTIME_CPU_CEILINGS_H
