@@ -370,8 +370,9 @@ void KernelLowering::lowerDotProduct(Product &P) {
   // With so many sums the vectors of A and B still fit the registers.
   int64_t Rows = P.M <= 2 ? 4 : 2;
   // The processor looks ahead page by page and sees no pattern in several rows
-  // of one page (bench/cpu_bench compare: decoding 320M-wide bf16 layers takes 1.37
-  // times as long); where every row has a page, four streams beat one by 5 %.
+  // of one page (bench/cpu_bench compare: decoding 320M-wide bf16 layers
+  // takes 1.37 times as long); where every row has a page, four streams beat
+  // one by 5 %.
   if (P.M == 1 && rowsSharePages(P.Mma.getRhs()))
     Rows = 1;
   int64_t Whole = P.N / Rows * Rows;
