@@ -3,10 +3,9 @@
 
 Boots a Linux kernel in Bochs, which emulates a Skylake-X, with the runtime, the goldens and
 their packages in its memory; each golden's logits, decoding, gradients and training steps must
-meet the authors' numbers there. With --bf16 also two goldens in bf16 against the float64
-interpreter, compiled in the guest; with --kernels also every test of the x86 code generator that
+meet the authors' numbers there. With --kernels also every test of the x86 code generator that
 compiles a kernel and runs it. The emulator does some 70 million instructions a second: about
-five minutes, BF16_TIME with --bf16, an hour with --kernels.
+five minutes, an hour with --kernels.
 
 Needs Debian's bochs, bochsbios, grub-pc-bin, xorriso, mtools, busybox-static and zstd, and a
 Linux kernel (--kernel, or the newest package of Debian, which is unpacked, not installed).
@@ -126,17 +125,6 @@ def add_kernel_tests(options, guest):
     return [f"X86CodegenTest --gtest_color=no --gtest_filter={f}Conformance.*" for f in ("-", "")]
 
 
-def add_bf16_tests(options, guest):
-    """A hybrid with state and attention, and one with heads of 128: these fill whole vectors."""
-    add_program(guest, options.bin / "MixedPrecisionTest")
-    filters = []
-    for name in ("hybrid-tiny", "hybrid-head128"):
-        # The test reads the goldens where they lie on the machine that built it.
-        shutil.copytree(GOLDENS / name, guest / str(GOLDENS / name).lstrip("/"))
-        filters.append(f"*/{name.replace('-', '_')}")
-    return [f"MixedPrecisionTest --gtest_color=no --gtest_filter={f}" for f in filters]
-
-
 def guest_tree(options, guest):
     for folder in ("bin", "lib", "lib64"):
         (guest / folder).mkdir(parents=True)
@@ -144,8 +132,6 @@ def guest_tree(options, guest):
     (guest / "bin/sh").symlink_to("busybox")
     add_program(guest, options.bin / "transxssm-gpu-check")
     lines = add_goldens(options, guest)
-    if options.bf16:
-        lines += add_bf16_tests(options, guest)
     if options.kernels:
         lines += add_kernel_tests(options, guest)
     # An answer may have many lines, so the work is numbered.
@@ -223,7 +209,7 @@ def emulate(options, folder, report):
     """Boots the image; returns when the guest has powered off or the time is over."""
     serial, log = folder / "serial.log", folder / "bochs.log"
     image = folder / "boot.iso"
-    megabytes = 2048 if options.kernels or options.bf16 else 512
+    megabytes = 2048 if options.kernels else 512
     settings = BOCHS.format(image=image, serial=serial, log=log, megabytes=megabytes)
     (folder / "bochsrc").write_text(settings)
     (folder / "commands").write_text("c\n")  # Debian's bochs starts in its debugger.
@@ -257,7 +243,6 @@ def main():
     )
     parser.add_argument("--bin", type=Path, default=ROOT / "build/bin", help="the built programs")
     parser.add_argument("--kernel", type=Path, help="Linux kernel image to boot")
-    parser.add_argument("--bf16", action="store_true", help="check two goldens in bf16 too")
     parser.add_argument("--kernels", action="store_true", help="run the code generator's tests too")
     parser.add_argument("--minutes", type=float, default=180, help="give up after so long")
     options = parser.parse_args()
