@@ -372,6 +372,10 @@ Status Executor::runSingly(Binding &Bound) {
       ++Into.Launches;
       for (uint32_t Index : Launch.From->Operands)
         Into.Bytes += Bound.Bytes[Index];
+      int64_t Flops = 0;
+      for (const Expression &Of : Launch.From->Flops)
+        if (Of.evaluate(Bound.sizes(), Flops) && Flops > 0)
+          Into.Flops += uint64_t(Flops);
     }
     if (Observer)
       if (Status Done = observe(Bound, Launch); !Done)

@@ -40,6 +40,9 @@ struct KernelProfile {
   /// Of the launches' operands, each counted once: what a kernel that touches
   /// all of them moves at least.
   uint64_t Bytes = 0;
+  /// Floating-point operations of products in whole tiles; 0 where the package
+  /// does not know them.
+  uint64_t Flops = 0;
 };
 
 /// What a launch has just written.

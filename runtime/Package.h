@@ -63,6 +63,7 @@ struct PackageLaunch {
   std::vector<Expression> Sizes;
   std::vector<Expression> Guards;
   std::vector<PackageHeldValue> Holds; ///< empty without --debug-names
+  std::vector<Expression> Flops; ///< of products; none where it is not known
 };
 
 struct PackageEntry {

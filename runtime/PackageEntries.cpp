@@ -155,6 +155,10 @@ Status PackageReader::readLaunch(const fbs::Launch &From,
                                     To.Guards);
       !Read)
     return Read;
+  if (Status Read =
+          readExpressions(From.flops(), 1, Named + ", operations", To.Flops);
+      !Read)
+    return Read;
   for (size_t I = 0; I < sizeOrZero(From.holds()); ++I) {
     const fbs::HeldValue &Value = *From.holds()->Get(I);
     std::string Held = Named + ", held value " + std::to_string(I);

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/package/PackageWriter.h"
+#include "codegen/LaunchFlops.h"
 #include "codegen/package/Version.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
@@ -144,6 +145,7 @@ private:
 
   FailureOr<fbs::DType> makeType(Operation *Op, Type Element);
   FailureOr<ExpressionList> makeExpressions(Operation *Op, AffineMap Map);
+  FailureOr<ExpressionList> makeFlops(plan::LaunchOp Launch);
 
   ModuleOp Module;
   FlatBufferBuilder Builder;
@@ -296,6 +298,17 @@ PackageWriter::makeHeldValues(ArrayAttr Names) {
   return Builder.CreateVector(Made);
 }
 
+/// One formula, or none where it is not known or no expression can hold it.
+FailureOr<ExpressionList> PackageWriter::makeFlops(plan::LaunchOp Launch) {
+  auto Kernel = Module.lookupSymbol<tile::KernelOp>(Launch.getKernel());
+  std::optional<AffineExpr> Flops = flopsOf(Kernel, Launch);
+  MLIRContext *Context = Module.getContext();
+  if (!Flops || !toPostfix(*Flops))
+    return makeExpressions(Launch,
+                           AffineMap::get(0, plan::SymbolCount, Context));
+  return makeExpressions(Launch, AffineMap::get(0, plan::SymbolCount, *Flops));
+}
+
 FailureOr<Offset<fbs::Launch>>
 PackageWriter::makeLaunch(plan::LaunchOp Launch,
                           const DenseMap<Value, uint32_t> &BufferNumbers) {
@@ -304,7 +317,8 @@ PackageWriter::makeLaunch(plan::LaunchOp Launch,
   AffineMap When = Launch.getWhen().value_or(
       AffineMap::get(0, plan::SymbolCount, Module.getContext()));
   FailureOr<ExpressionList> Guards = makeExpressions(Launch, When);
-  if (failed(Grid) || failed(Sizes) || failed(Guards))
+  FailureOr<ExpressionList> Flops = makeFlops(Launch);
+  if (failed(Grid) || failed(Sizes) || failed(Guards) || failed(Flops))
     return failure();
   std::vector<uint32_t> Numbers;
   for (Value Operand : Launch.getOperands())
@@ -314,7 +328,7 @@ PackageWriter::makeLaunch(plan::LaunchOp Launch,
   if (ArrayAttr Names = Launch.getHoldsAttr())
     Holds = makeHeldValues(Names);
   return fbs::CreateLaunch(Builder, KernelNumbers.lookup(Launch.getKernel()),
-                           *Grid, Operands, *Sizes, *Guards, Holds);
+                           *Grid, Operands, *Sizes, *Guards, Holds, *Flops);
 }
 
 LogicalResult PackageWriter::addEntry(plan::EntryOp Entry) {

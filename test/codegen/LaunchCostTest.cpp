@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/LaunchCost.h"
+#include "codegen/LaunchFlops.h"
 #include "codegen/Pipeline.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -133,6 +134,50 @@ TEST_F(LaunchCosts, OfAPlan) {
   EXPECT_EQ(Costs.lookup("causal").Launches, 0u);
   // The second launch is for two tokens and more.
   EXPECT_EQ(costOfKernels(*Module, 2, 1).lookup("product").Launches, 1u);
+}
+
+/// A formula's value for numbers of sequences, tokens, past and capacity.
+static std::optional<int64_t> valueOf(std::optional<AffineExpr> Formula,
+                                      ArrayRef<int64_t> Symbols) {
+  if (!Formula)
+    return std::nullopt;
+  Builder B(Formula->getContext());
+  SmallVector<Attribute> Given, Result;
+  for (int64_t Symbol : Symbols)
+    Given.push_back(B.getIndexAttr(Symbol));
+  if (failed(AffineMap::get(0, 4, *Formula).constantFold(Given, Result)))
+    return std::nullopt;
+  return cast<IntegerAttr>(Result[0]).getInt();
+}
+
+TEST_F(LaunchCosts, FormulaOfAPlan) {
+  ASSERT_TRUE(Module);
+  auto Entry = *Module->getOps<plan::EntryOp>().begin();
+  SmallVector<std::optional<int64_t>> Found;
+  for (auto Launch : Entry.getOps<plan::LaunchOp>())
+    Found.push_back(
+        valueOf(flopsOf(kernel("product"), Launch), {2, 20, 0, 20}));
+  // As counted cell by cell above: three blocks, 64 columns and 16.
+  ASSERT_EQ(Found.size(), 2u);
+  EXPECT_EQ(Found[0], 3 * 4 * 2 * 16 * 16 * 8);
+  EXPECT_EQ(Found[1], 3 * 2 * 16 * 16 * 8);
+}
+
+TEST_F(LaunchCosts, NoFormulaWhereCellsDiffer) {
+  ASSERT_TRUE(Module);
+  OwningOpRef<ModuleOp> Other = parseSourceString<ModuleOp>(
+      std::string(Text).substr(0, std::string(Text).find("plan.entry")) + R"(
+plan.entry @forward {
+  %x = plan.buffer input "x" affine_map<()[s0, s1, s2, s3] -> (64, 8)> bf16 live 0 to 0
+  plan.launch @causal grid affine_map<()[s0, s1, s2, s3] -> (4)>
+    (%x) sizes affine_map<()[s0, s1, s2, s3] -> ()>
+}
+)",
+      &Context);
+  ASSERT_TRUE(Other);
+  auto Entry = *Other->getOps<plan::EntryOp>().begin();
+  auto Launch = *Entry.getOps<plan::LaunchOp>().begin();
+  EXPECT_FALSE(flopsOf(Other->lookupSymbol<tile::KernelOp>("causal"), Launch));
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -220,6 +221,25 @@ def test_bench(package):
     assert b"decode after 5" in text and b"train" not in text
     for past in (64, 2**63 - 1):
         assert "the package's maximum is 64" in run_error("bench", package, "--past", past)
+
+
+def test_bench_profile(package, tmp_path):
+    picture = tmp_path / "p.svg"
+    arguments = ("bench", package, "--entry", "forward,decode", "--iterations", 2, "--profile")
+    found = json.loads(run(*arguments, "--json", "--profile-picture", picture).stdout)
+    peak = found["ceilings"]["flops_per_second"]
+    assert 1e9 < peak < 1e14 and 1e8 < found["ceilings"]["bytes_read_per_second"] < 1e13
+    kernels = found["results"][0]["kernels"]
+    assert all(0 <= kernel["flops"] <= 1.5 * peak * kernel["seconds"] for kernel in kernels)
+    drawn = ElementTree.parse(picture).getroot()
+    titles = [title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0].startswith("forward: ") and any("launches" in title for title in titles)
+    assert all(any(k["name"] + ":" in title for title in titles) for k in kernels)
+    text = run(*arguments).stdout.decode()
+    assert "peaks just now" in text and "(outside of kernels)" in text
+    assert "--profile with it" in run_error("bench", package, "--profile-picture", picture)
+    missing = tmp_path / "none/p.svg"
+    assert "none" in run_error(*arguments, "--profile-picture", missing)
 
 
 def test_unknown_device(package):

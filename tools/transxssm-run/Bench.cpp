@@ -7,14 +7,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "Commands.h"
+#include "ProfilePicture.h"
 #include "Progress.h"
 #include "runtime/Random.h"
+#include "runtime/support/File.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <numeric>
 #include <optional>
 
 using namespace transxssm;
@@ -38,6 +41,9 @@ struct Timing {
     return Seconds[Low] + (At - double(Low)) * (Seconds[High] - Seconds[Low]);
   }
   double rate(double Q) const { return double(Tokens) / quantile(Q); }
+  double total() const {
+    return std::accumulate(Seconds.begin(), Seconds.end(), 0.0);
+  }
 };
 
 class Bench {
@@ -54,6 +60,7 @@ public:
   void print() const;
   void printProfile(const Timing &T) const;
   void printTraffic(const Timing &T) const;
+  Status drawProfile() const;
 
 private:
   bool wants(const char *Entry) const;
@@ -69,6 +76,7 @@ private:
   Model &Of;
   std::vector<int32_t> Ids;
   std::vector<Timing> Timings;
+  Ceilings Peaks; ///< with --profile on a processor
 };
 
 bool Bench::wants(const char *Entry) const {
@@ -190,6 +198,8 @@ Status Bench::run() {
   }
   if (Timings.empty() && !wasInterrupted())
     return makeError(O.Common.Package, ": no entry to measure");
+  if (O.Profile && O.Common.Device == "cpu" && !wasInterrupted())
+    Peaks = measureCeilings(Of.numThreads());
   return {};
 }
 
@@ -222,11 +232,15 @@ void Bench::print() const {
                                 {"seconds_median", T.quantile(0.5)},
                                 {"seconds_p10", T.quantile(0.1)},
                                 {"seconds_p90", T.quantile(0.9)}});
+    if (O.Profile)
+      Out["ceilings"] = {{"flops_per_second", Peaks.FlopsPerSecond},
+                         {"bytes_read_per_second", Peaks.BytesReadPerSecond}};
     for (size_t I = 0; I < Timings.size() && O.Profile; ++I)
       for (const KernelProfile &Kernel : Timings[I].Kernels)
         Out["results"][I]["kernels"].push_back({{"name", Kernel.Name},
                                                 {"launches", Kernel.Launches},
                                                 {"bytes", Kernel.Bytes},
+                                                {"flops", Kernel.Flops},
                                                 {"seconds", Kernel.Seconds}});
     for (size_t I = 0; I < Timings.size(); ++I)
       for (const KernelTraffic &Kernel : Timings[I].Traffic)
@@ -255,27 +269,53 @@ void Bench::print() const {
                 countText(T.rate(0.5)).c_str(), Spread.c_str(),
                 T.quantile(0.5) * 1e3);
   }
+  if (O.Profile && Peaks.FlopsPerSecond > 0)
+    std::printf("peaks just now: %.1f GFLOP/s of FMAs, %.1f GB/s read\n",
+                Peaks.FlopsPerSecond * 1e-9, Peaks.BytesReadPerSecond * 1e-9);
   if (O.Profile)
     for (const Timing &T : Timings)
       printProfile(T);
 }
 
-/// Where the time of one entry goes, kernel by kernel.
+/// Where the time of one entry goes, kernel by kernel, and how close each is
+/// to the peaks of the processor: bytes are those of its operands.
 void Bench::printProfile(const Timing &T) const {
-  double Calls = double(T.Seconds.size()), Total = 0, InKernels = 0;
-  for (double Seconds : T.Seconds)
-    Total += Seconds;
-  std::printf("\n%s, kernels\n%9s %7s %9s  %s\n", T.Name.c_str(), "ms/call",
-              "share", "launches", "kernel");
-  auto Line = [&](double Seconds, double Launches, const char *Name) {
-    std::printf("%9.3f %6.1f%% %9.0f  %s\n", Seconds / Calls * 1e3,
-                100 * Seconds / Total, Launches / Calls, Name);
+  double Calls = double(T.Seconds.size()), InKernels = 0;
+  std::printf("\n%s, kernels\n%9s %7s %9s %9s %6s %9s %6s  %s\n",
+              T.Name.c_str(), "ms/call", "share", "launches", "GFLOP/s", "peak",
+              "GB/s", "peak", "kernel");
+  auto Rate = [](double Work, double Seconds, double Share) {
+    char Text[48] = "        -      -";
+    if (Work > 0 && Seconds > 0 && Share > 0)
+      std::snprintf(Text, sizeof(Text), "%9.1f %5.0f%%", Work / Seconds * 1e-9,
+                    100 * Share);
+    else if (Work > 0 && Seconds > 0)
+      std::snprintf(Text, sizeof(Text), "%9.1f      -", Work / Seconds * 1e-9);
+    return std::string(Text);
   };
   for (const KernelProfile &Kernel : T.Kernels) {
-    Line(Kernel.Seconds, double(Kernel.Launches), Kernel.Name.c_str());
+    std::printf(
+        "%9.3f %6.1f%% %9.0f %s %s  %s\n", Kernel.Seconds / Calls * 1e3,
+        100 * Kernel.Seconds / T.total(), double(Kernel.Launches) / Calls,
+        Rate(double(Kernel.Flops), Kernel.Seconds, shareOfFma(Kernel, Peaks))
+            .c_str(),
+        Rate(double(Kernel.Bytes), Kernel.Seconds, shareOfRead(Kernel, Peaks))
+            .c_str(),
+        Kernel.Name.c_str());
     InKernels += Kernel.Seconds;
   }
-  Line(Total - InKernels, 0, "(outside of kernels)");
+  double Rest = T.total() - InKernels;
+  std::printf("%9.3f %6.1f%%  (outside of kernels)\n", Rest / Calls * 1e3,
+              100 * Rest / T.total());
+}
+
+Status Bench::drawProfile() const {
+  std::vector<EntryProfile> Profiles;
+  for (const Timing &T : Timings)
+    Profiles.push_back(
+        {T.Name, T.total(), double(T.Seconds.size()), T.Kernels});
+  std::string Text = profilePicture(Profiles, Peaks);
+  return writeFileAtomically(O.ProfilePicture, {{Text.data(), Text.size()}});
 }
 
 /// What each kernel moves beside what it must: "!" marks more than 1.15 times
@@ -322,6 +362,12 @@ Result<int> run::runBench(const BenchOptions &Given) {
     return Fits.error();
   if (Status Resolved = resolveSizes(*From, O.Batch, O.SeqLen); !Resolved)
     return Resolved.error();
+  if (!O.ProfilePicture.empty()) {
+    if (!O.Profile)
+      return makeError("--profile-picture: expected --profile with it");
+    if (Status Checked = checkOutputPath(O.ProfilePicture); !Checked)
+      return Checked.error();
+  }
   if (O.Traffic)
     O.Warmup = 0, O.Iterations = 1;
   if (O.Past < 0)
@@ -339,5 +385,8 @@ Result<int> run::runBench(const BenchOptions &Given) {
   if (wasInterrupted())
     return Interrupted;
   All.print();
+  if (!O.ProfilePicture.empty())
+    if (Status Drawn = All.drawProfile(); !Drawn)
+      return Drawn.error();
   return Success;
 }

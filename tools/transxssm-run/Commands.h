@@ -101,6 +101,7 @@ struct BenchOptions {
   int64_t Iterations = 10, Warmup = 2, Seed = 0;
   bool Json = false;
   bool Profile = false;
+  std::string ProfilePicture; ///< a path, or empty
   bool Traffic = false;
 };
 

@@ -79,6 +79,7 @@ constexpr const char *BenchText =
     "\n"
     "  transxssm-run bench m.txpkg --batch 4 --seq-len 512\n"
     "  transxssm-run bench m.txpkg --entry train --profile\n"
+    "  transxssm-run bench m.txpkg --profile --profile-picture p.svg\n"
     "  transxssm-run bench m.txpkg --entry decode --past 1024 --json";
 
 void addPackage(CLI::App *Command, std::string &Package) {
@@ -312,7 +313,10 @@ void addBench(CLI::App &App, BenchOptions &O,
   C->add_option("--seed", O.Seed, "for weights and tokens")
       ->check(NotNegative)
       ->capture_default_str();
-  C->add_flag("--profile", O.Profile, "also show the time of each kernel");
+  C->add_flag("--profile", O.Profile,
+              "also show each kernel's time and share of the machine's peaks");
+  C->add_option("--profile-picture", O.ProfilePicture,
+                "with --profile: an SVG picture of it, to this file");
   C->add_flag("--traffic", O.Traffic,
               "show what each kernel moves, on device sim: one call, no times");
   C->add_flag("--json", O.Json, "print JSON");
