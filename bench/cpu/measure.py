@@ -50,28 +50,43 @@ class Budget:
         self.part += seconds
 
 
-def unit_figures(unit, workers, options):
-    """{entry: {way: Figure}} of what a unit's workers have open."""
-    ours, torch = workers
+def open_unit(unit, folder, options):
+    """Processes that have a unit's model open, by their way of running it."""
+    path = folder / f"{unit['key']}.txpkg"
+    entries = "decode" if unit["entries"] == ("decode",) else None
+    room = unit["seq"] + 64
+    compile_package(unit["config"], path, unit["dtype"], unit["batch"], room, entries)
+    request = {"batch": unit["batch"], "seq": unit["seq"]}
+    request |= {"key": unit["key"], "entries": unit["entries"]}
+    variables = environment.variables(unit["threads"])
+    workers = {"ours": turns.ours(variables)}
+    try:
+        workers["ours"].ask("open", package=str(path), threads=unit["threads"], **request)
+        # One process for each way: one that hangs is ended.
+        for way in options.ways:
+            workers[way] = turns.Worker(environment.python(), "worker_torch.py", variables)
+            config = str(path.with_suffix(".json"))
+            workers[way].ask("open", config=config, dtype=unit["dtype"], way=way, **request)
+    except RuntimeError:
+        close_unit(workers)
+        raise
+    return workers
+
+
+def close_unit(workers):
+    for worker in workers.values():
+        worker.end()
+
+
+def unit_figures(unit, workers):
+    """{entry: {way: Figure}}."""
     made = {}
     for entry in unit["entries"]:
-        made[entry] = {"ours": turns.Figure(ours, f"{unit['key']}/{entry}")}
-        for way in options.ways if torch else ():
-            made[entry][way] = turns.Figure(torch, f"{unit['key']}/{way}/{entry}")
+        made[entry] = {
+            way: turns.Figure(worker, f"{unit['key']}/{'' if way == 'ours' else way + '/'}{entry}")
+            for way, worker in workers.items()
+        }
     return made
-
-
-def open_unit(unit, folder, workers, options):
-    path = folder / f"{unit['key']}.txpkg"
-    sizes = {"batch": unit["batch"], "seq": unit["seq"]}
-    entries = "decode" if unit["entries"] == ("decode",) else None
-    compile_package(unit["config"], path, unit["dtype"], unit["batch"], unit["seq"] + 64, entries)
-    ours, torch = workers
-    common = sizes | {"key": unit["key"], "entries": unit["entries"]}
-    ours.ask("open", package=str(path), threads=unit["threads"], **common)
-    if torch:
-        config = str(path.with_suffix(".json"))
-        torch.ask("open", config=config, dtype=unit["dtype"], ways=options.ways, **common)
 
 
 def warm_up(everything, budget, options):
@@ -87,21 +102,23 @@ def warm_up(everything, budget, options):
         say(f"  {figure.job}: {seconds:.3f} s a call after {figure.first or 0:.1f} s{problem}")
 
 
-def measure_unit(unit, folder, workers, budget, options):
+def measure_unit(unit, folder, budget, options):
     """Fills in "figures" and "ceilings"."""
     budget.start_part()
-    open_unit(unit, folder, workers, options)
-    figures = unit_figures(unit, workers, options)
-    everything = [figure for ways in figures.values() for figure in ways.values()]
-    warm_up(everything, budget, options)
-    measured = [turns.ceilings(unit["threads"])]
-    for number in range(options.rounds):
-        if number and budget.left() <= 0:
-            break
-        turns.rotate(
-            everything[:: 1 if number % 2 == 0 else -1], 1, options.turn, options.most, budget.left
-        )
-        measured.append(turns.ceilings(unit["threads"]))
+    workers = open_unit(unit, folder, options)
+    try:
+        figures = unit_figures(unit, workers)
+        everything = [figure for ways in figures.values() for figure in ways.values()]
+        warm_up(everything, budget, options)
+        measured = [turns.ceilings(unit["threads"])]
+        for number in range(options.rounds):
+            if number and budget.left() <= 0:
+                break
+            order = everything[:: 1 if number % 2 == 0 else -1]
+            turns.rotate(order, 1, options.turn, options.most, budget.left)
+            measured.append(turns.ceilings(unit["threads"]))
+    finally:
+        close_unit(workers)
     unit["ceilings"] = {
         key: median([c[key] for c in measured])
         for key in ("flops_per_second", "bytes_read_per_second")
@@ -110,8 +127,6 @@ def measure_unit(unit, folder, workers, budget, options):
         entry: {way: figure.result() for way, figure in ways.items()}
         for entry, ways in figures.items()
     }
-    for worker in filter(None, workers):
-        worker.ask("close")
 
 
 def product_shapes(config, rows):
@@ -205,24 +220,6 @@ def verify(results):
     say(f"PyTorch {facts['torch']} is {max(facts['errors'].values()):.1e} from a golden")
 
 
-def measure_threads(units, folder, budget, options, done):
-    """Units of one number of threads, with one pair of workers."""
-    threads = units[0]["threads"]
-    variables = environment.variables(threads)
-    ours = turns.ours(variables)
-    torch = None
-    if options.ways:
-        torch = turns.Worker(environment.python(), "worker_torch.py", variables)
-    try:
-        for unit in units:
-            say(f"{unit['key']}, {threads} threads")
-            measure_unit(unit, folder, (ours, torch), budget, options)
-            done.append(unit)
-    finally:
-        for worker in filter(None, (ours, torch)):
-            worker.end()
-
-
 def measure(options):
     began = time.monotonic()
     folder = ENVIRONMENT / "packages" / str(machine()["commit"])
@@ -240,10 +237,10 @@ def measure(options):
     products_seconds = 0 if options.quick or not options.ways else 45
     spent = (time.monotonic() - began + products_seconds) / 60
     budget = Budget(options.minutes - spent, [weight for _, weight in units])
-    for threads in options.threads:
-        chosen = [unit for unit, _ in units if unit["threads"] == threads]
-        if chosen:
-            measure_threads(chosen, folder, budget, options, results["units"])
+    for unit, _ in units:
+        say(f"{unit['key']}, {unit['threads']} threads")
+        measure_unit(unit, folder, budget, options)
+        results["units"].append(unit)
     if products_seconds:
         results["products"], results["product_peak"] = products(folder, 3)
     results["seconds"] = round(time.monotonic() - began, 1)

@@ -24,54 +24,64 @@ class Torch(worker.Jobs):
         errors = peers.golden_errors(torch, torch_model, "cpu")
         return {"torch": torch.__version__, "errors": errors}
 
-    def open(self, key, config, dtype, batch, seq, ways, entries):
-        """Jobs "KEY/WAY/ENTRY"."""
+    def open(self, key, config, dtype, batch, seq, way, entries):
+        """Jobs "KEY/WAY/ENTRY".
+
+        Without instructions for bf16, PyTorch multiplies it ten and more times slower than
+        float32. Then weights are bf16 and widened in each call, as anybody would do.
+        """
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         config = json.loads(Path(config).read_text())
         weights = torch_model.random_weights(config, "cpu", TYPES[dtype])
+        self.widens = dtype == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.type = torch.float32 if self.widens else TYPES[dtype]
+        # Layer by layer: as fast, and compiled once for each kind of layer.
+        made = torch.compile if way == "compile" else (lambda f, **_: f)
+        self.each = made(torch_model.block, dynamic=False)
+        self.end = made(torch_model.loss_at_end, dynamic=False)
         generator = torch.Generator().manual_seed(1)
         ids = torch.randint(0, config["vocab_size"], (batch, seq), generator=generator)
         table = torch_model.rope_table(config, seq, "cpu")
-        for way in ways:
-            make = torch.compile if way == "compile" else (lambda f: f)
-            for entry in entries:
-                job = getattr(self, entry)(make, config, weights, ids, table, TYPES[dtype])
-                self.jobs[f"{key}/{way}/{entry}"] = ((lambda: None), job)
+        for entry in entries:
+            work = getattr(self, entry)(config, weights, ids, table)
+            self.jobs[f"{key}/{way}/{entry}"] = ((lambda: None), work)
 
-    def close(self):
-        self.jobs = {}
-        torch._dynamo.reset()
+    def used(self, weights):
+        if not self.widens:
+            return weights
+        return {name: values.float() for name, values in weights.items()}
 
-    def train(self, make, config, weights, ids, table, _):
-        loss_of = make(torch_model.loss_of)
+    def train(self, config, weights, ids, table):
         optimizer = torch.optim.AdamW(weights.values(), lr=1e-4, fused=True)
 
         def work():
             optimizer.zero_grad()
-            loss_of(weights, config, ids, table).backward()
+            parts = {"each": self.each, "end": self.end}
+            torch_model.loss_of(self.used(weights), config, ids, table, **parts).backward()
             torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
             optimizer.step()
 
         return work
 
-    def prefill(self, make, config, weights, ids, table, _):
-        forward = make(torch_model.forward)
-
+    def prefill(self, config, weights, ids, table):
         def work():
             with torch.no_grad():
-                forward(weights, config, ids, table, last=True)
+                used = self.used(weights)
+                torch_model.forward(used, config, ids, table, last=True, each=self.each)
 
         return work
 
-    def decode(self, make, config, weights, ids, table, dtype):
+    def decode(self, config, weights, ids, table):
         """One token behind the others, again and again."""
-        step, past = make(torch_model.decode), ids.shape[1] - 1
-        cache = torch_model.empty_cache(config, len(ids), ids.shape[1], "cpu", dtype)
+        past = ids.shape[1] - 1
+        cache = torch_model.empty_cache(config, len(ids), ids.shape[1], "cpu", self.type)
         line = tuple(part[-1:] for part in table)
+        token = ids[:, -1:].contiguous()
 
         def work():
             with torch.no_grad():
-                step(weights, config, ids[:, -1:], line, cache, past)
+                used = self.used(weights)
+                torch_model.decode(used, config, token, line, cache, past, each=self.each)
 
         return work
 

@@ -139,38 +139,68 @@ def attends(config, i):
     return i % config["attn_layer_period"] == config["attn_layer_offset"]
 
 
-def layers(w, config, ids, attention, state_space, last=False):
-    """Logits [B, T, V] of a model without biases, whose layers mix tokens by these functions of
-    the input, the prefix of the layer's parameters and its number; or [B, 1, V] of the last."""
+def layer_of(w, i):
+    """Parameters of a layer by their names within it."""
+    prefix = f"model.layers.{i}."
+    return {name[len(prefix) :]: v for name, v in w.items() if name.startswith(prefix)}
+
+
+def whole_sequence(h, w, attends_here, config, table, chunk):
+    if attends_here:
+        return attend(*attention_inputs(h, w, "", config, table), causal=True)
+    return scan(*scan_inputs(h, w, "", config, table), chunk).flatten(2)
+
+
+def one_token(h, w, attends_here, config, table, memory, past):
+    """Behind `past` others; changes the memory: keys and values, or the state."""
+    if attends_here:
+        q, k, v = attention_inputs(h, w, "", config, table)
+        for part, new in zip(memory, (k, v), strict=True):
+            part[:, past] = new[:, 0]
+        keys, values = (part[:, : past + 1] for part in memory)
+        return attend(q, keys, values, causal=False)
+    c, b, x, dt, a = scan_inputs(h, w, "", config, table)
+    c, b, x, dt = (u[:, 0].float() for u in (c, b, x, dt))
+    memory.mul_(torch.exp(dt * a)[..., None, None])
+    memory.add_((x * dt[..., None])[..., None] * b[..., None, :])
+    return torch.einsum("bhpn,bhn->bhp", memory, c).to(h.dtype).flatten(1)[:, None]
+
+
+def block(x, w, attends_here, config, mix, *rest):
+    """A layer without biases, whose tokens are mixed by `mix`."""
     act = {"silu": F.silu, "gelu": F.gelu, "relu": F.relu}[config["hidden_act"]]
     eps = config["rms_norm_eps"]
+    h = rms_norm(x, w["pre_sequence_layernorm.weight"], eps)
+    out = w["attn.o_proj.weight" if attends_here else "ssd.out_proj.weight"]
+    y = F.linear(mix(h, w, attends_here, config, *rest), out)
+    x = (w["post_sequence_residual.weight"] * x + y).to(x.dtype)
+    h = rms_norm(x, w["pre_state_layernorm.weight"], eps)
+    gate, up, down = (w[f"feed_forward.{n}_proj.weight"] for n in ("gate", "up", "down"))
+    y = F.linear(act(F.linear(h, gate)) * F.linear(h, up), down)
+    return (w["post_state_residual.weight"] * x + y).to(x.dtype)
+
+
+def head(x, norm, weight, eps):
+    return F.linear(rms_norm(x, norm, eps), weight)
+
+
+def head_inputs(x, w, config):
+    weight = w.get("lm_head.weight", w["model.word_embed.weight"])
+    return x, w["model.final_layernorm.weight"], weight, config["rms_norm_eps"]
+
+
+def hidden(w, config, ids, table, chunk, each):
     x = F.embedding(ids, w["model.word_embed.weight"])
     for i in range(config["num_hidden_layers"]):
-        layer = f"model.layers.{i}."
-        h = rms_norm(x, w[layer + "pre_sequence_layernorm.weight"], eps)
-        if attends(config, i):
-            y = F.linear(attention(h, layer, i), w[f"{layer}attn.o_proj.weight"])
-        else:
-            y = F.linear(state_space(h, layer, i), w[f"{layer}ssd.out_proj.weight"])
-        x = (w[layer + "post_sequence_residual.weight"] * x + y).to(x.dtype)
-        h = rms_norm(x, w[layer + "pre_state_layernorm.weight"], eps)
-        gate, up, down = (w[f"{layer}feed_forward.{n}_proj.weight"] for n in ("gate", "up", "down"))
-        y = F.linear(act(F.linear(h, gate)) * F.linear(h, up), down)
-        x = (w[layer + "post_state_residual.weight"] * x + y).to(x.dtype)
-    x = rms_norm(x[:, -1:] if last else x, w["model.final_layernorm.weight"], eps)
-    return F.linear(x, w.get("lm_head.weight", w["model.word_embed.weight"]))
+        x = each(x, layer_of(w, i), attends(config, i), config, whole_sequence, table, chunk)
+    return x
 
 
-def forward(w, config, ids, table, chunk=64, last=False):
-    """Logits [B, T, V] of whole sequences, or [B, 1, V] of their last tokens."""
-
-    def attention(h, layer, _):
-        return attend(*attention_inputs(h, w, layer, config, table), causal=True)
-
-    def state_space(h, layer, _):
-        return scan(*scan_inputs(h, w, layer, config, table), chunk).flatten(2)
-
-    return layers(w, config, ids, attention, state_space, last)
+def forward(w, config, ids, table, chunk=64, last=False, each=block):
+    """Logits [B, T, V] of whole sequences, or [B, 1, V] of their last tokens. `each` computes a
+    layer: `block`, or what torch.compile made of it."""
+    x = hidden(w, config, ids, table, chunk, each)
+    return head(*head_inputs(x[:, -1:] if last else x, w, config))
 
 
 def empty_cache(config, batch, capacity, device, dtype):
@@ -187,28 +217,21 @@ def empty_cache(config, batch, capacity, device, dtype):
     return made
 
 
-def decode(w, config, ids, table, cache, past):
+def decode(w, config, ids, table, cache, past, each=block):
     """Logits [B, 1, V] of one token for each sequence after `past` others; changes the cache.
     The table has the line of this token alone."""
-
-    def attention(h, layer, i):
-        q, k, v = attention_inputs(h, w, layer, config, table)
-        for memory, new in zip(cache[i], (k, v)):
-            memory[:, past] = new[:, 0]
-        keys, values = (memory[:, : past + 1] for memory in cache[i])
-        return attend(q, keys, values, causal=False)
-
-    def state_space(h, layer, i):
-        c, b, x, dt, a = scan_inputs(h, w, layer, config, table)
-        c, b, x, dt = (u[:, 0].float() for u in (c, b, x, dt))
-        state = cache[i]
-        state.mul_(torch.exp(dt * a)[..., None, None])
-        state.add_((x * dt[..., None])[..., None] * b[..., None, :])
-        return torch.einsum("bhpn,bhn->bhp", state, c).to(h.dtype).flatten(1)[:, None]
-
-    return layers(w, config, ids, attention, state_space)
+    x = F.embedding(ids, w["model.word_embed.weight"])
+    for i in range(config["num_hidden_layers"]):
+        arguments = (one_token, table, cache[i], past)
+        x = each(x, layer_of(w, i), attends(config, i), config, *arguments)
+    return head(*head_inputs(x, w, config))
 
 
-def loss_of(w, config, ids, table):
-    logits = forward(w, config, ids, table)[:, :-1].float()
+def loss_at_end(x, norm, weight, eps, ids):
+    logits = head(x, norm, weight, eps)[:, :-1].float()
     return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+
+
+def loss_of(w, config, ids, table, chunk=64, each=block, end=loss_at_end):
+    x = hidden(w, config, ids, table, chunk, each)
+    return end(*head_inputs(x, w, config), ids)
