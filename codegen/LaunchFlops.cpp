@@ -17,10 +17,14 @@ using namespace mlir;
 
 namespace transxssm {
 
+/// More cells along a coordinate than this are not looked at one by one.
+constexpr int64_t MaxCells = 512;
+
 namespace {
 
 /// One cell of a launch, with formulas in place of numbers. A value without a
-/// formula is unknown: the number of the cell, of an iteration, or of memory.
+/// formula is unknown: a number of the cell that has not been set, of an
+/// iteration, or of memory.
 class FormulaCounter {
 public:
   using Formula = std::optional<AffineExpr>;
@@ -44,6 +48,7 @@ public:
     }
   }
 
+  void setCoordinate(Value Of, int64_t To) { Known[Of] = constant(To); }
   Formula count(Block &Of);
 
 private:
@@ -102,10 +107,17 @@ FormulaCounter::Formula FormulaCounter::count(scf::ForOp Loop) {
   if (!Inside || *Inside == constant(0))
     return Inside;
   auto By = Step ? dyn_cast<AffineConstantExpr>(*Step) : AffineConstantExpr();
-  // From zero on, so that no loop ends before it begins.
-  if (!From || *From != constant(0) || !To || !By || By.getValue() <= 0)
+  if (!From || !To || !By || By.getValue() <= 0)
     return std::nullopt;
-  return To->ceilDiv(By.getValue()) * *Inside;
+  AffineExpr Length = *To - *From;
+  if (auto Fixed = dyn_cast<AffineConstantExpr>(Length))
+    return constant(llvm::divideCeil(std::max<int64_t>(Fixed.getValue(), 0),
+                                     By.getValue())) *
+           *Inside;
+  // From zero on, so that no loop ends before it begins.
+  if (*From != constant(0))
+    return std::nullopt;
+  return Length.ceilDiv(By.getValue()) * *Inside;
 }
 
 FormulaCounter::Formula FormulaCounter::count(scf::IfOp If) {
@@ -117,6 +129,28 @@ FormulaCounter::Formula FormulaCounter::count(scf::IfOp If) {
                              : AffineConstantExpr())
     return Fixed.getValue() ? Then : Else;
   return Then == Else ? Then : std::nullopt;
+}
+
+/// Of operations that formulas do not have, with numbers.
+static std::optional<int64_t> fold(Operation &Op, ArrayRef<int64_t> In) {
+  using Answer = std::optional<int64_t>;
+  return llvm::TypeSwitch<Operation *, Answer>(&Op)
+      .Case<arith::RemSIOp, arith::RemUIOp>([&](auto) -> Answer {
+        return In[1] > 0 ? Answer(In[0] % In[1]) : std::nullopt;
+      })
+      .Case<arith::MinSIOp, arith::MinUIOp>(
+          [&](auto) { return std::min(In[0], In[1]); })
+      .Case<arith::MaxSIOp, arith::MaxUIOp>(
+          [&](auto) { return std::max(In[0], In[1]); })
+      .Case<arith::AndIOp>([&](auto) { return In[0] & In[1]; })
+      .Case<arith::OrIOp>([&](auto) { return In[0] | In[1]; })
+      .Case<arith::SelectOp>([&](auto) { return In[0] ? In[1] : In[2]; })
+      .Case<arith::CmpIOp>([&](arith::CmpIOp Cmp) -> Answer {
+        return arith::applyCmpPredicate(Cmp.getPredicate(),
+                                        APInt(64, uint64_t(In[0]), true),
+                                        APInt(64, uint64_t(In[1]), true));
+      })
+      .Default([](Operation *) { return std::nullopt; });
 }
 
 FormulaCounter::Formula FormulaCounter::evaluate(Operation &Op) {
@@ -138,6 +172,13 @@ FormulaCounter::Formula FormulaCounter::evaluate(Operation &Op) {
       return std::nullopt;
     In.push_back(*Value);
   }
+  SmallVector<int64_t, 3> Numbers;
+  for (AffineExpr Part : In)
+    if (auto Number = dyn_cast<AffineConstantExpr>(Part))
+      Numbers.push_back(Number.getValue());
+  if (Numbers.size() == In.size())
+    if (std::optional<int64_t> Value = fold(Op, Numbers))
+      return constant(*Value);
   auto IsDivisor = [&] {
     auto By = dyn_cast<AffineConstantExpr>(In[1]);
     return By && By.getValue() > 0;
@@ -157,14 +198,41 @@ FormulaCounter::Formula FormulaCounter::evaluate(Operation &Op) {
       .Default([](Operation *) { return std::nullopt; });
 }
 
+/// The sum over the cells along coordinates of fixed extents, from the `D`th
+/// on: in them, cells may differ, as where a launch has parts side by side.
+static FormulaCounter::Formula sumOverCells(FormulaCounter &Cell,
+                                            tile::KernelOp Kernel,
+                                            ArrayRef<AffineExpr> Grid,
+                                            size_t D) {
+  if (D == Grid.size())
+    return Cell.count(Kernel.getBody().front());
+  auto Fixed = dyn_cast<AffineConstantExpr>(Grid[D]);
+  if (!Fixed || Fixed.getValue() > MaxCells) {
+    FormulaCounter::Formula Each = sumOverCells(Cell, Kernel, Grid, D + 1);
+    return Each ? FormulaCounter::Formula(*Each * Grid[D]) : std::nullopt;
+  }
+  AffineExpr Sum = getAffineConstantExpr(0, Kernel.getContext());
+  for (int64_t I = 0; I < Fixed.getValue(); ++I) {
+    Cell.setCoordinate(Kernel.getGridArguments()[D], I);
+    FormulaCounter::Formula Each = sumOverCells(Cell, Kernel, Grid, D + 1);
+    if (!Each)
+      return std::nullopt;
+    Sum = Sum + *Each;
+  }
+  return Sum;
+}
+
 std::optional<AffineExpr> flopsOf(tile::KernelOp Kernel,
                                   plan::LaunchOp Launch) {
-  auto Flops =
-      FormulaCounter(Kernel, Launch.getSizes()).count(Kernel.getBody().front());
-  if (Flops)
+  // Most kernels' cells are alike, which needs one look.
+  FormulaCounter Any(Kernel, Launch.getSizes());
+  if (auto Each = Any.count(Kernel.getBody().front())) {
     for (AffineExpr Extent : Launch.getGrid().getResults())
-      Flops = *Flops * Extent;
-  return Flops;
+      Each = *Each * Extent;
+    return Each;
+  }
+  FormulaCounter Cell(Kernel, Launch.getSizes());
+  return sumOverCells(Cell, Kernel, Launch.getGrid().getResults(), 0);
 }
 
 } // namespace transxssm

@@ -23,8 +23,9 @@
 namespace transxssm {
 
 /// Floating-point operations in products of one launch, in the symbols of the
-/// plan. Nothing where cells differ, as those of causal attention do, or where
-/// memory says how often a loop runs.
+/// plan. Nothing where cells differ along an extent that the call's sizes
+/// decide, as those of causal attention do, or where memory says how often a
+/// loop runs.
 std::optional<mlir::AffineExpr> flopsOf(tile::KernelOp Kernel,
                                         plan::LaunchOp Launch);
 

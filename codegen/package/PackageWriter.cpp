@@ -149,6 +149,9 @@ private:
 
   ModuleOp Module;
   FlatBufferBuilder Builder;
+  DenseMap<std::pair<Attribute, std::pair<AffineMap, AffineMap>>,
+           std::optional<AffineExpr>>
+      FlopsOf;
   llvm::StringMap<uint32_t> ParameterNumbers, StateNumbers, KernelNumbers;
   Offsets<fbs::Parameter> Parameters;
   Offsets<fbs::State> States;
@@ -300,8 +303,14 @@ PackageWriter::makeHeldValues(ArrayAttr Names) {
 
 /// One formula, or none where it is not known or no expression can hold it.
 FailureOr<ExpressionList> PackageWriter::makeFlops(plan::LaunchOp Launch) {
-  auto Kernel = Module.lookupSymbol<tile::KernelOp>(Launch.getKernel());
-  std::optional<AffineExpr> Flops = flopsOf(Kernel, Launch);
+  // Layers repeat one another; maps are unique in a context.
+  auto [Known, IsNew] =
+      FlopsOf.try_emplace({Launch.getKernelAttr().getAttr(),
+                           {Launch.getGrid(), Launch.getSizes()}});
+  if (IsNew)
+    Known->second = flopsOf(
+        Module.lookupSymbol<tile::KernelOp>(Launch.getKernel()), Launch);
+  std::optional<AffineExpr> Flops = Known->second;
   MLIRContext *Context = Module.getContext();
   if (!Flops || !toPostfix(*Flops))
     return makeExpressions(Launch,

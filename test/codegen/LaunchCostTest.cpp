@@ -150,6 +150,30 @@ static std::optional<int64_t> valueOf(std::optional<AffineExpr> Formula,
   return cast<IntegerAttr>(Result[0]).getInt();
 }
 
+/// Cell i multiplies i tiles.
+static std::string withPlan(const std::string &Grid) {
+  return R"(
+tile.kernel @uneven(%x: memref<64x8xbf16>) grid(%i) {
+  %eight = arith.constant 8 : index
+  %zero = arith.constant 0 : index
+  %row = arith.muli %i, %eight : index
+  %none = arith.constant dense<0.0> : tensor<8x8xf32>
+  scf.for %k = %zero to %row step %eight {
+    %t = tile.load %x[%k, %zero] over [0, 1] : memref<64x8xbf16> -> tensor<8x8xbf16>
+    %p = tile.mma %t, %t, %none : tensor<8x8xbf16>, tensor<8x8xbf16>, tensor<8x8xf32>
+    %h = arith.truncf %p : tensor<8x8xf32> to tensor<8x8xbf16>
+    tile.store %h, %x[%row, %zero] over [0, 1] : tensor<8x8xbf16>, memref<64x8xbf16>
+  }
+}
+plan.entry @forward {
+  %x = plan.buffer input "x" affine_map<()[s0, s1, s2, s3] -> (64, 8)> bf16 live 0 to 0
+  plan.launch @uneven grid )" +
+         Grid + R"(
+    (%x) sizes affine_map<()[s0, s1, s2, s3] -> ()>
+}
+)";
+}
+
 TEST_F(LaunchCosts, FormulaOfAPlan) {
   ASSERT_TRUE(Module);
   auto Entry = *Module->getOps<plan::EntryOp>().begin();
@@ -163,21 +187,29 @@ TEST_F(LaunchCosts, FormulaOfAPlan) {
   EXPECT_EQ(Found[1], 3 * 2 * 16 * 16 * 8);
 }
 
-TEST_F(LaunchCosts, NoFormulaWhereCellsDiffer) {
+TEST_F(LaunchCosts, FormulaOfCellsOfAFixedNumber) {
   ASSERT_TRUE(Module);
   OwningOpRef<ModuleOp> Other = parseSourceString<ModuleOp>(
-      std::string(Text).substr(0, std::string(Text).find("plan.entry")) + R"(
-plan.entry @forward {
-  %x = plan.buffer input "x" affine_map<()[s0, s1, s2, s3] -> (64, 8)> bf16 live 0 to 0
-  plan.launch @causal grid affine_map<()[s0, s1, s2, s3] -> (4)>
-    (%x) sizes affine_map<()[s0, s1, s2, s3] -> ()>
-}
-)",
-      &Context);
+      withPlan("affine_map<()[s0, s1, s2, s3] -> (4)>"), &Context);
   ASSERT_TRUE(Other);
   auto Entry = *Other->getOps<plan::EntryOp>().begin();
   auto Launch = *Entry.getOps<plan::LaunchOp>().begin();
-  EXPECT_FALSE(flopsOf(Other->lookupSymbol<tile::KernelOp>("causal"), Launch));
+  auto Kernel = Other->lookupSymbol<tile::KernelOp>("uneven");
+  std::optional<AffineExpr> Flops = flopsOf(Kernel, Launch);
+  ASSERT_TRUE(Flops);
+  EXPECT_EQ(valueOf(Flops, {1, 1, 0, 1}),
+            int64_t(costOf(Kernel, {0}, {64 * 8 * 2}, {}, {4}).Flops));
+  EXPECT_EQ(valueOf(Flops, {1, 1, 0, 1}), (1 + 2 + 3) * 2 * 8 * 8 * 8);
+}
+
+TEST_F(LaunchCosts, NoFormulaWhereCellsDiffer) {
+  ASSERT_TRUE(Module);
+  OwningOpRef<ModuleOp> Other = parseSourceString<ModuleOp>(
+      withPlan("affine_map<()[s0, s1, s2, s3] -> (s1)>"), &Context);
+  ASSERT_TRUE(Other);
+  auto Entry = *Other->getOps<plan::EntryOp>().begin();
+  auto Launch = *Entry.getOps<plan::LaunchOp>().begin();
+  EXPECT_FALSE(flopsOf(Other->lookupSymbol<tile::KernelOp>("uneven"), Launch));
 }
 
 } // namespace
