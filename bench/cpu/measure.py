@@ -90,16 +90,13 @@ def unit_figures(unit, workers):
 
 
 def warm_up(everything, budget, options):
-    for number, figure in enumerate(everything):
+    for figure in everything:
         if "/compile/" in figure.job:
-            seconds = figure.warm(options.compile_limit)
+            figure.warm(options.compile_limit)
             budget.extend(figure.first or options.compile_limit)
         else:
-            # What comes first must leave time to the others.
-            rest = 2 if number + 1 < len(everything) else 1
-            seconds = figure.warm(max(budget.left(), 20) / rest)
-        problem = f", {figure.failed}" if figure.failed else ""
-        say(f"  {figure.job}: {seconds:.3f} s a call after {figure.first or 0:.1f} s{problem}")
+            figure.warm(max(budget.left(), turns.PATIENCE))
+        say(f"  {figure.job}: {figure.failed or f'first call {figure.first:.2f} s'}")
 
 
 def measure_unit(unit, folder, budget, options):

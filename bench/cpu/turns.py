@@ -7,6 +7,9 @@ from pathlib import Path
 
 from cpu.common import BIN, python_with_numpy, run_json
 
+# Seconds that a call may always take, also where time is over: a busy machine is slow.
+PATIENCE = 120
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -78,16 +81,11 @@ class Figure:
             self.failed = None if self.calls else str(why)
 
     def warm(self, limit):
-        """The first calls, of which the second says how long the others will take."""
+        """The first call, which also compiles, touches memory and fills caches."""
         try:
             self.first = self.worker.calls(self.job, 0, 1, limit)[0][0]
-            again = self.worker.calls(self.job, 0, 1, limit)
         except (OSError, RuntimeError, ValueError) as why:
             self.failed = str(why)
-            return 0
-        if again[0][0] > limit / 8:
-            self.calls = again  # Too slow to do much more of it.
-        return again[0][0]
 
     def result(self):
         if not self.calls:
@@ -104,4 +102,4 @@ def rotate(figures, rounds, seconds, most, left):
         for figure in figures if number % 2 == 0 else figures[::-1]:
             if figure.calls and number and left() <= 0:
                 continue
-            figure.take_turn(seconds, most, max(left(), 60))
+            figure.take_turn(seconds, most, max(left(), PATIENCE))
