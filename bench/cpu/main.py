@@ -14,6 +14,9 @@ Speed on this processor.
                                      ceilings of the machine, compile time: 11 minutes, and
                                      some more for torch.compile when it runs the first time
   bench/cpu_bench measure --quick    the small model alone, in float32: two minutes
+  bench/cpu_bench headline           hybrid beside Transformer at 4,096 tokens, beside the paper's
+                                     percentages: some minutes
+  bench/cpu_bench growth             cost and memory as sequences grow: ten minutes
   bench/cpu_bench compare A.txpkg B.txpkg    two builds of one model
 
 What is compared runs in turns in one go, so that a busy moment of the machine meets all of it.
@@ -95,6 +98,22 @@ def add_compare(commands):
     parser.add_argument("--seq-len", type=positive(int), default=256)
 
 
+def add_families(commands):
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--layers", type=positive(int), default=8, help="[8]")
+    shared.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
+    shared.add_argument("--threads", type=positive(int), default=2, help="[2]")
+    add_outputs(shared)
+    text = "hybrid, Transformer and SSM at one length"
+    parser = commands.add_parser("headline", parents=[shared], help=text)
+    parser.add_argument("--seq-len", type=positive(int), default=4096, help="[4096]")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="[3]")
+    text = "cost as sequences grow, from 512 tokens by doubling"
+    parser = commands.add_parser("growth", parents=[shared], help=text)
+    parser.add_argument("--seq-len", type=positive(int), default=32768, help="the longest [32768]")
+    parser.add_argument("--minutes", type=positive(float), default=10, help="at most, about [10]")
+
+
 def parse(arguments=None):
     parser = argparse.ArgumentParser(
         prog="bench/cpu_bench",
@@ -104,6 +123,7 @@ def parse(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     add_measure(commands)
     add_compare(commands)
+    add_families(commands)
     options = parser.parse_args(arguments)
     if options.command == "measure":
         quick = options.quick
@@ -118,9 +138,10 @@ def parse(arguments=None):
 def main():
     options = parse()
     # PyTorch's environment and processes are only needed from here on.
-    from cpu import compare, measure
+    from cpu import compare, growth, measure
 
     work = {"measure": measure.measure, "compare": compare.compare}
+    work |= {"headline": growth.headline, "growth": growth.growth}
     try:
         return work[options.command](options)
     except (OSError, RuntimeError, ValueError) as why:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
-from cpu import main, measure, picture, report, turns, work  # noqa: E402
+from cpu import growth, main, measure, picture, report, turns, work  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 CONFIG = {
@@ -91,7 +91,7 @@ def test_table_by_processor_time():
 def test_goals_say_what_is_missed():
     made = results(unit())
     made["compile"] = {"tiny": {"seconds": 4.0}, "320m": {"seconds": 7.0}}
-    verdicts = {what: met for what, _, _, met in report.goals(made)}
+    verdicts = {what: met for what, _, _, met, _ in report.goals(made)}
     assert verdicts == {
         "320m, 4 layers, f32, 1 threads, train: times the better PyTorch": True,
         "compiling 320m, every entry: seconds": True,
@@ -103,7 +103,7 @@ def test_goals_say_what_is_missed():
 def test_gain_by_a_second_thread():
     fast = {"seconds": [1.25], "processor_seconds": [1.25]}
     two = unit(threads=2, figures={"train": {"ours": fast}})
-    verdicts = {what: value for what, _, value, _ in report.goals(results(unit(), two))}
+    verdicts = {what: value for what, _, value, _, _ in report.goals(results(unit(), two))}
     assert verdicts["320m, 4 layers, f32, train: gain by a second thread"] == pytest.approx(1.6)
 
 
@@ -172,6 +172,46 @@ def test_time_is_divided_by_weight():
     assert 49 < budget.left() <= 50
     budget.start_part()
     assert 85 < budget.left() <= 90
+
+
+def test_exponents_are_of_the_upper_half():
+    points = [(512, 9.0), (1024, 9.0), (2048, 1.0), (4096, 4.0)]
+    assert growth.exponent(points) == pytest.approx(2)
+    assert growth.exponent(points[:1]) is None
+
+
+def test_families_keep_the_proportions_of_the_whole_model():
+    whole = json.loads((ROOT / "configs/320m.json").read_text())
+    share = work.head_weights(whole) / work.body_weights(whole)
+    for name, attends in (("hybrid", 1), ("Transformer", 8), ("SSM", 0)):
+        made = growth.family(name, 8)
+        assert work.attention_layers(made) == attends
+        assert work.head_weights(made) / work.body_weights(made) == pytest.approx(share, rel=0.01)
+
+
+def test_headline_beside_the_paper():
+    made = results() | {"layers": 8, "seq": 4096, "dtype": "f32", "threads": 2}
+    made["ceilings"] = {"flops_per_second": 1e11, "bytes_read_per_second": 1e10}
+    made["configs"] = {name: growth.family(name, 8) for name in growth.FAMILIES}
+    seconds = {"hybrid": 1.0, "Transformer": 1.25, "SSM": 2.0}
+    figures = {name: {"seconds": [value]} for name, value in seconds.items()}
+    made["figures"] = {"train": figures, "decode": figures | {"SSM": {"failed": "too late"}}}
+    text = growth.headline_section(made)
+    assert "+25.0 % | +42.3 % |" in text and "+25.0 % | +29.5 % |" in text
+    # Attention of 7 more layers in 8: 2 T^2 D beside the layers' and the head's products.
+    assert 1.2 < growth.bound_ratio(made, "train") < 1.35
+
+
+def test_reads_the_compilers_memory():
+    text = (
+        "parameters      1.0 KiB           1024 bytes  256 in 3 tensors\n"
+        "optimizer       2.0 KiB           2048 bytes  two moments of AdamW\n\n"
+        "entry         batch     seq  temporaries          bytes     unshared   in and out\n"
+        "train             1     512      4.0 KiB           4096      8.0 KiB      1.0 KiB\n"
+    )
+    assert growth.parse_memory(text, 512) == 1024 + 2048 + 4096
+    with pytest.raises(RuntimeError, match="row of train for 1024"):
+        growth.parse_memory(text, 1024)
 
 
 class Answers:
