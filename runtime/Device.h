@@ -1,5 +1,4 @@
-//===- Device.h - What runs the kernels of a package ----------------------
-//===//
+//===- Device.h - What runs the kernels of a package ----------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

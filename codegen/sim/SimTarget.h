@@ -1,5 +1,4 @@
-//===- SimTarget.h - Code of a package for device "sim" -------------------
-//===//
+//===- SimTarget.h - Code of a package for device "sim" -------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- CpuDevice.cpp - Kernels on the processor ---------------------------
-//===//
+//===- CpuDevice.cpp - Kernels on the processor ---------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- CpuDevice.h - Kernels on the processor -----------------------------
-//===//
+//===- CpuDevice.h - Kernels on the processor -----------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

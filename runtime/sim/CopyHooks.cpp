@@ -1,5 +1,4 @@
-//===- CopyHooks.cpp - cp.async -------------------------------------------
-//===//
+//===- CopyHooks.cpp - cp.async -------------------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

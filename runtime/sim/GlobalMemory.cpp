@@ -1,5 +1,4 @@
-//===- GlobalMemory.cpp - The buffers of simulated kernels ----------------
-//===//
+//===- GlobalMemory.cpp - The buffers of simulated kernels ----------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- Hooks.cpp - What simulated kernels call ----------------------------
-//===//
+//===- Hooks.cpp - What simulated kernels call ----------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- Hooks.h - What simulated kernels call ------------------------------
-//===//
+//===- Hooks.h - What simulated kernels call ------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

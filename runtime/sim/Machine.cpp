@@ -1,5 +1,4 @@
-//===- Machine.cpp - The block that is running ----------------------------
-//===//
+//===- Machine.cpp - The block that is running ----------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- Machine.h - The block that is running ------------------------------
-//===//
+//===- Machine.h - The block that is running ------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- MatrixHooks.cpp - ldmatrix, stmatrix, mma.sync ---------------------
-//===//
+//===- MatrixHooks.cpp - ldmatrix, stmatrix, mma.sync ---------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

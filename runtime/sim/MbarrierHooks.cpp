@@ -1,5 +1,4 @@
-//===- MbarrierHooks.cpp - mbarriers and fences ---------------------------
-//===//
+//===- MbarrierHooks.cpp - mbarriers and fences ---------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

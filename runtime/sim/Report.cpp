@@ -1,5 +1,4 @@
-//===- Report.cpp - What the simulator found ------------------------------
-//===//
+//===- Report.cpp - What the simulator found ------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- Report.h - What the simulator found --------------------------------
-//===//
+//===- Report.h - What the simulator found --------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- SharedMemory.cpp - Shared memory of a block, watched ---------------
-//===//
+//===- SharedMemory.cpp - Shared memory of a block, watched ---------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

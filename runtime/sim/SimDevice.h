@@ -1,5 +1,4 @@
-//===- SimDevice.h - Kernels in the simulator -----------------------------
-//===//
+//===- SimDevice.h - Kernels in the simulator -----------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

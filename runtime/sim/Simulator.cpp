@@ -1,5 +1,4 @@
-//===- Simulator.cpp - Running GPU kernels on the CPU, checked ------------
-//===//
+//===- Simulator.cpp - Running GPU kernels on the CPU, checked ------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- TensorCopies.h - Boxes between global and shared memory ------------
-//===//
+//===- TensorCopies.h - Boxes between global and shared memory ------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- TensorHooks.cpp - The tensor memory accelerator --------------------
-//===//
+//===- TensorHooks.cpp - The tensor memory accelerator --------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

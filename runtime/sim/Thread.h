@@ -1,5 +1,4 @@
-//===- Thread.h - A simulated GPU thread ----------------------------------
-//===//
+//===- Thread.h - A simulated GPU thread ----------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- Traffic.cpp - Counting memory transactions of warps ----------------
-//===//
+//===- Traffic.cpp - Counting memory transactions of warps ----------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

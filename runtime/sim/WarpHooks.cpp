@@ -1,5 +1,4 @@
-//===- WarpHooks.cpp - Barriers, shuffles, votes --------------------------
-//===//
+//===- WarpHooks.cpp - Barriers, shuffles, votes --------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

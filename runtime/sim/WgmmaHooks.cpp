@@ -1,5 +1,4 @@
-//===- WgmmaHooks.cpp - wgmma and setmaxnreg ------------------------------
-//===//
+//===- WgmmaHooks.cpp - wgmma and setmaxnreg ------------------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- ModelConformance.h - Compiled kernels against the interpreter *- C++
-//-*-===//
+//===- ModelConformance.h - Compiled kernels against the interpreter ------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

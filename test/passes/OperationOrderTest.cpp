@@ -1,4 +1,4 @@
-//===- OperationOrderTest.cpp - Kernels do not depend on how C++ is compiled =//
+//===- OperationOrderTest.cpp - Kernels are the same from any C++ compiler ===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

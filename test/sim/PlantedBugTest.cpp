@@ -1,5 +1,4 @@
-//===- PlantedBugTest.cpp - Each bug is found and named -------------------
-//===//
+//===- PlantedBugTest.cpp - Each bug is found and named -------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- SimCodegenTest.cpp - What the simulator takes and refuses ----------
-//===//
+//===- SimCodegenTest.cpp - What the simulator takes and refuses ----------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- SimDeviceTest.cpp - A package on device "sim" ----------------------
-//===//
+//===- SimDeviceTest.cpp - A package on device "sim" ----------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- SimHarness.cpp - Runs GPU kernels in the simulator -----------------
-//===//
+//===- SimHarness.cpp - Runs GPU kernels in the simulator -----------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

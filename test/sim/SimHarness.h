@@ -1,5 +1,4 @@
-//===- SimHarness.h - Runs GPU kernels in the simulator -------------------
-//===//
+//===- SimHarness.h - Runs GPU kernels in the simulator -------------------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

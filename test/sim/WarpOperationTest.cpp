@@ -1,5 +1,4 @@
-//===- WarpOperationTest.cpp - What instructions of a warp compute --------
-//===//
+//===- WarpOperationTest.cpp - What instructions of a warp compute --------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

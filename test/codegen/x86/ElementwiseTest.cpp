@@ -1,5 +1,4 @@
-//===- ElementwiseTest.cpp - Elementwise kernels, masks and reductions on x86
-//===//
+//===- ElementwiseTest.cpp - Elementwise kernels and reductions on x86 ----===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.

@@ -1,5 +1,4 @@
-//===- ShapeTest.cpp - Transposition, scans, gathers, rotation, branches on x86
-//===//
+//===- ShapeTest.cpp - Moving elements, scans and branches on x86 ---------===//
 //
 // Part of the TransXSSM project, under the Apache License v2.0.
 // See the LICENSE file for license information.
