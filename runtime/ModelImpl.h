@@ -114,7 +114,7 @@ public:
   std::mutex Mutex;
 
 private:
-  ModelImpl(const Package &From, const ModelOptions &Options);
+  ModelImpl(const Package &From, const ModelOptions &Options, unsigned Threads);
 
   // ModelCalls.cpp
   Result<const PackageEntry *> findEntry(const std::string &Name) const;

@@ -65,14 +65,19 @@ Status store(TensorArena &Into, size_t Index, DType To, int64_t First,
 
 static std::atomic<uint64_t> ModelsMade{0};
 
-ModelImpl::ModelImpl(const Package &From, const ModelOptions &Options)
-    : From(From), Options(Options), Pool(Options.Threads),
-      Number(++ModelsMade) {}
+ModelImpl::ModelImpl(const Package &From, const ModelOptions &Options,
+                     unsigned Threads)
+    : From(From), Options(Options), Pool(Threads), Number(++ModelsMade) {}
 
 Result<std::unique_ptr<ModelImpl>>
 ModelImpl::create(const Package &From, const std::string &Weights,
                   const ModelOptions &Options) {
-  std::unique_ptr<ModelImpl> Made(new ModelImpl(From, Options));
+  Result<unsigned> Threads = Options.Threads;
+  if (Options.Threads == 0)
+    Threads = ThreadPool::defaultThreads();
+  if (!Threads)
+    return Threads.error();
+  std::unique_ptr<ModelImpl> Made(new ModelImpl(From, Options, *Threads));
   Result<std::unique_ptr<Executor>> Code =
       Executor::create(From, Options.Device, Made->Pool);
   if (!Code)

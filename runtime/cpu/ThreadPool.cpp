@@ -18,8 +18,10 @@
 #include "runtime/cpu/ThreadPool.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <string_view>
 #include <system_error>
 
 #include <sched.h>
@@ -34,6 +36,8 @@ namespace {
 constexpr uint64_t Open = uint64_t(1) << 31;
 constexpr uint64_t InsideMask = Open - 1;
 constexpr unsigned MaxThreads = 1024;
+// What TRANSXSSM_NUM_THREADS may ask for, as --threads.
+constexpr unsigned MaxWanted = 4096;
 constexpr std::chrono::microseconds SpinTime(100);
 
 void pauseBriefly() {
@@ -71,20 +75,23 @@ unsigned usableProcessors() {
 
 } // namespace
 
-unsigned ThreadPool::defaultThreads() {
-  if (const char *Text = std::getenv("TRANSXSSM_NUM_THREADS")) {
-    char *End = nullptr;
-    long Count = std::strtol(Text, &End, 10);
-    if (End != Text && *End == 0 && Count >= 1)
-      return unsigned(std::min(Count, long(MaxThreads)));
-  }
-  return std::min(usableProcessors(), MaxThreads);
+Result<unsigned> ThreadPool::defaultThreads() {
+  const char *Name = "TRANSXSSM_NUM_THREADS";
+  const char *Given = std::getenv(Name);
+  std::string_view Text = Given ? Given : "";
+  if (Text.empty())
+    return std::min(usableProcessors(), MaxThreads);
+  unsigned Count = 0;
+  auto [End, Failed] =
+      std::from_chars(Text.data(), Text.data() + Text.size(), Count);
+  if (Failed != std::errc() || End != Text.data() + Text.size() || Count < 1 ||
+      Count > MaxWanted)
+    return makeError(Name, ": expected 1 to ", MaxWanted, ", got '", Text, "'");
+  return Count;
 }
 
 ThreadPool::ThreadPool(unsigned Threads) {
-  if (Threads == 0)
-    Threads = defaultThreads();
-  Threads = std::min(Threads, MaxThreads);
+  Threads = std::clamp(Threads, 1u, MaxThreads);
   // Spinning helps only while every thread has a processor to itself.
   Spins = Threads <= usableProcessors();
   Workers.reserve(Threads - 1);

@@ -16,6 +16,8 @@
 #ifndef TRANSXSSM_RUNTIME_CPU_THREADPOOL_H
 #define TRANSXSSM_RUNTIME_CPU_THREADPOOL_H
 
+#include "runtime/support/Error.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -34,9 +36,8 @@ public:
   using Body = void (*)(void *Context, unsigned Thread, int64_t First,
                         int64_t Last);
 
-  /// `Threads` 0 means TRANSXSSM_NUM_THREADS, or as many as the process may
-  /// use when that is not set.
-  explicit ThreadPool(unsigned Threads = 0);
+  /// At most 1,024 threads, and fewer where the system gives no more.
+  explicit ThreadPool(unsigned Threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool &) = delete;
   ThreadPool &operator=(const ThreadPool &) = delete;
@@ -47,8 +48,10 @@ public:
   /// One caller at a time.
   void run(int64_t Cells, Body Work, void *Context);
 
-  /// How many threads `Threads` 0 stands for.
-  static unsigned defaultThreads();
+  /// How many threads to take where nobody asks for a number:
+  /// TRANSXSSM_NUM_THREADS, or as many as the process may use when that is not
+  /// set or empty.
+  static Result<unsigned> defaultThreads();
 
 private:
   void work(unsigned Thread);

@@ -1,6 +1,7 @@
 """transxssm-run generate, inspect, bench, and what all commands share."""
 
 import json
+import os
 import subprocess
 from xml.etree import ElementTree
 
@@ -240,6 +241,18 @@ def test_bench_profile(package, tmp_path):
     assert "--profile with it" in run_error("bench", package, "--profile-picture", picture)
     missing = tmp_path / "none/p.svg"
     assert "none" in run_error(*arguments, "--profile-picture", missing)
+
+
+def test_threads_of_the_environment(package):
+    bench = ("bench", package, "--entry", "decode", "--iterations", 1, "--json")
+    few = {**os.environ, "TRANSXSSM_NUM_THREADS": "2"}
+    assert json.loads(run(*bench, env=few).stdout)["threads"] == 2
+    bad = {**os.environ, "TRANSXSSM_NUM_THREADS": "two"}
+    failed = run(*bench, code=1, env=bad)
+    assert failed.stderr == (
+        b"transxssm-run: error: TRANSXSSM_NUM_THREADS: expected 1 to 4096, got 'two'\n"
+    )
+    assert json.loads(run(*bench, "--threads", 1, env=bad).stdout)["threads"] == 1
 
 
 def test_unknown_device(package):

@@ -65,17 +65,23 @@ TEST(ThreadPool, SurvivesManySmallJobs) {
 }
 
 TEST(ThreadPool, TakesItsSizeFromTheEnvironment) {
-  ::setenv("TRANSXSSM_NUM_THREADS", "5", 1);
-  EXPECT_EQ(ThreadPool::defaultThreads(), 5u);
-  EXPECT_EQ(ThreadPool().size(), 5u);
-  ::unsetenv("TRANSXSSM_NUM_THREADS");
-  unsigned All = ThreadPool::defaultThreads();
-  EXPECT_GE(All, 1u);
-  for (const char *Bad : {"0", "-3", "two", "4x", ""}) {
-    ::setenv("TRANSXSSM_NUM_THREADS", Bad, 1);
-    EXPECT_EQ(ThreadPool::defaultThreads(), All) << Bad;
-  }
-  ::unsetenv("TRANSXSSM_NUM_THREADS");
+  auto With = [](const char *Text) {
+    ::setenv("TRANSXSSM_NUM_THREADS", Text, 1);
+    Result<unsigned> Made = ThreadPool::defaultThreads();
+    ::unsetenv("TRANSXSSM_NUM_THREADS");
+    return Made;
+  };
+  EXPECT_EQ(*With("5"), 5u);
+  EXPECT_EQ(*With("4096"), 4096u);
+  Result<unsigned> All = ThreadPool::defaultThreads();
+  ASSERT_TRUE(All) << All.message();
+  EXPECT_GE(*All, 1u);
+  EXPECT_EQ(*With(""), *All);
+  for (const char *Bad :
+       {"0", "-3", "two", "4x", " 4", "4097", "99999999999999999999"})
+    EXPECT_EQ(With(Bad).message(),
+              "TRANSXSSM_NUM_THREADS: expected 1 to 4096, got '" +
+                  std::string(Bad) + "'");
 }
 
 } // namespace
