@@ -23,9 +23,9 @@ LogicalResult LoweringTable::lower(Operation *Op, EntryBuilder &E) const {
 }
 
 EntryBuilder::EntryBuilder(ModuleOp Module, func::FuncOp Function,
-                           const FusionPlan *Fusion)
+                           const FusionPlan *Fusion, bool Joins)
     : Module(Module), Function(Function), Context(Module.getContext()),
-      Fusion(Fusion) {
+      Fusion(Fusion), Joins(Joins) {
   bindResults();
 }
 

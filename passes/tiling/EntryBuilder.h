@@ -68,12 +68,14 @@ struct LaunchArgument {
 
 class EntryBuilder {
 public:
-  /// `Fusion` may be null: every operation is lowered by itself.
+  /// `Fusion` may be null: every operation is lowered by itself. With `Joins`
+  /// a lowering may do the work of other operations as well.
   EntryBuilder(mlir::ModuleOp Module, mlir::func::FuncOp Function,
-               const FusionPlan *Fusion = nullptr);
+               const FusionPlan *Fusion = nullptr, bool Joins = false);
 
   mlir::ModuleOp module() { return Module; }
   mlir::func::FuncOp function() { return Function; }
+  bool joins() const { return Joins; }
   /// What a root's kernel computes.
   FusedGroup group(mlir::Operation *Root) {
     return Fusion ? Fusion->group(Root) : FusedGroup(Root);
@@ -120,6 +122,8 @@ public:
   Buffer *writeInPlace(mlir::Value V, mlir::Value Operand, mlir::Operation *Op);
   /// Makes a result another name of an operand.
   void alias(mlir::Value V, mlir::Value Operand);
+  /// Whether a result has been given its place, by `write` or its like.
+  bool isWritten(mlir::Value V) const { return Homes.count(V); }
   /// Whether anything needs this result.
   bool isUsed(mlir::Value V) { return V && !V.use_empty(); }
 
@@ -178,6 +182,7 @@ private:
   mlir::func::FuncOp Function;
   mlir::MLIRContext *Context;
   const FusionPlan *Fusion;
+  bool Joins;
   std::deque<Buffer> Buffers; // stable addresses
   std::vector<Launch> Launches;
   llvm::DenseMap<mlir::Value, Buffer *> Homes;

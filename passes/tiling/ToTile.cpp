@@ -170,7 +170,8 @@ static LogicalResult lowerFunction(func::FuncOp Function,
   FusionPlan Fusion(
       Body, [&](const FusedGroup &Group) { return Fuse && hasKernel(Group); });
   shareInputs(Fusion);
-  EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function, &Fusion);
+  EntryBuilder Entry(Function->getParentOfType<ModuleOp>(), Function, &Fusion,
+                     /*Joins=*/Fuse);
   for (Operation *Op : Fusion.schedule()) {
     Entry.setOperation(Op);
     if (!isa<txs::ReadOp>(Op) && failed(Table.lower(Op, Entry)))

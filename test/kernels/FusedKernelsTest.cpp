@@ -414,4 +414,37 @@ TEST(FusedKernels, ActivationGradient) {
               });
 }
 
+/// The loss and its gradients, together and apart.
+void checkLoss(int64_t Vocabulary, size_t Launches, Sizes S) {
+  std::string Text = formatv(R"mlir(
+    func.func @f(%h: tensor<?x?x24xf32> {{txs.input = "h"},
+                 %w: tensor<{0}x24xf32> {{txs.input = "w"},
+                 %labels: tensor<?x?xi32> {{txs.input = "labels"})
+        -> (tensor<f32> {{txs.output = "loss"},
+            tensor<?x?x24xf32> {{txs.output = "dh"},
+            tensor<{0}x24xf32> {{txs.output = "dw"}) {{
+      %loss, %l = txs.linear_cross_entropy %h, %w, %labels shift
+         : tensor<?x?x24xf32>, tensor<{0}x24xf32>, tensor<?x?xi32>
+           -> tensor<f32>, tensor<?x?xf32>
+      %dh, %dw = txs.linear_cross_entropy_grad %h, %w, %labels, %l shift
+         : tensor<?x?x24xf32>, tensor<{0}x24xf32>, tensor<?x?xi32>,
+           tensor<?x?xf32>
+      return %loss, %dh, %dw
+         : tensor<f32>, tensor<?x?x24xf32>, tensor<{0}x24xf32>
+    })mlir",
+                             Vocabulary);
+  checkFusion(Text, {"loss", "dh", "dw"}, Launches, S, [&](PlanRunner &Runner) {
+    int64_t Rows = S.Batch * S.Seq;
+    Runner.Floats["h"] = randomFloats(Rows * 24, 1);
+    Runner.Floats["w"] = randomFloats(Vocabulary * 24, 2);
+    std::vector<int32_t> &Labels = Runner.Integers["labels"];
+    for (int64_t I = 0; I < Rows; ++I)
+      Labels.push_back(I % 5 == 4 ? -100 : I * 131 % Vocabulary);
+  });
+}
+
+// Labels, five launches for the chunk that all rows are, and the mean: the same
+// sums in the same order as launches for each slab of the vocabulary.
+TEST(FusedKernels, LossWithGradients) { checkLoss(4500, 7, {3, 33}); }
+
 } // namespace

@@ -204,3 +204,32 @@ def test_sequence_classifier(tmp_path):
         model.gradients(ids, ids)
     with pytest.raises(ValueError, match=r"labels\[2\]: expected -100 or a class in \[0, 3\)"):
         model.gradients(ids, [0, 1, 3, 0])
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_loss_over_chunks_of_rows(dtype, tmp_path):
+    """Four sequences in one call are three chunks of the rows for the loss, one sequence is one."""
+    config = json.loads((GOLDENS / "ssm-tiny" / "config.json").read_text())
+    config.update(vocab_size=33000, num_hidden_layers=1, tie_word_embeddings=False)
+    limits = {"max_batch": 4, "max_seq_len": 300, "dtype": dtype}
+    package = transxssm.compile(config, tmp_path / "m.txpkg", entries=("train",), **limits)
+    model = transxssm.load(package, seed=1)
+    random = np.random.default_rng(0)
+    ids = random.integers(0, 33000, (4, 300))
+    # As many count in each, so that bf16 rounds the same numbers but for a factor of four.
+    ignored = np.tile(np.arange(300) % 3 == 1, (4, 1))
+    ignored[:, 1:] = random.permuted(ignored[:, 1:], axis=1)
+    labels = np.where(ignored, -100, ids)
+    loss, gradients = model.gradients(ids, labels)
+    gradients = {name: gradient.copy() for name, gradient in gradients.items()}
+    again, other = transxssm.load(package, seed=1, threads=1).gradients(ids, labels)
+    assert again == loss
+    assert all(np.array_equal(other[name], gradients[name]) for name in gradients)
+    parts = []
+    for row in range(4):
+        one, of = model.gradients(ids[row : row + 1], labels[row : row + 1])
+        parts.append((one, {name: part.copy() for name, part in of.items()}))
+    assert loss == pytest.approx(np.mean([one for one, _ in parts]), rel=1e-6)
+    for name, gradient in gradients.items():
+        mean = np.mean([of[name].astype(np.float64) for _, of in parts], axis=0)
+        assert relative_error(gradient, mean) < 1e-5, name

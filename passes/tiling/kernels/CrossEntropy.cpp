@@ -13,6 +13,10 @@
 // combines the ranges in their order into log_sum_exp and a sum of losses per
 // tile of rows; a third adds these up in their order.
 //
+// In training the kernels also have a form for a chunk of the rows, from
+// `Start` on, which leaves the chunk's logits in memory for the gradients
+// (LinearCrossEntropyChunks.cpp).
+//
 //===----------------------------------------------------------------------===//
 
 #include "passes/tiling/kernels/Kernels.h"
@@ -21,20 +25,12 @@ using namespace mlir;
 using namespace transxssm;
 using namespace transxssm::tiling;
 
-namespace {
-struct CrossEntropyShape {
-  int64_t Width, Vocabulary;
-  bool Shift;
-  Type Element, WeightElement;
-
-  int64_t columnTile() const { return productTile(Vocabulary, 128); }
-  /// The vocabulary of one cell, a multiple of the column tile.
-  int64_t range() const {
-    return std::max<int64_t>(4096 / columnTile(), 1) * columnTile();
-  }
-  int64_t ranges() const { return (Vocabulary + range() - 1) / range(); }
-};
-} // namespace
+CrossEntropyShape CrossEntropyShape::of(txs::LinearCrossEntropyOp Op) {
+  auto Weight = cast<RankedTensorType>(Op.getWeight().getType());
+  return {Weight.getDimSize(1), Weight.getDimSize(0), Op.getShift(),
+          getElementTypeOrSelf(Op.getHidden().getType()),
+          Weight.getElementType()};
+}
 
 RowLabels tiling::loadLabels(TileBuilder &B, Tile Labels, Tile Row,
                              int64_t Rows, bool Shift, Tile Tokens) {
@@ -49,15 +45,17 @@ RowLabels tiling::loadLabels(TileBuilder &B, Tile Labels, Tile Row,
   return {Label, Counts};
 }
 
-static tile::KernelOp buildPartial(ModuleOp Module,
-                                   const CrossEntropyShape &S) {
+tile::KernelOp tiling::buildCrossEntropyPartial(ModuleOp Module,
+                                                const CrossEntropyShape &S,
+                                                bool InChunks) {
   constexpr int64_t R = CrossEntropyRows;
   int64_t N = S.columnTile(),
           K = TileSizes::of(Module).innerExtent(
               S.Width, productTile(S.Width, 256), S.Element);
-  std::string Name = llvm::formatv(
-      "cross_entropy_partial_k{0}_v{1}{2}{3}", S.Width, S.Vocabulary,
-      typeSuffix({S.Element, S.WeightElement}), S.Shift ? "_shift" : "");
+  std::string Name =
+      llvm::formatv("cross_entropy_partial_k{0}_v{1}{2}{3}{4}", S.Width,
+                    S.Vocabulary, typeSuffix({S.Element, S.WeightElement}),
+                    S.Shift ? "_shift" : "", InChunks ? "_chunk" : "");
   return defineKernel(Module, Name, 2, [&](TileBuilder &B) {
     Tile Hidden = B.memory({Dynamic, S.Width}, S.Element);
     Tile Weight = B.memory({S.Vocabulary, S.Width}, S.WeightElement);
@@ -65,9 +63,12 @@ static tile::KernelOp buildPartial(ModuleOp Module,
     Tile Maxima = B.memory({S.ranges(), Dynamic});
     Tile Sums = B.memory({S.ranges(), Dynamic});
     Tile Chosen = B.memory({S.ranges(), Dynamic});
+    Tile Logits = InChunks ? B.memory({Dynamic, S.Vocabulary}) : Tile();
     Tile Tokens = B.indexArgument();
+    Tile Start = InChunks ? B.indexArgument() : Tile();
     Tile Row = B.grid(0) * R, Range = B.grid(1);
-    RowLabels L = loadLabels(B, Labels, Row, R, S.Shift, Tokens);
+    Tile Token = InChunks ? Start + Row : Row;
+    RowLabels L = loadLabels(B, Labels, Token, R, S.Shift, Tokens);
     Tile Label = B.asColumn(L.Label, N);
     Tile First = Range * S.range();
     Tile End = minimum(First + S.range(), S.Vocabulary);
@@ -78,9 +79,11 @@ static tile::KernelOp buildPartial(ModuleOp Module,
           Tile Z = productOverInner(
               B, S.Width, K, B.zeros({R, N}), [&](Tile Inner, Tile Sum) {
                 return B.mmaTransposedRight(
-                    B.load(Hidden, {Row, Inner}, {R, K}),
+                    B.load(Hidden, {Token, Inner}, {R, K}),
                     B.load(Weight, {Column, Inner}, {N, K}), Sum);
               });
+          if (InChunks)
+            B.store(Z, Logits, {Row, Column});
           Tile Number = B.iota({R, N}, 1) + B.toI32(Column);
           if (S.Vocabulary % N != 0)
             Z = select(Number < static_cast<int>(S.Vocabulary), Z, HiddenScore);
@@ -96,12 +99,15 @@ static tile::KernelOp buildPartial(ModuleOp Module,
   });
 }
 
-static tile::KernelOp buildCombine(ModuleOp Module, const CrossEntropyShape &S,
-                                   bool StoresLogSumExp) {
+tile::KernelOp tiling::buildCrossEntropyCombine(ModuleOp Module,
+                                                const CrossEntropyShape &S,
+                                                bool StoresLogSumExp,
+                                                bool InChunks) {
   constexpr int64_t R = CrossEntropyRows;
   std::string Name =
-      llvm::formatv("cross_entropy_combine_r{0}{1}{2}", S.ranges(),
-                    S.Shift ? "_shift" : "", StoresLogSumExp ? "_lse" : "");
+      llvm::formatv("cross_entropy_combine_r{0}{1}{2}{3}", S.ranges(),
+                    S.Shift ? "_shift" : "", StoresLogSumExp ? "_lse" : "",
+                    InChunks ? "_chunk" : "");
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
     Tile Maxima = B.memory({S.ranges(), Dynamic});
     Tile Sums = B.memory({S.ranges(), Dynamic});
@@ -110,8 +116,11 @@ static tile::KernelOp buildCombine(ModuleOp Module, const CrossEntropyShape &S,
     Tile LogSumExp = StoresLogSumExp ? B.memory({Dynamic}) : Tile();
     Tile Losses = B.memory({Dynamic}), Counts = B.memory({Dynamic});
     Tile Tokens = B.indexArgument();
+    Tile Start = InChunks ? B.indexArgument() : Tile();
     Tile Row = B.grid(0) * R;
-    RowLabels L = loadLabels(B, Labels, Row, R, S.Shift, Tokens);
+    Tile Token = InChunks ? Start + Row : Row;
+    Tile Cell = InChunks ? Token / R : B.grid(0);
+    RowLabels L = loadLabels(B, Labels, Token, R, S.Shift, Tokens);
     SmallVector<Tile> Last = B.forLoop(
         0, S.ranges(), 1,
         {B.number(LowestMaximum, {R}), B.zeros({R}), B.zeros({R})},
@@ -125,13 +134,13 @@ static tile::KernelOp buildCombine(ModuleOp Module, const CrossEntropyShape &S,
         });
     Tile Result = Last[0] + log(Last[1]);
     if (LogSumExp)
-      B.store(select(L.Counts, Result, 0), LogSumExp, {Row});
-    B.store(B.sum(select(L.Counts, Result - Last[2], 0)), Losses, {B.grid(0)});
-    B.store(B.sum(B.toFloat(L.Counts)), Counts, {B.grid(0)});
+      B.store(select(L.Counts, Result, 0), LogSumExp, {Token});
+    B.store(B.sum(select(L.Counts, Result - Last[2], 0)), Losses, {Cell});
+    B.store(B.sum(B.toFloat(L.Counts)), Counts, {Cell});
   });
 }
 
-static tile::KernelOp buildMean(ModuleOp Module) {
+tile::KernelOp tiling::buildCrossEntropyMean(ModuleOp Module) {
   return defineKernel(Module, "cross_entropy_mean", 1, [&](TileBuilder &B) {
     Tile Losses = B.memory({Dynamic}), Counts = B.memory({Dynamic});
     Tile Loss = B.memory({1});
@@ -147,10 +156,9 @@ static tile::KernelOp buildMean(ModuleOp Module) {
 
 static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
                                        EntryBuilder &E) {
-  auto Weight = cast<RankedTensorType>(Op.getWeight().getType());
-  CrossEntropyShape Shape = {Weight.getDimSize(1), Weight.getDimSize(0),
-                             Op.getShift(), E.element(Op.getHidden()),
-                             Weight.getElementType()};
+  if (lowerLossWithGradients(Op, E))
+    return success();
+  CrossEntropyShape Shape = CrossEntropyShape::of(Op);
   AffineExpr Rows = E.tokens(Op.getHidden());
   AffineExpr Tiles = Rows.ceilDiv(CrossEntropyRows);
   AffineExpr Ranges = E.constant(Shape.ranges());
@@ -161,7 +169,7 @@ static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
   Buffer *Counts = E.temporary("cross_entropy_counts", {Tiles});
   Buffer *Labels = E.read(Op.getLabels());
 
-  E.launch(buildPartial(E.module(), Shape), {Tiles, Ranges},
+  E.launch(buildCrossEntropyPartial(E.module(), Shape), {Tiles, Ranges},
            {{E.read(Op.getHidden()), {Rows}},
             {E.read(Op.getWeight())},
             {Labels, {Rows}},
@@ -175,8 +183,9 @@ static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
   if (StoresLogSumExp)
     Combined.push_back({E.write(Op.getLogSumExp()), {Rows}});
   Combined.append({{Losses, {Tiles}}, {Counts, {Tiles}}, E.seq()});
-  E.launch(buildCombine(E.module(), Shape, StoresLogSumExp), {Tiles}, Combined);
-  E.launch(buildMean(E.module()), {E.constant(1)},
+  E.launch(buildCrossEntropyCombine(E.module(), Shape, StoresLogSumExp),
+           {Tiles}, Combined);
+  E.launch(buildCrossEntropyMean(E.module()), {E.constant(1)},
            {{Losses, {Tiles}}, {Counts, {Tiles}}, {E.write(Op.getLoss())}});
   return success();
 }

@@ -309,7 +309,40 @@ tile::KernelOp buildCrossEntropyHiddenGrad(mlir::ModuleOp Module,
 tile::KernelOp buildCrossEntropyWeightGrad(mlir::ModuleOp Module,
                                            const CrossEntropyGradShape &Shape);
 
+/// dz from a tile of z whose first column is entry `Column` of the vocabulary,
+/// and targets, log_sum_exp and scale of its rows.
+Tile crossEntropyLogitsGrad(TileBuilder &B, Tile Logits, Tile Column,
+                            Tile Target, Tile LogSumExp, Tile Scale,
+                            int64_t Vocabulary);
+
 void registerLinearCrossEntropyGrad(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// LinearCrossEntropyChunks.cpp: a chunk is C rows, from an index on
+//===----------------------------------------------------------------------===//
+
+/// Rows and columns of a cell of the elementwise kernel.
+constexpr int64_t ChunkLogitsRows = 16;
+constexpr int64_t ChunkLogitsColumns = 512;
+
+/// logits [C, Vocabulary], dlogits likewise unless Element is float32, then the
+/// logits become their gradients, targets [R] i32, log_sum_exp [R], scale [1],
+/// index first row; grid ceil(C / ChunkLogitsRows), ceil(Vocabulary /
+/// ChunkLogitsColumns).
+tile::KernelOp buildChunkLogitsGrad(mlir::ModuleOp Module, int64_t Vocabulary,
+                                    mlir::Type Element = {});
+
+/// dlogits [C, Vocabulary], weight [Vocabulary, Width], dhidden [R, Width],
+/// index first row; grid ceil(C / ProductRows), ceil(Width / ProductColumns).
+tile::KernelOp buildChunkHiddenGrad(mlir::ModuleOp Module,
+                                    const CrossEntropyGradShape &Shape);
+
+/// dlogits [C, Vocabulary], hidden [R, Width], dweight [Vocabulary, Width],
+/// index first row; grid ceil(Vocabulary / ProductRows), ceil(Width /
+/// ProductColumns). Adds to dweight with Accumulate.
+tile::KernelOp buildChunkWeightGrad(mlir::ModuleOp Module,
+                                    const CrossEntropyGradShape &Shape,
+                                    bool Accumulate);
 
 //===----------------------------------------------------------------------===//
 // The optimizer

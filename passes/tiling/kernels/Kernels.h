@@ -188,7 +188,47 @@ struct RowLabels {
 };
 RowLabels loadLabels(TileBuilder &B, Tile Labels, Tile Row, int64_t Rows,
                      bool Shift, Tile Tokens);
+
+struct CrossEntropyShape {
+  int64_t Width, Vocabulary;
+  bool Shift;
+  mlir::Type Element, WeightElement;
+
+  static CrossEntropyShape of(txs::LinearCrossEntropyOp Op);
+  int64_t columnTile() const { return productTile(Vocabulary, 128); }
+  /// The vocabulary of one cell, a multiple of the column tile.
+  int64_t range() const {
+    return std::max<int64_t>(4096 / columnTile(), 1) * columnTile();
+  }
+  int64_t ranges() const { return (Vocabulary + range() - 1) / range(); }
+};
+
+/// hidden [R, Width], weight [Vocabulary, Width], labels [R] i32, maxima, sums
+/// and chosen logits [ranges, C], InChunks logits [C, Vocabulary], index length
+/// of a sequence, InChunks index first row; grid ceil(C / CrossEntropyRows),
+/// ranges. C is R, or InChunks the rows of a chunk.
+tile::KernelOp buildCrossEntropyPartial(mlir::ModuleOp Module,
+                                        const CrossEntropyShape &Shape,
+                                        bool InChunks = false);
+/// maxima, sums and chosen logits [ranges, C], labels [R] i32, with
+/// StoresLogSumExp log_sum_exp [R], losses and counts of every tile of
+/// CrossEntropyRows rows, InChunks up to the chunk's end, index length of a
+/// sequence, InChunks index first row; grid ceil(C / CrossEntropyRows).
+tile::KernelOp buildCrossEntropyCombine(mlir::ModuleOp Module,
+                                        const CrossEntropyShape &Shape,
+                                        bool StoresLogSumExp,
+                                        bool InChunks = false);
+/// losses and counts [K], loss [1]; grid 1.
+tile::KernelOp buildCrossEntropyMean(mlir::ModuleOp Module);
 void registerCrossEntropy(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// LinearCrossEntropyChunks.cpp
+//===----------------------------------------------------------------------===//
+
+/// Lowers the loss and its gradients together where a function has both and the
+/// target gains by it; otherwise does nothing and returns false.
+bool lowerLossWithGradients(txs::LinearCrossEntropyOp Op, EntryBuilder &E);
 
 //===----------------------------------------------------------------------===//
 // Tile sizes

@@ -14,7 +14,8 @@
 // dz exists for CrossEntropySlab entries of the vocabulary at a time, never as
 // a whole: for each slab one product with dz in its epilogue, then the two
 // products that use it. That is three products of R x V x D in all, against
-// four if each gradient made its own logits.
+// four if each gradient made its own logits. On a CPU the loss's logits serve
+// as well (LinearCrossEntropyChunks.cpp), which makes it three with the loss.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,9 +55,9 @@ tile::KernelOp tiling::buildCrossEntropyTargets(ModuleOp Module, bool Shift) {
       });
 }
 
-/// dz from z: the epilogue of the product.
-static Tile logitsGrad(TileBuilder &B, Tile Logits, Tile Column, Tile Target,
-                       Tile LogSumExp, Tile Scale, int64_t Vocabulary) {
+Tile tiling::crossEntropyLogitsGrad(TileBuilder &B, Tile Logits, Tile Column,
+                                    Tile Target, Tile LogSumExp, Tile Scale,
+                                    int64_t Vocabulary) {
   int64_t Rows = Logits.rows(), Columns = Logits.columns();
   Tile Counts = Target >= 0;
   // A row without target has no log_sum_exp: its exponential must not overflow.
@@ -100,9 +101,9 @@ tiling::buildCrossEntropyLogitsGrad(ModuleOp Module,
               return B.load(Weight, {Entry, K}, {Columns, Inner});
             },
             /*TransposeLeft=*/false, /*TransposeRight=*/true);
-        Tile Grad = logitsGrad(B, Logits, Entry, B.load(Targets, {Row}, {Rows}),
-                               B.load(LogSumExp, {Row}, {Rows}),
-                               B.load(Scale, {0}), Vocabulary);
+        Tile Grad = crossEntropyLogitsGrad(
+            B, Logits, Entry, B.load(Targets, {Row}, {Rows}),
+            B.load(LogSumExp, {Row}, {Rows}), B.load(Scale, {0}), Vocabulary);
         B.store(Grad, DLogits, {Row, Column});
       });
 }
@@ -209,6 +210,8 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
 
 static LogicalResult
 lowerLinearCrossEntropyGrad(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E) {
+  if (E.isWritten(Op.getDhidden())) // with the loss
+    return success();
   auto Type = cast<RankedTensorType>(Op.getWeight().getType());
   int64_t Vocabulary = Type.getDimSize(0);
   AffineExpr Rows = E.tokens(Op.getHidden());
