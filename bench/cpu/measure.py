@@ -239,7 +239,10 @@ def measure(options):
         measure_unit(unit, folder, budget, options)
         results["units"].append(unit)
     if products_seconds:
-        results["products"], results["product_peak"] = products(folder, 3)
+        try:
+            results["products"], results["product_peak"] = products(folder, 3)
+        except RuntimeError as why:
+            say(f"products: {why}")
     results["seconds"] = round(time.monotonic() - began, 1)
     body = report.measured_section(results)
     pictures = {"bench-speed.svg": report.speed_picture(results)}

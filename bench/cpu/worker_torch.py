@@ -93,7 +93,7 @@ class Torch(worker.Jobs):
                 lambda: None,
                 lambda x=x, w=w: torch.nn.functional.linear(x, w),
             )
-            packed = torch.ops.mkldnn._reorder_linear_weight(w.to_mkldnn(), m)
+            packed = torch.ops.mkldnn._reorder_linear_weight(w, m)
             self.jobs[f"oneDNN/{name}"] = (
                 lambda: None,
                 lambda x=x, p=packed: torch.ops.mkldnn._linear_pointwise(
