@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pipeline.h"
+#include "codegen/PassTiming.h"
 #include "codegen/x86/X86Codegen.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
@@ -122,6 +123,7 @@ OwningOpRef<ModuleOp> transxssm::buildModel(
   if (!Module)
     return nullptr;
   PassManager Manager(&Context);
+  timePasses(Manager);
   addModelPasses(Manager, RecomputeBlocks, Type);
   if (failed(Manager.run(*Module)))
     return nullptr;
@@ -131,6 +133,7 @@ OwningOpRef<ModuleOp> transxssm::buildModel(
 LogicalResult transxssm::lowerToPlan(ModuleOp Module,
                                      const PlanOptions &Options) {
   PassManager Manager(Module.getContext());
+  timePasses(Manager);
   addPlanPasses(Manager, Options);
   return Manager.run(Module);
 }

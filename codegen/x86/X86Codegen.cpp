@@ -8,6 +8,7 @@
 
 #include "codegen/x86/X86Codegen.h"
 #include "codegen/MachineCode.h"
+#include "codegen/PassTiming.h"
 #include "codegen/x86/Passes.h"
 #include "dialect/tile/TileDialect.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -77,6 +78,7 @@ static void addConversion(PassManager &Passes) {
 static LogicalResult lower(ModuleOp Module, const X86Target &Target,
                            std::vector<CompiledKernel> &Kernels) {
   PassManager Tiles(Module.getContext());
+  timePasses(Tiles);
   addLowering(Tiles, Target);
   if (failed(Tiles.run(Module)))
     return Module.emitError("cannot lower the kernels to loops for ")
@@ -89,6 +91,7 @@ static LogicalResult lower(ModuleOp Module, const X86Target &Target,
     Function->removeAttr(GridRankAttr);
   }
   PassManager Conversion(Module.getContext());
+  timePasses(Conversion);
   addConversion(Conversion);
   if (failed(Conversion.run(Module)))
     return Module.emitError("cannot convert the kernels to LLVM for ")
@@ -123,6 +126,7 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
                                   llvm::CodeGenOptLevel::Aggressive);
   if (!Machine)
     return Kernels.emitError("LLVM lacks the x86-64 target"), failure();
+  mlir::TimingScope InLlvm = timeStage("LLVM, " + Target.Name);
   llvm::LLVMContext LlvmContext;
   auto Llvm = translateModuleToLLVMIR(*Module, LlvmContext, "kernels");
   if (!Llvm)

@@ -159,6 +159,8 @@ static void declareOptions(CLI::App &App, Options &O, std::string &Size) {
   App.add_flag("--debug-names", O.DebugNames,
                "note in the package which values of the model its launches "
                "write, for transxssm-opt --txs-probe --package");
+  App.add_flag("--time-passes", O.TimePasses,
+               "say at the end how long each pass took, on standard error");
   App.add_flag("-q,--quiet", O.Quiet, "no progress on standard error");
 }
 

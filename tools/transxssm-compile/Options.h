@@ -31,6 +31,7 @@ struct Options {
   bool PrintMemory = false;
   bool PrintKernels = false;
   bool DebugNames = false;
+  bool TimePasses = false;
   bool Quiet = false;
 };
 

@@ -13,6 +13,7 @@
 
 #include "Options.h"
 #include "Reports.h"
+#include "codegen/PassTiming.h"
 #include "codegen/Pipeline.h"
 #include "codegen/nvptx/GpuCode.h"
 #include "codegen/nvptx/KernelPackaging.h"
@@ -375,7 +376,16 @@ int main(int Argc, char **Argv) {
   Options O;
   if (std::optional<int> Code = parseOptions(Argc, Argv, packageProducer(), O))
     return *Code;
-  int Code = Compiler(O).run();
+  int Code = 0;
+  {
+    DefaultTimingManager Timing; // prints when it ends
+    Timing.setEnabled(O.TimePasses);
+    TimingScope Root = Timing.getRootScope();
+    if (O.TimePasses)
+      passTiming() = &Root;
+    Code = Compiler(O).run();
+    passTiming() = nullptr;
+  }
   // raw_ostream ends the process if nobody has looked at its errors.
   llvm::outs().flush();
   if (std::error_code Why = llvm::outs().error()) {
