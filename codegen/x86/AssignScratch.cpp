@@ -63,6 +63,20 @@ int64_t bytesOf(memref::AllocOp Buffer) {
   return llvm::alignTo(llvm::divideCeil(Bits, 8), TRANSXSSM_ALIGNMENT);
 }
 
+/// Buffers of other kinds have no place in a scratch area.
+LogicalResult checkBuffer(memref::AllocOp Buffer) {
+  MemRefType Type = Buffer.getType();
+  if (!Type.hasStaticShape() || !Type.getLayout().isIdentity() ||
+      !Type.getElementType().isIntOrFloat())
+    return Buffer.emitError("expected a buffer of integers or floats and of "
+                            "static shape, got ")
+           << Type;
+  for (Operation *User : Buffer->getUsers())
+    if (!Buffer->getBlock()->findAncestorOpInBlock(*User))
+      return Buffer.emitError("buffer is used in another block of its region");
+  return success();
+}
+
 /// From the allocation to the last use. A use inside a loop that does not hold
 /// the allocation keeps the buffer alive through the whole loop.
 Interval intervalOf(memref::AllocOp Buffer, Spans &Spans) {
@@ -116,9 +130,19 @@ struct AssignScratchPass
       return;
     Spans Spans = numberOperations(Function);
     std::vector<Interval> Intervals;
-    Function.walk([&](memref::AllocOp Buffer) {
+    WalkResult Walked = Function.walk([&](memref::AllocOp Buffer) {
+      if (failed(checkBuffer(Buffer)))
+        return WalkResult::interrupt();
       Intervals.push_back(intervalOf(Buffer, Spans));
+      return WalkResult::advance();
     });
+    if (Walked.wasInterrupted())
+      return signalPassFailure();
+    if (!Intervals.empty() && !hasScratchArgument(Function)) {
+      Function.emitError("function with buffers expects scratch memory of type "
+                         "memref<?xi8> as its last argument");
+      return signalPassFailure();
+    }
     int64_t Total = placeIntervals(Intervals);
     Function->setAttr(ScratchBytesAttr,
                       OpBuilder(Function).getI64IntegerAttr(Total));

@@ -96,10 +96,31 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
     Registry.insert<LLVM::LLVMDialect>();
   }
 
-  LogicalResult rewrite(func::FuncOp Function) {
+  /// Whether the last arguments are grid coordinates and scratch memory.
+  LogicalResult checkSignature(func::FuncOp Function) {
     auto GridRank = Function->getAttrOfType<IntegerAttr>(GridRankAttr);
     if (!GridRank)
       return Function.emitError("kernel lacks the attribute ") << GridRankAttr;
+    int64_t Rank = GridRank.getInt();
+    if (Rank < 1 || Rank > 3)
+      return Function.emitError("attribute ")
+             << GridRankAttr << ": expected 1 to 3, got " << Rank;
+    ArrayRef<Type> Types = Function.getArgumentTypes();
+    if (!hasScratchArgument(Function) || Rank >= int64_t(Types.size()) ||
+        !llvm::all_of(Types.drop_back().take_back(Rank),
+                      [](Type T) { return T.isIndex(); }))
+      return Function.emitError("kernel expects ")
+             << Rank
+             << " grid coordinates of type index and scratch memory of type "
+                "memref<?xi8> as its last arguments";
+    return success();
+  }
+
+  LogicalResult rewrite(func::FuncOp Function) {
+    if (failed(checkSignature(Function)))
+      return failure();
+    int64_t GridRank =
+        Function->getAttrOfType<IntegerAttr>(GridRankAttr).getInt();
     Block *Entry = &Function.getBody().front();
     SmallVector<Value> Old(Entry->getArguments());
     unsigned OldCount = Old.size();
@@ -112,7 +133,7 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
       Entry->addArgument(T, Function.getLoc());
     B.setInsertionPointToStart(Entry);
     auto New = Entry->getArguments().drop_front(OldCount);
-    unsigned Launch = OldCount - 1 - GridRank.getInt();
+    unsigned Launch = OldCount - 1 - GridRank;
     if (failed(bindLaunchArguments(B, Function, Old, Launch, New)))
       return failure();
     for (unsigned I = Launch; I + 1 < OldCount; ++I)

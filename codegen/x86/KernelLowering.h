@@ -74,8 +74,7 @@ private:
   void forEachColumn(mlir::Value Row, Extent Cols, int64_t Width, Body Body);
   void forEachIndex(mlir::Value Low, mlir::Value High, int64_t Step,
                     llvm::function_ref<void(mlir::Value)> Body);
-  void materialise(mlir::Value Tile, mlir::Value Destination,
-                   mlir::Type As = {});
+  void materialise(mlir::Value Tile, mlir::Value Destination);
   void lowerStore(tile::StoreOp Store);
   void lowerReduce(tile::ReduceOp Reduce);
   void reduceRows(tile::ReduceOp Reduce, mlir::Value Destination);

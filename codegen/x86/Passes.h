@@ -9,6 +9,7 @@
 #ifndef TRANSXSSM_CODEGEN_X86_PASSES_H
 #define TRANSXSSM_CODEGEN_X86_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 #include <memory>
@@ -37,6 +38,16 @@ void registerX86Passes();
 constexpr char GridRankAttr[] = "tile.grid_rank";
 /// On a function: the bytes of scratch memory that it needs.
 constexpr char ScratchBytesAttr[] = "tile.scratch_bytes";
+
+/// Whether a function's last argument is scratch memory, as tile-to-loops adds
+/// it.
+inline bool hasScratchArgument(mlir::func::FuncOp Function) {
+  mlir::Type Scratch =
+      mlir::MemRefType::get({mlir::ShapedType::kDynamic},
+                            mlir::IntegerType::get(Function.getContext(), 8));
+  return !Function.getArgumentTypes().empty() &&
+         Function.getArgumentTypes().back() == Scratch;
+}
 
 } // namespace transxssm::x86
 

@@ -422,6 +422,12 @@ struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
                     vector::VectorDialect>();
   }
   void runOnOperation() override {
+    if (!llvm::is_contained({128, 256, 512}, VectorBits)) {
+      getOperation().emitError(
+          "option vector-bits must be 128, 256 or 512, but is ")
+          << VectorBits;
+      return signalPassFailure();
+    }
     for (auto Kernel :
          llvm::make_early_inc_range(getOperation().getOps<tile::KernelOp>())) {
       if (!KernelLowering(Kernel, VectorBits).run())

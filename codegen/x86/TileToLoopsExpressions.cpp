@@ -277,6 +277,10 @@ Value KernelLowering::readMemory(Value Memory, ValueRange Indices,
   if (Element.getIntOrFloatBitWidth() < 32)
     return readPartly(Memory, Indices, Width, Count ? Value() : Condition,
                       Count ? Limit() : Value());
+  // Masks count in 32 bits.
+  int64_t Extent = cast<MemRefType>(Memory.getType()).getShape().back();
+  if (Count && (ShapedType::isDynamic(Extent) || !llvm::isInt<32>(Extent)))
+    Count = B.createOrFold<arith::MinSIOp>(Count, index(Width));
   Value Mask;
   {
     OpBuilder::InsertionGuard Guard(B);

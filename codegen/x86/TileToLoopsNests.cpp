@@ -84,15 +84,12 @@ static Extent rowsOf(RankedTensorType Tile) {
 
 static Extent colsOf(RankedTensorType Tile) { return {Tile.getShape().back()}; }
 
-void KernelLowering::materialise(Value Tile, Value Destination, Type As) {
+void KernelLowering::materialise(Value Tile, Value Destination) {
   auto Type = cast<RankedTensorType>(Tile.getType());
   if (Buffers.lookup(Tile) == Destination)
     return;
-  Value Element = Tile;
-  forEachPoint(Type, rowsOf(Type), colsOf(Type), widthOf(Tile), [&](Point P) {
-    writeBuffer(emitAs(Element, P, As ? As : Type.getElementType()),
-                Destination, P);
-  });
+  forEachPoint(Type, rowsOf(Type), colsOf(Type), widthOf(Tile),
+               [&](Point P) { writeBuffer(emit(Tile, P), Destination, P); });
 }
 
 void KernelLowering::lowerStore(tile::StoreOp Store) {

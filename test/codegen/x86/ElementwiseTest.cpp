@@ -54,6 +54,25 @@ TEST(Elementwise, AffineAtEveryBoundary) {
   }
 }
 
+/// A memory of more elements than 32 bits count, of which the one cell that
+/// runs reads and writes the first few.
+TEST(Elementwise, FirstOfVeryMany) {
+  Kernels K(R"(
+tile.kernel @negate(%x: memref<?xf32>, %y: memref<?xf32>) grid(%i) {
+  %n = arith.constant 21 : index
+  %r = arith.muli %i, %n : index
+  %t = tile.load %x[%r] over [0] : memref<?xf32> -> tensor<21xf32>
+  %u = arith.negf %t : tensor<21xf32>
+  tile.store %u, %y[%r] over [0] : tensor<21xf32>, memref<?xf32>
+})");
+  for (int64_t Size : {int64_t(1) << 31, (int64_t(1) << 32) + 1}) {
+    Array<float> X = randomArray(21, 1), Y(21);
+    K.run("negate", {X.data(), Y.data()}, {Size, Size});
+    for (size_t I = 0; I < 21; ++I)
+      ASSERT_EQ(Y[I], -X[I]) << Size << " elements, at " << I;
+  }
+}
+
 /// Softmax of every row, in bf16 or f32 memory.
 const char *Softmax = R"(
 tile.kernel @softmax(%x: memref<?x$COLSx$TYPE>, %y: memref<?x$COLSx$TYPE>) grid(%i) {

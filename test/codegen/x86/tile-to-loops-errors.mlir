@@ -1,4 +1,7 @@
 // RUN: transxssm-opt %s --split-input-file --verify-diagnostics --tile-to-loops
+// RUN: not transxssm-opt %s --tile-to-loops=vector-bits=100 2>&1 | FileCheck %s
+
+// CHECK: error: option vector-bits must be 128, 256 or 512, but is 100
 
 tile.kernel @loop(%x: memref<8xf32>) grid(%i) {
   %c0 = arith.constant 0 : index
