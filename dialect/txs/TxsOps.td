@@ -978,6 +978,8 @@ def Txs_AdamWOp : Txs_Op<"adamw", [
     - (adamw_c1) the parameter exists and has the gradient's shape.
     - (adamw_c2) norm has rank 0, hyperparameters is [8].
     - (adamw_c3) the gradient is float32 or float64.
+    - (adamw_c4) it ends a function: nothing but others of its kind and the
+      return follow.
 
     Example:
     ```mlir

@@ -362,5 +362,15 @@ LogicalResult AdamWOp::verify() {
   if (failed(expectShape(*this, "hyperparameters", getHyperparameters(), {8},
                          "adamw_c2")))
     return failure();
-  return expectWide(*this, "the gradient", getGradient(), "adamw_c3");
+  if (failed(expectWide(*this, "the gradient", getGradient(), "adamw_c3")))
+    return failure();
+  // What follows the next one is the next one's concern.
+  if (isa<BlockOp>((*this)->getParentOp()))
+    return emitOpError("expects to end a function, but it is in a block of the "
+                       "model (adamw_c4)");
+  Operation *Next = (*this)->getNextNode();
+  if (Next && !isa<AdamWOp>(Next) && !Next->hasTrait<OpTrait::IsTerminator>())
+    return emitOpError("expects only operations of its kind behind it, but '")
+           << Next->getName() << "' follows (adamw_c4)";
+  return success();
 }

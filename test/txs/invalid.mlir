@@ -880,6 +880,28 @@ func.func @adamw_c3(%g: tensor<4x4xbf16>, %n: tensor<f32>, %h: tensor<8xf32>) {
 // -----
 
 txs.parameter @w : tensor<4xf32> initializer "ones"
+func.func @adamw_c4(%g: tensor<4xf32>, %n: tensor<f32>, %h: tensor<8xf32>) -> tensor<4xf32> {
+  txs.adamw @w, %g, %n, %h : tensor<4xf32>, tensor<f32>, tensor<8xf32>
+  // expected-error @-1 {{expects only operations of its kind behind it, but 'txs.read' follows (adamw_c4)}}
+  %w = txs.read @w : tensor<4xf32>
+  return %w : tensor<4xf32>
+}
+
+// -----
+
+txs.parameter @w : tensor<4xf32> initializer "ones"
+func.func @adamw_c4__block(%x: tensor<?x?x4xf32>, %g: tensor<4xf32>, %n: tensor<f32>, %h: tensor<8xf32>) -> tensor<?x?x4xf32> {
+  %y = txs.block ssd 0 {
+    // expected-error @+1 {{expects to end a function, but it is in a block of the model (adamw_c4)}}
+    txs.adamw @w, %g, %n, %h : tensor<4xf32>, tensor<f32>, tensor<8xf32>
+    txs.yield %x : tensor<?x?x4xf32>
+  } : tensor<?x?x4xf32>
+  return %y : tensor<?x?x4xf32>
+}
+
+// -----
+
+txs.parameter @w : tensor<4xf32> initializer "ones"
 func.func @adamw_c1(%g: tensor<8xf32>, %n: tensor<f32>, %h: tensor<8xf32>) {
   // expected-error @+1 {{expects the gradient of shape [4], but it is [8] (adamw_c1)}}
   txs.adamw @w, %g, %n, %h : tensor<8xf32>, tensor<f32>, tensor<8xf32>
