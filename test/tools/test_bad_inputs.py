@@ -126,6 +126,16 @@ def test_hostile_options(tmp_path, option):
     assert option.split("=")[0] in compile_config(path, option)
 
 
+@pytest.mark.parametrize("option", ["import-config", "txs-interpret", "txs-probe", "inputs"])
+def test_messages_are_one_printable_line(option):
+    """Whatever the names hold: these move the cursor and start another line."""
+    more = ["--txs-probe=nowhere"] if option == "inputs" else ["--ids=1"]
+    status, message = run(OPT, f"--{option}=no\x1b[2J\nwhere", *more)
+    assert status in (1, 2)
+    assert message.startswith("transxssm-opt: error: no\\x1b[2J\\x0awhere")
+    assert message.endswith("\n") and message[:-1].isprintable()
+
+
 MODULE = """
 txs.parameter @w : tensor<32x64xf32> initializer "normal"
 func.func @forward(%x: tensor<?x?x64xf32> {txs.input = "x"}, %n: tensor<64xf32> {txs.input = "n"})

@@ -14,6 +14,7 @@
 
 #include "Interpret.h"
 
+#include "PrintError.h"
 #include "dialect/txs/TxsDialect.h"
 #include "dialect/txs/interpreter/Interpreter.h"
 #include "dialect/txs/interpreter/ModelInputs.h"
@@ -50,7 +51,7 @@ llvm::cl::opt<bool> InterpretGradients(
                    "every gradient, in place of the logits"));
 
 int fail(const llvm::Twine &Message) {
-  llvm::errs() << "transxssm-opt: error: " << Message << "\n";
+  printError(Message);
   return 1;
 }
 

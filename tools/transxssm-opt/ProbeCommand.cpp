@@ -9,6 +9,7 @@
 #include "ProbeCommand.h"
 
 #include "Interpret.h"
+#include "PrintError.h"
 #include "runtime/SafeTensors.h"
 #include "tools/probe/Probe.h"
 #include "llvm/ADT/StringExtras.h"
@@ -77,7 +78,7 @@ cl::opt<std::string>
                            "stores"));
 
 int fail(const llvm::Twine &Message) {
-  llvm::errs() << "transxssm-opt: error: " << Message << "\n";
+  printError(Message);
   return 2;
 }
 

@@ -16,6 +16,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Interpret.h"
+#include "PrintError.h"
 #include "ProbeCommand.h"
 
 #include "codegen/Pipeline.h"
@@ -50,10 +51,6 @@ llvm::cl::list<std::string> ImportEntries(
     llvm::cl::desc("Entries to import, all of them by default: forward, "
                    "prefill, decode, gradients, train"),
     llvm::cl::value_desc("names"));
-
-void printError(const llvm::Twine &Message) {
-  llvm::errs() << "transxssm-opt: error: " << Message << "\n";
-}
 
 /// Imports the configuration; null after an error was printed.
 OwningOpRef<ModuleOp> import(MLIRContext &Context) {
