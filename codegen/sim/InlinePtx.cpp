@@ -418,13 +418,15 @@ bool PtxAssembler::wgmma(const Statement &Line) {
   if (!Shape.consume_front("m64n") || !Shape.consume_back("k16") ||
       Shape.getAsInteger(10, N) || N % 8 || N > 256)
     return false;
-  SmallVector<StringRef, 8> D = listOf(Line.Operands[0]);
-  bool InRegisters = Line.Operands[1].starts_with("{");
-  SmallVector<StringRef, 8> A = listOf(Line.Operands[1]);
+  bool InRegisters =
+      Line.Operands.size() > 1 && Line.Operands[1].starts_with("{");
   // Register A has no order of its own to choose.
   size_t Rest = InRegisters ? 7 : 8;
-  if (D.size() != N / 2 || A.size() != (InRegisters ? 4u : 1u) ||
-      Line.Operands.size() != Rest)
+  if (Line.Operands.size() != Rest)
+    return false;
+  SmallVector<StringRef, 8> D = listOf(Line.Operands[0]);
+  SmallVector<StringRef, 8> A = listOf(Line.Operands[1]);
+  if (D.size() != N / 2 || A.size() != (InRegisters ? 4u : 1u))
     return false;
   SmallVector<Value *> In;
   for (StringRef Name : D)
@@ -492,8 +494,6 @@ bool PtxAssembler::dispatch(const Statement &Line) {
   StringRef First = Line.Opcode[0];
   if (!Line.Guard.empty() && !guard(Line))
     return false;
-  if (First == ".reg" || First.empty())
-    return true;
   if (First == "setp")
     return setPredicate(Line);
   if (First == "mov")
@@ -520,7 +520,7 @@ bool PtxAssembler::dispatch(const Statement &Line) {
 Error PtxAssembler::assemble(const Statement &Line) {
   if (dispatch(Line))
     return Error::success();
-  return Rewriter.fail(Call, "inline PTX '" + Line.Text + "' is not simulated");
+  return Rewriter.fail("inline PTX '" + Line.Text + "' is not simulated");
 }
 
 Error PtxAssembler::parse(StringRef Rest) {
@@ -579,8 +579,8 @@ Error PtxAssembler::bindOperands() {
     if (Info.Type == InlineAsm::isClobber)
       continue;
     if (Info.isIndirect || Info.Type == InlineAsm::isLabel)
-      return Rewriter.fail(Call, "inline PTX with indirect operands is not "
-                                 "simulated");
+      return Rewriter.fail("inline PTX with indirect operands is not "
+                           "simulated");
     std::string Name = "$" + utostr(Number++);
     if (Info.Type == InlineAsm::isOutput) {
       Registers[Name] = nullptr;
@@ -624,8 +624,8 @@ Error PtxAssembler::run() {
   if (NumOutputs) {
     Value *Result = finishedResult();
     if (!Result)
-      return Rewriter.fail(Call, "inline PTX '" + Text +
-                                     "' leaves an output unwritten");
+      return Rewriter.fail("inline PTX '" + Text +
+                           "' leaves an output unwritten");
     Call.replaceAllUsesWith(Result);
   }
   Call.eraseFromParent();

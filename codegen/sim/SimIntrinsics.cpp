@@ -374,8 +374,8 @@ bool IntrinsicRewriter::rewrite() {
 Error IntrinsicRewriter::run() {
   if (rewrite())
     return Error::success();
-  return Rewriter.fail(Call, "'" + Call.getCalledFunction()->getName() +
-                                 "' is not simulated");
+  return Rewriter.fail("'" + Call.getCalledFunction()->getName() +
+                       "' is not simulated");
 }
 
 Error rewriteIntrinsic(SimRewriter &Rewriter, CallInst &Call) {

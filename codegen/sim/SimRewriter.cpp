@@ -43,7 +43,7 @@ SimRewriter::SimRewriter(llvm::Module &Module)
   Float = Type::getFloatTy(Context);
 }
 
-Error SimRewriter::fail(Instruction &At, const Twine &Why) {
+Error SimRewriter::fail(const Twine &Why) {
   return createStringError("kernel '" + KernelName + "': " + Why);
 }
 
@@ -204,7 +204,7 @@ Value *SimRewriter::access(IRBuilder<> &Builder, Instruction &At,
 
 /// Arrays of fixed size first, then the dynamic part, of which every symbol of
 /// no size is the start.
-Error SimRewriter::placeSharedArrays() {
+void SimRewriter::placeSharedArrays() {
   const DataLayout &Layout = Module.getDataLayout();
   SmallVector<llvm::Constant *, 4> Globals;
   uint64_t End = TRANSXSSM_SIM_SHARED_BASE;
@@ -233,7 +233,6 @@ Error SimRewriter::placeSharedArrays() {
         Array.Offset = alignTo(End, DynamicAlign);
   }
   convertUsersOfConstantsToInstructions(Globals);
-  return Error::success();
 }
 
 void SimRewriter::replaceSharedArrays() {
@@ -273,11 +272,11 @@ Error SimRewriter::rewriteAccess(Instruction &At, unsigned PointerOperand,
   unsigned Space = Address->getType()->getPointerAddressSpace();
   if (Space != Generic && Space != Global && Space != Shared &&
       Space != SharedCluster)
-    return fail(At, "access to address space " + Twine(Space) +
-                        " is not simulated");
+    return fail("access to address space " + Twine(Space) +
+                " is not simulated");
   uint64_t Bytes = Module.getDataLayout().getTypeStoreSize(Type);
   if (Bytes > 1024)
-    return fail(At, "access of " + Twine(Bytes) + " bytes is not simulated");
+    return fail("access of " + Twine(Bytes) + " bytes is not simulated");
   IRBuilder<> Builder(&At);
   At.setOperand(PointerOperand,
                 access(Builder, At, Address, Bytes, Kind, Space, Alignment));
@@ -293,8 +292,8 @@ Error SimRewriter::rewriteAddressCast(AddrSpaceCastInst &Cast) {
   if (IsShared(From) == IsShared(To))
     return Error::success();
   if (From != Generic && To != Generic)
-    return fail(Cast, "cast from address space " + Twine(From) + " to " +
-                          Twine(To) + " is not simulated");
+    return fail("cast from address space " + Twine(From) + " to " + Twine(To) +
+                " is not simulated");
   IRBuilder<> Builder(&Cast);
   Value *Window = Builder.CreateLoad(
       Int64, Builder.CreateConstInBoundsGEP1_64(
@@ -313,16 +312,16 @@ Error SimRewriter::rewriteCall(CallInst &Call) {
     return rewriteInlinePtx(*this, Call);
   Function *Callee = Call.getCalledFunction();
   if (!Callee)
-    return fail(Call, "indirect call is not simulated");
+    return fail("indirect call is not simulated");
   StringRef Name = Callee->getName();
   if (!Callee->isIntrinsic())
-    return fail(Call, "call of '" + Name + "' is not simulated");
+    return fail("call of '" + Name + "' is not simulated");
   if (Name.starts_with("llvm.nvvm."))
     return rewriteIntrinsic(*this, Call);
   if (isa<MemIntrinsic>(Call) &&
       !(isPrivate(Call.getArgOperand(0)) &&
         (isa<MemSetInst>(Call) || isPrivate(Call.getArgOperand(1)))))
-    return fail(Call, "'" + Name + "' of GPU memory is not simulated");
+    return fail("'" + Name + "' of GPU memory is not simulated");
   if (Callee->getIntrinsicID() == Intrinsic::assume ||
       Callee->getIntrinsicID() == Intrinsic::prefetch)
     Call.eraseFromParent();
@@ -443,8 +442,7 @@ Error SimRewriter::rewriteKernel(Function &Old) {
 }
 
 Error SimRewriter::run() {
-  if (Error Failed = placeSharedArrays())
-    return Failed;
+  placeSharedArrays();
   std::vector<Function *> Old;
   for (Function &Function : Module) {
     if (Function.getCallingConv() == CallingConv::PTX_Kernel &&

@@ -59,8 +59,8 @@ public:
                       llvm::Value *Pointer, uint64_t Bytes, uint32_t Kind,
                       uint32_t Space, llvm::Align Alignment,
                       llvm::Value *Active = nullptr);
-  /// `fail(At, text)`: kernel and instruction are named.
-  llvm::Error fail(llvm::Instruction &At, const llvm::Twine &Why);
+  /// An error that names the kernel.
+  llvm::Error fail(const llvm::Twine &Why);
 
   llvm::IntegerType *Int32, *Int64;
   llvm::PointerType *Pointer;
@@ -82,7 +82,7 @@ private:
     uint64_t Offset, Bytes;
   };
 
-  llvm::Error placeSharedArrays();
+  void placeSharedArrays();
   void replaceSharedArrays();
   llvm::Error rewriteKernel(llvm::Function &Old);
   llvm::Function *makeFunction(llvm::Function &Old);

@@ -42,6 +42,14 @@ TEST(SimCodegen, NamesUnknownInlinePtx) {
   EXPECT_EQ(errorOf(kernelWith("  %a = call i32 asm \"mov.b32 $0, %ctaid.w;\", "
                                "\"=r\"()")),
             "kernel 'k': inline PTX 'mov.b32 $0, %ctaid.w' is not simulated");
+  EXPECT_EQ(errorOf(kernelWith(
+                "  call void asm sideeffect \".pragma \\22x\\22;\", \"\"()")),
+            "kernel 'k': inline PTX '.pragma \"x\"' is not simulated");
+  EXPECT_EQ(errorOf(kernelWith(
+                "  call void asm sideeffect \"wgmma.mma_async.sync.aligned."
+                "m64n8k16.f32.bf16.bf16;\", \"\"()")),
+            "kernel 'k': inline PTX 'wgmma.mma_async.sync.aligned.m64n8k16."
+            "f32.bf16.bf16' is not simulated");
 }
 
 TEST(SimCodegen, NamesCalls) {
