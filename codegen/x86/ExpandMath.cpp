@@ -9,8 +9,9 @@
 //
 // A kernel calls no library: a call per element costs a hundred times what the
 // arithmetic does. Reduced ranges and minimax polynomials for float32 are those
-// of S. Moshier's Cephes library; results are within two units in the last
-// place. Every function passes NaN on. Arithmetic on bf16 is done in float32.
+// of S. Moshier's Cephes library; results are within two to four units in the
+// last place (ExpandMathTest has the bound of each). Every function passes NaN
+// on. Arithmetic on bf16 is done in float32.
 //
 //===----------------------------------------------------------------------===//
 

@@ -320,9 +320,15 @@ std::vector<double> interpretLosses(const TypedModel &M, int64_t Steps,
 
 double largestDistance(const std::vector<double> &A,
                        const std::vector<double> &B) {
+  EXPECT_EQ(A.size(), B.size());
   double Largest = 0;
-  for (size_t I = 0; I < A.size(); ++I)
-    Largest = std::max(Largest, std::abs(A[I] - B[I]));
+  for (size_t I = 0; I < std::min(A.size(), B.size()); ++I) {
+    double Distance = std::abs(A[I] - B[I]);
+    // std::max would drop a NaN.
+    if (std::isnan(Distance))
+      return Distance;
+    Largest = std::max(Largest, Distance);
+  }
   return Largest;
 }
 

@@ -33,8 +33,10 @@ void checkFusion(const std::string &Text, const std::vector<std::string> &Names,
   }
   EXPECT_EQ(Fused.Launched.size(), FusedLaunches);
   EXPECT_GT(Apart.Launched.size(), FusedLaunches);
-  for (const std::string &Name : Names)
+  for (const std::string &Name : Names) {
+    EXPECT_FALSE(Fused.Floats[Name].empty()) << "no output " << Name;
     EXPECT_EQ(Fused.Floats[Name], Apart.Floats[Name]) << Name;
+  }
 }
 
 TEST(FusedKernels, KeptIntermediates) {
