@@ -554,7 +554,7 @@ def Txs_LastTokenOp : Txs_ForwardOp<"last_token"> {
 }
 
 def Txs_LinearCrossEntropyOp : Txs_ForwardOp<"linear_cross_entropy"> {
-  let summary = "mean cross entropy of a projection, logits never stored";
+  let summary = "mean cross entropy of a projection";
   let description = [{
     With `z = hidden weight^T` [B, T, V], the mean over the labels that count of
     `log_sum_exp(z) - z[label]`. With `shift` token t is scored against the label
@@ -562,7 +562,8 @@ def Txs_LinearCrossEntropyOp : Txs_ForwardOp<"linear_cross_entropy"> {
     without it against its own, and hidden may be [B, D] with labels [B]
     (classification). A label of -100 does not count; when none counts the loss
     is 0. `log_sum_exp` is that of every row ([B, T] or [B]), for the gradient;
-    it is 0 where the label does not count.
+    it is 0 where the label does not count. The whole of z is never stored: a
+    lowering makes it in parts.
 
     Constraints:
     - (linear_cross_entropy_c1) hidden is [B, T, D] or [B, D], weight [V, D].
@@ -888,7 +889,7 @@ def Txs_LinearCrossEntropyGradOp : Txs_Op<"linear_cross_entropy_grad", [
   let summary = "gradients of `txs.linear_cross_entropy`";
   let description = [{
     For a row whose label counts, with n such rows: `dz = (softmax(z) -
-    onehot(label)) / n`, recomputed tile by tile from log_sum_exp; zero for the
+    onehot(label)) / n`, where `softmax(z) = exp(z - log_sum_exp)`; zero for the
     others. `dhidden = dz weight`, `dweight = dz^T hidden`. The loss is the
     function's result, so its own gradient is 1.
 
