@@ -425,7 +425,7 @@ struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
     if (!llvm::is_contained({128, 256, 512}, VectorBits)) {
       getOperation().emitError(
           "option vector-bits must be 128, 256 or 512, but is ")
-          << VectorBits;
+          << VectorBits.getValue();
       return signalPassFailure();
     }
     for (auto Kernel :
