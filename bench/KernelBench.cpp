@@ -9,7 +9,10 @@
 //
 //   KernelBench compile FILE   seconds per kernel of a module, for each target
 //   KernelBench asm FILE       assembly for this processor
-//   KernelBench product        1024^3 products against the peak of the FMA
+//   KernelBench product [FORM] [M N K ...]
+//                              1024^3 products of a layer (forward, input
+//                              gradient, weight gradient) with the given tiles
+//                              against the peak of the FMA units
 //   KernelBench decode         a matrix-vector product against read bandwidth
 //
 // Peak and bandwidth are measured in the same run, in turns with the kernels,
@@ -25,6 +28,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/Memory.h"
 #include "runtime/cpu/Ceilings.h"
 #include "runtime/cpu/CpuFeatures.h"
 #include "runtime/cpu/ObjectLoader.h"
@@ -57,18 +61,34 @@ void registerDialects(MLIRContext &Context) {
 // Kernels
 //===----------------------------------------------------------------------===//
 
+/// Memory in large pages, as a model's is: rows that are a power of two apart
+/// share cache sets there, which scattered small pages would hide.
+MemoryBlock allocate(uint64_t Bytes) {
+  Result<MemoryBlock> Block =
+      MemoryBlock::allocate(std::max<uint64_t>(Bytes, 16 << 20), "a benchmark");
+  if (!Block) {
+    std::fprintf(stderr, "%s\n", Block.message().c_str());
+    std::exit(1);
+  }
+  return std::move(*Block);
+}
+
+MemoryBlock filled(int64_t Count, float Value) {
+  MemoryBlock Block = allocate(Count * sizeof(float));
+  std::fill_n(reinterpret_cast<float *>(Block.data()), Count, Value);
+  return Block;
+}
+
 struct Loaded {
   std::unique_ptr<LoadedObject> Object;
   TransXSSMCpuKernel Kernel = nullptr;
-  std::vector<char> Scratch;
+  MemoryBlock Scratch;
 
   void operator()(std::vector<void *> Buffers, std::vector<int64_t> Sizes,
                   int64_t X, int64_t Y) {
-    auto Aligned = (reinterpret_cast<uintptr_t>(Scratch.data()) + 63) / 64 * 64;
     for (int64_t J = 0; J < Y; ++J)
       for (int64_t I = 0; I < X; ++I)
-        Kernel(Buffers.data(), Sizes.data(), reinterpret_cast<void *>(Aligned),
-               I, J, 0);
+        Kernel(Buffers.data(), Sizes.data(), Scratch.data(), I, J, 0);
   }
 };
 
@@ -98,26 +118,29 @@ Loaded load(const std::string &Text, const std::string &Name) {
   }
   Result.Object = std::move(*Object);
   Result.Kernel = Result.Object->findKernel(Name);
-  Result.Scratch.resize(Compiled->Kernels[0].ScratchBytes + 64);
+  Result.Scratch = allocate(Compiled->Kernels[0].ScratchBytes);
   return Result;
 }
 
+/// 1024^3, one cell for each $M x $N of the result, $K inner elements at a
+/// time.
 const char *Product = R"(
-tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<1024x1024xf32>, %y: memref<$Rx1024xf32>) grid(%i, %j) {
-  %tile = arith.constant 128 : index
+tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<$Sx1024xf32>, %y: memref<$Ux1024xf32>) grid(%i, %j) {
+  %tm = arith.constant $M : index
+  %tn = arith.constant $N : index
   %tk = arith.constant $K : index
   %c0 = arith.constant 0 : index
   %kk = arith.constant 1024 : index
-  %m = arith.muli %i, %tile : index
-  %n = arith.muli %j, %tile : index
-  %init = arith.constant dense<0.0> : tensor<128x128xf32>
-  %sum = scf.for %k = %c0 to %kk step %tk iter_args(%acc = %init) -> (tensor<128x128xf32>) {
-    %a = tile.load %x[%m, %k] over [0, 1] : memref<$Rx1024xf32> -> tensor<128x$Kxf32>
-    %b = tile.load %w[$B] over [0, 1] : memref<1024x1024xf32> -> tensor<$Txf32>
-    %next = tile.mma %a, %b, %acc $FLAGS : tensor<128x$Kxf32>, tensor<$Txf32>, tensor<128x128xf32>
-    scf.yield %next : tensor<128x128xf32>
+  %m = arith.muli %i, %tm : index
+  %n = arith.muli %j, %tn : index
+  %init = arith.constant dense<0.0> : tensor<$Mx$Nxf32>
+  %sum = scf.for %k = %c0 to %kk step %tk iter_args(%acc = %init) -> (tensor<$Mx$Nxf32>) {
+    %a = tile.load %x[$A] over [0, 1] : memref<$Rx1024xf32> -> tensor<$Pxf32>
+    %b = tile.load %w[$B] over [0, 1] : memref<$Sx1024xf32> -> tensor<$Qxf32>
+    %next = tile.mma %a, %b, %acc $FLAGS : tensor<$Pxf32>, tensor<$Qxf32>, tensor<$Mx$Nxf32>
+    scf.yield %next : tensor<$Mx$Nxf32>
   }
-  tile.store %sum, %y[%m, %n] over [0, 1] : tensor<128x128xf32>, memref<$Rx1024xf32>
+  tile.store %sum, %y[%m, %n] over [0, 1] : tensor<$Mx$Nxf32>, memref<$Ux1024xf32>
 }
 )";
 
@@ -180,33 +203,75 @@ void benchInCache() {
               Peak / 1e9, Best / Peak);
 }
 
-void benchProduct() {
-  benchInCache();
-  std::vector<float> X(1024 * 1024, 0.5f), W(1024 * 1024, 0.25f),
-      Y(1024 * 1024);
-  for (bool Transposed : {false, true})
-    for (bool Dynamic : {false, true})
-      for (const char *K : {"128", "256"}) {
-        std::string Text = replace(Product, "$R", Dynamic ? "?" : "1024");
-        Text = replace(Text, "$B", Transposed ? "%n, %k" : "%k, %n");
-        Text = replace(Text, "$T", Transposed ? "128x$K" : "$Kx128");
-        Text = replace(Text, "$FLAGS", Transposed ? "{transpose_rhs}" : "");
-        Loaded Kernel = load(replace(Text, "$K", K), "product");
-        std::vector<int64_t> Sizes;
-        if (Dynamic)
-          Sizes = {1024, 1024};
-        double Best = 0, Peak = 0;
-        for (int Round = 0; Round < 8; ++Round) {
-          Peak = std::max(Peak, measureFmaPeak(1));
-          double Start = now();
-          Kernel({X.data(), W.data(), Y.data()}, Sizes, 8, 8);
-          Best = std::max(Best, 2.0 * 1024 * 1024 * 1024 / (now() - Start));
-        }
-        std::printf(
-            "product b%s, %s rows, k tile %s: %.1f of %.1f GF/s, %.2f\n",
-            Transposed ? "^T" : "  ", Dynamic ? "dynamic" : "static ", K,
-            Best / 1e9, Peak / 1e9, Best / Peak);
-      }
+/// A product as a layer has it, with which extents only a call knows.
+struct ProductForm {
+  const char *Name, *A, *P, *B, *Q, *Flags;
+  bool DynamicA, DynamicB, DynamicResult;
+};
+
+const ProductForm ProductForms[] = {
+    {"forward", "%m, %k", "$Mx$K", "%n, %k", "$Nx$K", "{transpose_rhs}", true,
+     false, true},
+    {"input gradient", "%m, %k", "$Mx$K", "%k, %n", "$Kx$N", "", true, false,
+     true},
+    {"weight gradient", "%k, %m", "$Kx$M", "%k, %n", "$Kx$N", "{transpose_lhs}",
+     true, true, false},
+};
+
+struct ProductSizes {
+  int64_t M, N, K;
+};
+
+double median(std::vector<double> Values) {
+  std::nth_element(Values.begin(), Values.begin() + Values.size() / 2,
+                   Values.end());
+  return Values[Values.size() / 2];
+}
+
+void benchProduct(const ProductForm &Form, ProductSizes Sizes) {
+  MemoryBlock X = filled(1024 * 1024, 0.5f), W = filled(1024 * 1024, 0.25f),
+              Y = filled(1024 * 1024, 0);
+  std::string Text = Product;
+  std::pair<const char *, std::string> Replacements[] = {
+      {"$A", Form.A},
+      {"$P", Form.P},
+      {"$B", Form.B},
+      {"$Q", Form.Q},
+      {"$FLAGS", Form.Flags},
+      {"$R", Form.DynamicA ? "?" : "1024"},
+      {"$S", Form.DynamicB ? "?" : "1024"},
+      {"$U", Form.DynamicResult ? "?" : "1024"},
+      {"$M", std::to_string(Sizes.M)},
+      {"$N", std::to_string(Sizes.N)},
+      {"$K", std::to_string(Sizes.K)}};
+  for (const auto &[Key, By] : Replacements)
+    Text = replace(Text, Key, By);
+  Loaded Kernel = load(Text, "product");
+  std::vector<int64_t> Extents(
+      Form.DynamicA + Form.DynamicB + Form.DynamicResult, 1024);
+  std::vector<double> Speeds, Shares;
+  for (int Round = 0; Round < 15; ++Round) {
+    double Peak = measureFmaPeak(1), Start = now();
+    Kernel({X.data(), W.data(), Y.data()}, Extents,
+           llvm::divideCeil(1024, Sizes.M), llvm::divideCeil(1024, Sizes.N));
+    Speeds.push_back(2.0 * 1024 * 1024 * 1024 / (now() - Start));
+    Shares.push_back(Speeds.back() / Peak);
+  }
+  std::printf("%-15s tile %3lld x %3lld x %3lld: %5.1f GF/s, %.3f of peak\n",
+              Form.Name, static_cast<long long>(Sizes.M),
+              static_cast<long long>(Sizes.N), static_cast<long long>(Sizes.K),
+              median(Speeds) / 1e9, median(Shares));
+  std::fflush(stdout);
+}
+
+/// Every form, or one, with each of the tiles.
+void benchProducts(StringRef Only, ArrayRef<ProductSizes> Sizes) {
+  if (Only.empty())
+    benchInCache();
+  for (const ProductForm &Form : ProductForms)
+    for (ProductSizes S : Sizes)
+      if (StringRef(Form.Name).starts_with(Only))
+        benchProduct(Form, S);
 }
 
 void benchDecode() {
@@ -280,8 +345,16 @@ int main(int Argc, char **Argv) {
     return benchCompile(Argv[2]);
   if (Mode == "asm" && Argc == 3)
     return printAssembly(Argv[2]);
-  if (Mode == "product")
-    return benchProduct(), 0;
+  if (Mode == "product") {
+    std::vector<ProductSizes> Sizes;
+    StringRef Only = Argc % 3 == 0 ? Argv[2] : "";
+    for (int I = 2 + !Only.empty(); I + 3 <= Argc; I += 3)
+      Sizes.push_back({std::atoll(Argv[I]), std::atoll(Argv[I + 1]),
+                       std::atoll(Argv[I + 2])});
+    if (Sizes.empty())
+      Sizes = {{128, 128, 256}};
+    return benchProducts(Only, Sizes), 0;
+  }
   if (Mode == "decode")
     return benchDecode(), 0;
   std::fprintf(stderr, "usage: KernelBench compile FILE | asm FILE | product | "

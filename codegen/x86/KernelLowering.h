@@ -41,6 +41,11 @@ struct Extent {
   mlir::Value Limit = {};
 };
 
+/// The panel that stays in the L1 cache has so many rows.
+inline constexpr int64_t PanelDepth = 256;
+/// How far copies look ahead.
+inline constexpr int64_t PrefetchRows = 4;
+
 class KernelLowering {
 public:
   KernelLowering(tile::KernelOp Kernel, int64_t VectorBits);
@@ -114,10 +119,23 @@ private:
   int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen);
 
   // Products (TileToLoopsMma.cpp).
-  struct Product;
+  /// C += A B, with what has been made of its operands.
+  struct Product {
+    tile::MmaOp Mma;
+    int64_t M, N, K;
+    mlir::Value C = {};    // Accumulator and result.
+    bool FromZero = false; // The accumulator counts as zero; C is undefined.
+    mlir::Value LhsBuffer = {};  // A copy of the lhs; null: read where it lies,
+    mlir::Value LhsRows = {};    // or in a copy of some rows of it.
+    mlir::Value Panels = {};     // The packed rhs, [panel][k][column].
+    mlir::Value RowLimit = {};   // Rows from here on are zero in the lhs,
+    mlir::Value DepthLimit = {}; // and k from here on in one operand.
+  };
   void lowerMma(tile::MmaOp Mma);
   void prepareInvariantOperands(mlir::scf::ForOp For);
-  mlir::Value packRhs(tile::MmaOp Mma);
+  bool needsLhsCopy(tile::MmaOp Mma);
+  bool copiesLhsByRows(tile::MmaOp Mma);
+  tile::LoadOp loadBehind(mlir::Value Tile);
   mlir::Value prepareLhs(tile::MmaOp Mma);
   bool isReadableInPlace(mlir::Value Tile);
   bool rowsAreFarApart(mlir::Value Tile);
@@ -125,18 +143,48 @@ private:
   void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
-  void lowerPackedProduct(Product &P);
   mlir::Value accumulatorFor(tile::MmaOp Mma);
-  void lowerPanel(Product &P, mlir::Value Panel, int64_t Vectors,
-                  mlir::Value KLow, mlir::Value KHigh);
-  void lowerRegisterBlock(Product &P, mlir::Value Row, int64_t Rows,
-                          mlir::Value Panel, int64_t Vectors, mlir::Value KLow,
-                          mlir::Value KHigh);
   void lowerDotProduct(Product &P);
   void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows);
   void lowerRowProduct(Product &P);
   void lowerRowBlock(Product &P, mlir::Value Col, int64_t Width,
                      int64_t Vectors);
+
+  // Their packed form (TileToLoopsPacked.cpp).
+  /// Some rows of a product, for some of its depth.
+  struct Slice {
+    mlir::Value FirstRow;
+    int64_t Rows;
+    mlir::Value RowLimit; // Rows that are not zero; null: all.
+    mlir::Value Low, High;
+    int64_t Depth; // High - Low at most.
+  };
+  /// Rows of C that stay in registers, in one panel.
+  struct RegisterBlock {
+    mlir::Value FirstRow; // Of the slice.
+    int64_t Rows;
+    mlir::Value Panel;
+    int64_t Vectors;
+  };
+  mlir::Value packRhs(tile::MmaOp Mma, mlir::Value DepthLimit = {});
+  mlir::Value allocateLhsRows(Product &P);
+  void copyLhsRows(Product &P, const Slice &S);
+  void copyLhsColumns(Product &P, const Slice &S);
+  mlir::Value limitOf(mlir::Value Tile, int64_t Dimension);
+  mlir::Value depthLimit(tile::MmaOp Mma);
+  void zeroRowsFrom(Product &P, mlir::Value Limit);
+  void lowerPackedProduct(Product &P);
+  void lowerDepth(Product &P, mlir::Value Low, mlir::Value High, int64_t Depth);
+  void lowerSlice(Product &P, const Slice &S);
+  void lowerPanel(Product &P, const Slice &S, mlir::Value Panel,
+                  int64_t Vectors);
+  void lowerRegisterBlock(Product &P, const Slice &S,
+                          const RegisterBlock &Block);
+  mlir::Value readLhs(Product &P, const Slice &S, mlir::Value Row,
+                      int64_t Offset, mlir::Value K);
+  /// Accumulators, vectors of B and one broadcast fill the registers: 16 on
+  /// AVX2, and 18 of the 32 of AVX-512, where more did not pay.
+  int64_t blockRows() const { return VectorBits == 512 ? 8 : 6; }
 
   // Small helpers.
   mlir::Value index(int64_t Value);

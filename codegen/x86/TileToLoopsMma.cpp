@@ -31,19 +31,6 @@ namespace transxssm::x86 {
 
 // Up to so many rows packing costs more than it gains.
 static constexpr int64_t FewRows = 4;
-// The panel that stays in the L1 cache has so many rows.
-static constexpr int64_t PanelDepth = 256;
-// How far copies look ahead.
-static constexpr int64_t PrefetchRows = 4;
-
-struct KernelLowering::Product {
-  tile::MmaOp Mma;
-  int64_t M, N, K;
-  Value C;         // Accumulator and result.
-  bool FromZero;   // The accumulator counts as zero; C is undefined before.
-  Value LhsBuffer; // Null: the lhs is read where it lies.
-  Value Panels;    // The packed rhs, [panel][k][column].
-};
 
 static bool isZero(Value Tile) {
   if (auto Broadcast = Tile.getDefiningOp<tile::BroadcastOp>())
@@ -90,10 +77,13 @@ Value KernelLowering::readElement(Value Tile, Value Buffer, Value Row,
 // Operands
 //===----------------------------------------------------------------------===//
 
-static tile::LoadOp loadBehind(Value Tile) {
+tile::LoadOp KernelLowering::loadBehind(Value Tile) {
+  if (Buffers.lookup(Tile))
+    return {};
   if (auto Extend = Tile.getDefiningOp<arith::ExtFOp>())
     Tile = Extend.getIn();
-  return Tile.getDefiningOp<tile::LoadOp>();
+  return Buffers.lookup(Tile) ? tile::LoadOp()
+                              : Tile.getDefiningOp<tile::LoadOp>();
 }
 
 /// Elements between two rows in memory of a tile that `Load` reads; dynamic
@@ -113,7 +103,7 @@ static int64_t rowStride(tile::LoadOp Load) {
 /// that they share cache sets. A distance that is not known counts as one.
 bool KernelLowering::rowsAreFarApart(Value Tile) {
   auto Load = loadBehind(Tile);
-  if (!Load || Buffers.lookup(Tile))
+  if (!Load)
     return false;
   int64_t Stride = rowStride(Load);
   return ShapedType::isDynamic(Stride) || Stride % 256 == 0;
@@ -123,7 +113,7 @@ bool KernelLowering::rowsAreFarApart(Value Tile) {
 /// short for the processor to see the pattern. Never faults.
 void KernelLowering::prefetch(Value Tile, Value Row, Value Col) {
   auto Load = loadBehind(Tile);
-  if (!Load || Buffers.lookup(Tile))
+  if (!Load)
     return;
   SmallVector<Value> Indices;
   for (Value Index : Load.getIndices())
@@ -136,19 +126,37 @@ void KernelLowering::prefetch(Value Tile, Value Row, Value Col) {
                              /*isDataCache=*/true);
 }
 
-Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
-  if (Value Known = Prepared.lookup({Mma, 0}))
-    return Known;
+/// Whether the lhs is to be copied before it is multiplied.
+bool KernelLowering::needsLhsCopy(tile::MmaOp Mma) {
   Value Lhs = Mma.getLhs();
-  auto Tile = cast<RankedTensorType>(Lhs.getType());
   // Read once for every panel, rows far apart lose more to conflicts in the
   // caches than their copy costs.
   int64_t Panels =
       cast<RankedTensorType>(Mma.getType()).getDimSize(1) / (2 * lanes());
-  bool Copy =
-      Panels >= 4 && Tile.getDimSize(0) > FewRows && rowsAreFarApart(Lhs);
-  if (isReadableInPlace(Lhs) && !Copy)
+  bool Copy = Panels >= 4 &&
+              cast<RankedTensorType>(Lhs.getType()).getDimSize(0) > FewRows &&
+              rowsAreFarApart(Lhs);
+  return Copy || !isReadableInPlace(Lhs);
+}
+
+/// Products in the same block that read the same lhs later on.
+static SmallVector<tile::MmaOp> laterProducts(tile::MmaOp Mma) {
+  SmallVector<tile::MmaOp> Others;
+  for (Operation *User : Mma.getLhs().getUsers())
+    if (auto Other = dyn_cast<tile::MmaOp>(User);
+        Other && Other != Mma && Other.getLhs() == Mma.getLhs() &&
+        Other->getBlock() == Mma->getBlock() && Mma->isBeforeInBlock(Other))
+      Others.push_back(Other);
+  return Others;
+}
+
+Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
+  if (Value Known = Prepared.lookup({Mma, 0}))
+    return Known;
+  if (!needsLhsCopy(Mma))
     return {};
+  Value Lhs = Mma.getLhs();
+  auto Tile = cast<RankedTensorType>(Lhs.getType());
   SmallVector<int64_t> Shape(Tile.getShape());
   Shape.back() = llvm::alignTo(Shape.back(), lanes());
   Value Buffer = allocate(Shape, B.getF32Type());
@@ -157,39 +165,18 @@ Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
                  prefetch(Lhs, add(P.Row, PrefetchRows), P.Col);
                  writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
                });
-  // Products with several weights read the same rows.
-  for (Operation *User : Lhs.getUsers())
-    if (auto Other = dyn_cast<tile::MmaOp>(User);
-        Other && Other != Mma && Other.getLhs() == Lhs &&
-        Other->getBlock() == Mma->getBlock() && Mma->isBeforeInBlock(Other))
-      Prepared[{Other, 0}] = Buffer;
+  for (tile::MmaOp Other : laterProducts(Mma))
+    Prepared[{Other, 0}] = Buffer;
   return Buffer;
 }
 
-Value KernelLowering::packRhs(tile::MmaOp Mma) {
-  if (Value Known = Prepared.lookup({Mma, 1}))
-    return Known;
-  Value Rhs = Mma.getRhs();
-  auto Tile = cast<RankedTensorType>(Rhs.getType());
-  int64_t Panel = 2 * lanes();
-  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
-  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
-  Type F32 = B.getF32Type();
-  Value Buffer = allocate({(N + Panel - 1) / Panel, K, Panel}, F32);
-  auto Store = [&](Value Vector, Value Col, Value Row) {
-    Value Place[] = {B.createOrFold<arith::DivUIOp>(Col, index(Panel)), Row,
-                     B.createOrFold<arith::RemUIOp>(Col, index(Panel))};
-    if (isa<VectorType>(Vector.getType()))
-      vector::StoreOp::create(B, Vector, Buffer, Place);
-    else
-      memref::StoreOp::create(B, Vector, Buffer, Place);
-  };
-  if (Mma.getTransposeRhs())
-    emitTransposed(Rhs, F32, Store);
-  else
-    forEachPoint(Tile, {K}, {N}, widthOf(Rhs),
-                 [&](Point P) { Store(emitAs(Rhs, P, F32), P.Col, P.Row); });
-  return Buffer;
+/// Whether the packed form can copy some rows of the lhs at a time: nobody else
+/// reads the copy.
+bool KernelLowering::copiesLhsByRows(tile::MmaOp Mma) {
+  if (Prepared.contains({Mma, 0}) || !laterProducts(Mma).empty() ||
+      !needsLhsCopy(Mma))
+    return false;
+  return !Mma.getTransposeLhs() || loadBehind(Mma.getLhs());
 }
 
 /// Operands from outside a loop are prepared once, before it.
@@ -230,20 +217,23 @@ Value KernelLowering::accumulatorFor(tile::MmaOp Mma) {
 void KernelLowering::lowerMma(tile::MmaOp Mma) {
   auto Lhs = cast<RankedTensorType>(Mma.getLhs().getType());
   auto Result = cast<RankedTensorType>(Mma.getType());
-  Product P{Mma,
-            Result.getDimSize(0),
-            Result.getDimSize(1),
-            Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1),
-            /*C=*/{},
-            isZero(Mma.getAccumulator()),
-            /*LhsBuffer=*/{},
-            /*Panels=*/{}};
+  Product P{Mma, Result.getDimSize(0), Result.getDimSize(1),
+            Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1)};
+  P.FromZero = isZero(Mma.getAccumulator());
   // The operands come first: the result may replace a tile that they read.
   bool Few = P.M <= FewRows;
   bool Dot = Few && Mma.getTransposeRhs() && !Mma.getTransposeLhs();
-  P.LhsBuffer = prepareLhs(Mma);
-  if (!Few || (Mma.getTransposeRhs() && !Dot))
-    P.Panels = packRhs(Mma);
+  bool Packed = !Few || (Mma.getTransposeRhs() && !Dot);
+  if (Packed && copiesLhsByRows(Mma))
+    P.LhsRows = allocateLhsRows(P);
+  else
+    P.LhsBuffer = prepareLhs(Mma);
+  if (Packed) {
+    P.RowLimit = limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 1 : 0);
+    if (P.K <= PanelDepth)
+      P.DepthLimit = depthLimit(Mma);
+    P.Panels = packRhs(Mma, P.DepthLimit);
+  }
   if (P.Panels && P.K > PanelDepth)
     P.FromZero = false;
   P.C = accumulatorFor(Mma);
@@ -259,98 +249,6 @@ void KernelLowering::lowerMma(tile::MmaOp Mma) {
 }
 
 //===----------------------------------------------------------------------===//
-// The packed form
-//===----------------------------------------------------------------------===//
-
-void KernelLowering::lowerPackedProduct(Product &P) {
-  int64_t Width = 2 * lanes();
-  auto Depth = [&](Value Low, Value High) {
-    forEachIndex(index(0), index(P.N / Width), 1,
-                 [&](Value Panel) { lowerPanel(P, Panel, 2, Low, High); });
-    if (int64_t Rest = P.N % Width)
-      lowerPanel(P, index(P.N / Width), llvm::divideCeil(Rest, lanes()), Low,
-                 High);
-  };
-  int64_t Whole = P.K <= PanelDepth ? 0 : P.K / PanelDepth * PanelDepth;
-  forEachIndex(index(0), index(Whole), PanelDepth,
-               [&](Value Low) { Depth(Low, add(Low, PanelDepth)); });
-  if (Whole < P.K)
-    Depth(index(Whole), index(P.K));
-}
-
-void KernelLowering::lowerPanel(Product &P, Value Panel, int64_t Vectors,
-                                Value KLow, Value KHigh) {
-  // Accumulators, vectors of B and one broadcast fill the registers: 16 on
-  // AVX2, and 18 of the 32 of AVX-512, where more did not pay.
-  int64_t Rows = VectorBits == 512 ? 8 : 6;
-  int64_t Whole = P.M / Rows * Rows, Rest = P.M - Whole;
-  // A block of two rows takes as long as one of four: share with the last.
-  if (Rest > 0 && Rest < 4 && Whole > 0) {
-    Whole -= Rows;
-    Rest += Rows;
-  }
-  auto Block = [&](Value Row, int64_t Count) {
-    lowerRegisterBlock(P, Row, Count, Panel, Vectors, KLow, KHigh);
-  };
-  forEachIndex(index(0), index(Whole), Rows,
-               [&](Value Row) { Block(Row, Rows); });
-  if (Rest <= Rows) {
-    if (Rest > 0)
-      Block(index(Whole), Rest);
-    return;
-  }
-  int64_t Upper = (Rest + 1) / 2;
-  Block(index(Whole), Upper);
-  Block(index(Whole + Upper), Rest - Upper);
-}
-
-void KernelLowering::lowerRegisterBlock(Product &P, Value Row, int64_t Rows,
-                                        Value Panel, int64_t Vectors,
-                                        Value KLow, Value KHigh) {
-  auto Type = VectorType::get({lanes()}, B.getF32Type());
-  SmallVector<Value> RowNumbers, Columns, Accumulators;
-  for (int64_t I = 0; I < Rows; ++I)
-    RowNumbers.push_back(add(Row, I));
-  Value First = multiply(Panel, 2 * lanes());
-  for (int64_t J = 0; J < Vectors; ++J)
-    Columns.push_back(add(First, J * lanes()));
-  for (Value R : RowNumbers)
-    for (Value Column : Columns)
-      Accumulators.push_back(P.FromZero
-                                 ? zero(Type)
-                                 : Value(vector::LoadOp::create(
-                                       B, Type, P.C, ValueRange{R, Column})));
-
-  auto Loop = scf::ForOp::create(B, KLow, KHigh, index(1), Accumulators);
-  {
-    OpBuilder::InsertionGuard Guard(B);
-    if (!Loop.getBody()->empty())
-      Loop.getBody()->back().erase();
-    B.setInsertionPointToEnd(Loop.getBody());
-    Value K = Loop.getInductionVar();
-    SmallVector<Value> Rhs, Next;
-    for (int64_t J = 0; J < Vectors; ++J)
-      Rhs.push_back(vector::LoadOp::create(
-          B, Type, P.Panels, ValueRange{Panel, K, index(J * lanes())}));
-    for (int64_t I = 0; I < Rows; ++I) {
-      Value A =
-          P.Mma.getTransposeLhs()
-              ? readElement(P.Mma.getLhs(), P.LhsBuffer, K, RowNumbers[I])
-              : readElement(P.Mma.getLhs(), P.LhsBuffer, RowNumbers[I], K);
-      A = splat(A, lanes());
-      for (int64_t J = 0; J < Vectors; ++J)
-        Next.push_back(vector::FMAOp::create(
-            B, A, Rhs[J], Loop.getRegionIterArgs()[I * Vectors + J]));
-    }
-    scf::YieldOp::create(B, Next);
-  }
-  for (int64_t I = 0; I < Rows; ++I)
-    for (int64_t J = 0; J < Vectors; ++J)
-      vector::StoreOp::create(B, Loop.getResult(I * Vectors + J), P.C,
-                              ValueRange{RowNumbers[I], Columns[J]});
-}
-
-//===----------------------------------------------------------------------===//
 // Few rows
 //===----------------------------------------------------------------------===//
 
@@ -358,7 +256,7 @@ void KernelLowering::lowerRegisterBlock(Product &P, Value Row, int64_t Rows,
 bool KernelLowering::rowsSharePages(Value Tile) {
   constexpr int64_t PageBytes = 4096;
   auto Load = loadBehind(Tile);
-  if (!Load || Buffers.lookup(Tile))
+  if (!Load)
     return false;
   auto Memory = cast<MemRefType>(Load.getMemory().getType());
   int64_t Stride = rowStride(Load);

@@ -121,6 +121,77 @@ TEST(FewRows, ReadInPlace) {
   }
 }
 
+/// Tiles whose memory ends where only a call knows: y is the whole tile, zero
+/// where there is nothing to multiply.
+const char *Partial = R"(
+tile.kernel @partial(%a: memref<?x?xf32>, %b: memref<?x?xf32>, %y: memref<$Mx$Nxf32>) grid(%i) {
+  %z = arith.constant 0 : index
+  %a0 = tile.load %a[%z, %z] over [0, 1] : memref<?x?xf32> -> tensor<$Axf32>
+  %b0 = tile.load %b[%z, %z] over [0, 1] : memref<?x?xf32> -> tensor<$Bxf32>
+  %c0 = arith.constant dense<0.0> : tensor<$Mx$Nxf32>
+  %y0 = tile.mma %a0, %b0, %c0 $FLAGS : tensor<$Axf32>, tensor<$Bxf32>, tensor<$Mx$Nxf32>
+  tile.store %y0, %y[%z, %z] over [0, 1] : tensor<$Mx$Nxf32>, memref<$Mx$Nxf32>
+}
+)";
+
+void checkPartial(Shape Tile, bool TransposeA, bool TransposeB,
+                  llvm::ArrayRef<Shape> Calls) {
+  auto Pair = [](int A, int B) {
+    return std::to_string(A) + "x" + std::to_string(B);
+  };
+  std::string Flags = TransposeA && TransposeB
+                          ? "{transpose_lhs, transpose_rhs}"
+                      : TransposeA ? "{transpose_lhs}"
+                      : TransposeB ? "{transpose_rhs}"
+                                   : "";
+  Kernels Kernel(substitute(
+      Partial,
+      {{"Axf32",
+        (TransposeA ? Pair(Tile.K, Tile.M) : Pair(Tile.M, Tile.K)) + "xf32"},
+       {"Bxf32",
+        (TransposeB ? Pair(Tile.N, Tile.K) : Pair(Tile.K, Tile.N)) + "xf32"},
+       {"FLAGS", Flags},
+       {"Mx", std::to_string(Tile.M) + "x"},
+       {"Nxf32", std::to_string(Tile.N) + "xf32"}}));
+  for (auto [M, N, K] : Calls) {
+    Array<float> A = randomArray(M * K, 1), B = randomArray(K * N, 2);
+    Array<float> Y(Tile.M * Tile.N, 7.0f);
+    std::vector<int64_t> Sizes = {M, K, K, N};
+    if (TransposeA)
+      std::swap(Sizes[0], Sizes[1]);
+    if (TransposeB)
+      std::swap(Sizes[2], Sizes[3]);
+    Kernel.run("partial", {A.data(), B.data(), Y.data()}, Sizes);
+    for (int I = 0; I < Tile.M; ++I)
+      for (int J = 0; J < Tile.N; ++J) {
+        double Sum = 0, Size = 0;
+        for (int L = 0; L < (I < M && J < N ? K : 0); ++L) {
+          double Term = double(A[TransposeA ? L * M + I : I * K + L]) *
+                        B[TransposeB ? J * K + L : L * N + J];
+          Sum += Term;
+          Size += std::abs(Term);
+        }
+        ASSERT_NEAR(Y[I * Tile.N + J], Sum, 1e-6 * Size)
+            << M << " x " << N << " x " << K << " at " << I << ", " << J;
+      }
+  }
+}
+
+TEST(Products, PartOfATile) {
+  // One and two slices of rows with and without a rest, and a depth of several
+  // panels.
+  for (Shape Tile : {Shape{20, 24, 16}, Shape{64, 40, 48}, Shape{200, 40, 48},
+                     Shape{256, 72, 40}, Shape{133, 16, 300}})
+    for (bool TransposeA : {false, true})
+      for (bool TransposeB : {false, true})
+        checkPartial(Tile, TransposeA, TransposeB,
+                     {{Tile.M, Tile.N, Tile.K},
+                      {1, 1, 1},
+                      {Tile.M - 1, Tile.N - 3, Tile.K - 1},
+                      {Tile.M / 2 + 1, Tile.N, 3},
+                      {std::min(Tile.M, 128), 5, Tile.K}});
+}
+
 /// A product over blocks with edges everywhere: rows and depth are dynamic.
 const char *Blocked = R"(
 tile.kernel @blocked(%a: memref<?x?x$TYPE>, %b: memref<?x?x$TYPE>, %bias: memref<?xf32>, %y: memref<?x?xf32>) grid(%i, %j) {

@@ -1,0 +1,303 @@
+//===- TileToLoopsPacked.cpp - Tile kernels to vector loops: packed products -//
+//
+// Part of the TransXSSM project, under the Apache License v2.0.
+// See the LICENSE file for license information.
+// SPDX-License-Identifier: Apache-2.0
+//
+//===----------------------------------------------------------------------===//
+
+//
+// C += A B with B in panels as wide as two vectors. Of a panel, PanelDepth rows
+// stay in the L1 cache while rows of A pass by:
+//
+//   for k in steps of PanelDepth
+//     for rows in steps of ChunkRows     A's rows are copied: the L2 cache
+//       for panels                       B's panel: the L1 cache
+//         for rows in steps of 6 or 8    C: registers
+//           for k
+//
+// A product of M rows, N columns and depth K takes M N K / 16 cycles where two
+// FMA of eight elements are done in one. Copies take about half a cycle an
+// element: K N for B and K M for A, so 8 / M + 8 / N of the product's time.
+// They are why tiles are large (TileSizes.h); the limits of rows and depth at
+// run time are why a large tile costs nothing where there are few rows.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/x86/IndexFacts.h"
+#include "codegen/x86/KernelLowering.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace transxssm::x86 {
+
+// Rows of A that are copied at a time: 128 KiB where PanelDepth columns are.
+static constexpr int64_t ChunkRows = 128;
+// Elements of a cache line. Buffers have a line more than needed where their
+// rows or panels would else lie a power of two apart and share cache sets.
+static constexpr int64_t LineElements = 16;
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+/// From where on a tile is zero along a dimension, because memory ends there;
+/// null if that never happens.
+Value KernelLowering::limitOf(Value Tile, int64_t Dimension) {
+  auto Load = loadBehind(Tile);
+  if (!Load || Load.getDimensions().size() != 2)
+    return {};
+  int64_t D = Load.getDimensions()[Dimension];
+  int64_t Size = cast<RankedTensorType>(Tile.getType()).getDimSize(Dimension);
+  Value Base = Load.getIndices()[D], Memory = mapped(Load.getMemory());
+  if (isInBounds(Base, Size, cast<MemRefType>(Memory.getType()).getDimSize(D)))
+    return {};
+  return B.createOrFold<arith::MinSIOp>(
+      remaining(mapped(Base), dimension(Memory, D)), index(Size));
+}
+
+Value KernelLowering::depthLimit(tile::MmaOp Mma) {
+  Value Limit = limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 0 : 1);
+  return Limit ? Limit : limitOf(Mma.getRhs(), Mma.getTransposeRhs() ? 1 : 0);
+}
+
+Value KernelLowering::packRhs(tile::MmaOp Mma, Value DepthLimit) {
+  if (Value Known = Prepared.lookup({Mma, 1}))
+    return Known;
+  Value Rhs = Mma.getRhs();
+  auto Tile = cast<RankedTensorType>(Rhs.getType());
+  int64_t Panel = 2 * lanes();
+  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
+  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
+  Type F32 = B.getF32Type();
+  Value Buffer = allocate({(N + Panel - 1) / Panel, K + 1, Panel}, F32);
+  auto Store = [&](Value Vector, Value Col, Value Row) {
+    Value Place[] = {B.createOrFold<arith::DivUIOp>(Col, index(Panel)), Row,
+                     B.createOrFold<arith::RemUIOp>(Col, index(Panel))};
+    if (isa<VectorType>(Vector.getType()))
+      vector::StoreOp::create(B, Vector, Buffer, Place);
+    else
+      memref::StoreOp::create(B, Vector, Buffer, Place);
+  };
+  if (Mma.getTransposeRhs())
+    emitTransposed(Rhs, F32, Store);
+  else
+    forEachPoint(Tile, {K, DepthLimit}, {N}, widthOf(Rhs), [&](Point P) {
+      prefetch(Rhs, add(P.Row, PrefetchRows), P.Col);
+      Store(emitAs(Rhs, P, F32), P.Col, P.Row);
+    });
+  return Buffer;
+}
+
+/// Of a lhs that is copied.
+static int64_t sliceRows(int64_t Rows) {
+  return Rows <= ChunkRows + ChunkRows / 2 ? Rows : ChunkRows;
+}
+
+/// [row][k], or [block of rows][k][row] of a transposed lhs, whose rows are
+/// columns of memory: so a block of C reads it in order.
+Value KernelLowering::allocateLhsRows(Product &P) {
+  int64_t Rows = sliceRows(P.M);
+  int64_t Block = blockRows();
+  if (P.Mma.getTransposeLhs())
+    return allocate({(Rows + Block - 1) / Block, P.K * Block + LineElements},
+                    B.getF32Type());
+  return allocate(
+      {Rows, (P.K + 2 * LineElements - 1) / LineElements * LineElements},
+      B.getF32Type());
+}
+
+/// As many rows as the blocks read that have one below the limit.
+static int64_t rowsReadBeyond(int64_t BlockRows) { return 2 * BlockRows; }
+
+void KernelLowering::copyLhsRows(Product &P, const Slice &S) {
+  Value Lhs = P.Mma.getLhs(), End = index(S.Rows);
+  if (S.RowLimit)
+    End = B.createOrFold<arith::MinSIOp>(
+        add(S.RowLimit, rowsReadBeyond(blockRows())), End);
+  forEachIndex(index(0), End, 1, [&](Value To) {
+    Value From = add(S.FirstRow, To);
+    forEachColumn(From, {S.Depth}, widthOf(Lhs), [&](Point At) {
+      At.Col = add(S.Low, At.Col);
+      prefetch(Lhs, add(From, PrefetchRows), At.Col);
+      writeBuffer(emitAs(Lhs, At, B.getF32Type()), P.LhsRows,
+                  {To, At.Col, At.Width});
+    });
+  });
+}
+
+/// Of each row of memory, a vector for every block, which may be longer than
+/// the block: what is too much is overwritten by the next row's.
+void KernelLowering::copyLhsColumns(Product &P, const Slice &S) {
+  Value Lhs = P.Mma.getLhs();
+  int64_t Block = blockRows();
+  auto Width = static_cast<int64_t>(llvm::PowerOf2Ceil(Block));
+  forEachIndex(S.Low, S.High, 1, [&](Value K) {
+    Value Place = multiply(K, Block);
+    forEachIndex(index(0), index(llvm::divideCeil(S.Rows, Block)), 1,
+                 [&](Value I) {
+                   InScope Scope(*this);
+                   Value Column = add(S.FirstRow, multiply(I, Block));
+                   prefetch(Lhs, add(K, PrefetchRows), Column);
+                   vector::StoreOp::create(
+                       B, emitAs(Lhs, {K, Column, Width}, B.getF32Type()),
+                       P.LhsRows, ValueRange{I, Place});
+                 });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+/// The rows of C that no block computes.
+void KernelLowering::zeroRowsFrom(Product &P, Value Limit) {
+  forEachIndex(Limit, index(P.M), 1, [&](Value Row) {
+    forEachColumn(Row, {P.N}, lanes(), [&](Point At) {
+      writeBuffer(zero(vectorType(B.getF32Type(), At.Width)), P.C, At);
+    });
+  });
+}
+
+void KernelLowering::lowerPackedProduct(Product &P) {
+  if (P.FromZero && P.RowLimit)
+    zeroRowsFrom(P, P.RowLimit);
+  int64_t Whole = P.K <= PanelDepth ? 0 : P.K / PanelDepth * PanelDepth;
+  forEachIndex(index(0), index(Whole), PanelDepth, [&](Value Low) {
+    lowerDepth(P, Low, add(Low, PanelDepth), PanelDepth);
+  });
+  if (Whole < P.K)
+    lowerDepth(P, index(Whole),
+               P.DepthLimit && Whole == 0 ? P.DepthLimit : index(P.K),
+               P.K - Whole);
+}
+
+void KernelLowering::lowerDepth(Product &P, Value Low, Value High,
+                                int64_t Depth) {
+  auto Lower = [&](Value First, int64_t Rows) {
+    Value Limit;
+    if (P.RowLimit)
+      Limit = B.createOrFold<arith::MinSIOp>(subtract(P.RowLimit, First),
+                                             index(Rows));
+    lowerSlice(P, {First, Rows, Limit, Low, High, Depth});
+  };
+  int64_t Rows = P.LhsRows ? sliceRows(P.M) : P.M;
+  int64_t Whole = P.M / Rows * Rows;
+  Value End = index(Whole);
+  if (P.RowLimit)
+    End = B.createOrFold<arith::MinSIOp>(P.RowLimit, End);
+  forEachIndex(index(0), End, Rows, [&](Value First) { Lower(First, Rows); });
+  if (Whole == P.M)
+    return;
+  // The loop runs once, or not at all.
+  forEachIndex(index(Whole), P.RowLimit ? P.RowLimit : index(P.M), P.M - Whole,
+               [&](Value First) { Lower(First, P.M - Whole); });
+}
+
+void KernelLowering::lowerSlice(Product &P, const Slice &S) {
+  if (P.LhsRows && P.Mma.getTransposeLhs())
+    copyLhsColumns(P, S);
+  else if (P.LhsRows)
+    copyLhsRows(P, S);
+  int64_t Width = 2 * lanes();
+  forEachIndex(index(0), index(P.N / Width), 1,
+               [&](Value Panel) { lowerPanel(P, S, Panel, 2); });
+  if (int64_t Rest = P.N % Width)
+    lowerPanel(P, S, index(P.N / Width), llvm::divideCeil(Rest, lanes()));
+}
+
+void KernelLowering::lowerPanel(Product &P, const Slice &S, Value Panel,
+                                int64_t Vectors) {
+  int64_t Rows = blockRows();
+  int64_t Whole = S.Rows / Rows * Rows, Rest = S.Rows - Whole;
+  // A block of two rows takes as long as one of four: share with the last.
+  if (Rest > 0 && Rest < 4 && Whole > 0) {
+    Whole -= Rows;
+    Rest += Rows;
+  }
+  Value End = index(Whole);
+  if (S.RowLimit)
+    End = B.createOrFold<arith::MinSIOp>(S.RowLimit, End);
+  forEachIndex(index(0), End, Rows, [&](Value Row) {
+    lowerRegisterBlock(P, S, {Row, Rows, Panel, Vectors});
+  });
+  if (Rest == 0)
+    return;
+  int64_t Upper = Rest <= Rows ? Rest : (Rest + 1) / 2;
+  forEachIndex(
+      index(Whole), S.RowLimit ? S.RowLimit : index(S.Rows), Rest, [&](Value) {
+        lowerRegisterBlock(P, S, {index(Whole), Upper, Panel, Vectors});
+        if (Upper < Rest)
+          lowerRegisterBlock(
+              P, S, {index(Whole + Upper), Rest - Upper, Panel, Vectors});
+      });
+}
+
+/// The element of the lhs in row Row + Offset of the slice.
+Value KernelLowering::readLhs(Product &P, const Slice &S, Value Row,
+                              int64_t Offset, Value K) {
+  bool Transposed = P.Mma.getTransposeLhs();
+  if (P.LhsRows && Transposed) {
+    int64_t Block = blockRows();
+    // Blocks start anywhere only where they are counted out.
+    if (auto First = getConstantIntValue(Row)) {
+      Row = index((*First + Offset) / Block * Block);
+      Offset = (*First + Offset) % Block;
+    }
+    return memref::LoadOp::create(
+        B, P.LhsRows,
+        ValueRange{B.createOrFold<arith::DivUIOp>(Row, index(Block)),
+                   add(multiply(K, Block), Offset)});
+  }
+  Row = add(Row, Offset);
+  if (P.LhsRows)
+    return memref::LoadOp::create(B, P.LhsRows, ValueRange{Row, K});
+  Row = add(S.FirstRow, Row);
+  return Transposed ? readElement(P.Mma.getLhs(), P.LhsBuffer, K, Row)
+                    : readElement(P.Mma.getLhs(), P.LhsBuffer, Row, K);
+}
+
+void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
+                                        const RegisterBlock &Block) {
+  auto Type = VectorType::get({lanes()}, B.getF32Type());
+  int64_t Vectors = Block.Vectors;
+  SmallVector<Value> Rows, Columns, Accumulators;
+  for (int64_t I = 0; I < Block.Rows; ++I)
+    Rows.push_back(add(S.FirstRow, add(Block.FirstRow, I)));
+  Value First = multiply(Block.Panel, 2 * lanes());
+  for (int64_t J = 0; J < Vectors; ++J)
+    Columns.push_back(add(First, J * lanes()));
+  for (Value Row : Rows)
+    for (Value Column : Columns)
+      Accumulators.push_back(P.FromZero
+                                 ? zero(Type)
+                                 : Value(vector::LoadOp::create(
+                                       B, Type, P.C, ValueRange{Row, Column})));
+
+  auto Loop = scf::ForOp::create(B, S.Low, S.High, index(1), Accumulators);
+  {
+    OpBuilder::InsertionGuard Guard(B);
+    if (!Loop.getBody()->empty())
+      Loop.getBody()->back().erase();
+    B.setInsertionPointToEnd(Loop.getBody());
+    Value K = Loop.getInductionVar();
+    SmallVector<Value> Rhs, Next;
+    for (int64_t J = 0; J < Vectors; ++J)
+      Rhs.push_back(vector::LoadOp::create(
+          B, Type, P.Panels, ValueRange{Block.Panel, K, index(J * lanes())}));
+    for (int64_t I = 0; I < Block.Rows; ++I) {
+      Value A = splat(readLhs(P, S, Block.FirstRow, I, K), lanes());
+      for (int64_t J = 0; J < Vectors; ++J)
+        Next.push_back(vector::FMAOp::create(
+            B, A, Rhs[J], Loop.getRegionIterArgs()[I * Vectors + J]));
+    }
+    scf::YieldOp::create(B, Next);
+  }
+  for (auto [I, Row] : llvm::enumerate(Rows))
+    for (auto [J, Column] : llvm::enumerate(Columns))
+      vector::StoreOp::create(B, Loop.getResult(I * Vectors + J), P.C,
+                              ValueRange{Row, Column});
+}
+
+} // namespace transxssm::x86
