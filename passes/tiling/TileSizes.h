@@ -14,8 +14,11 @@
 //   product's step         packed for the caches   128 x 128 operands is 36 KB
 //                                                  of shared memory, two of
 //                                                  them the copies under way
-//   rows of gradients      64                      128: 64 FLOP a byte that
+//   rows of gradients      64, of large ones 256   128: 64 FLOP a byte that
 //                                                  passes through shared memory
+//   a large product's      256 x 128 or 256: an    128 x 128, or what fills
+//   result                 operand is copied once  the device (ProductTiles.h)
+//                          for 256 rows or columns
 //   elements of a vector   512: registers          2,048: 128 threads with
 //                                                  sixteen elements each
 //   the scan               a head is a cell; it    64 values of a head; its
@@ -60,6 +63,11 @@ inline constexpr GpuSizes GpuTable[] = {
     {"sm_90a", 132} // H100 SXM
 };
 
+/// Edges of the tiles of a product's result.
+struct TileEdges {
+  int64_t Rows, Columns;
+};
+
 struct TileSizes {
   explicit TileSizes(bool Gpu) : Gpu(Gpu) {}
   /// Those that a module's kernels are built with.
@@ -69,6 +77,21 @@ struct TileSizes {
 
   bool Gpu;
 
+  /// Whether a CPU's product is so large that the largest tiles leave at least
+  /// `LeastCells` for its threads. A call's tokens count as 1,024; fewer cost
+  /// nothing but width of the grid, since rows that are not there are left out.
+  bool hasLargeTiles(int64_t Rows, int64_t Columns, TileEdges Edges) const {
+    constexpr int64_t LeastCells = 32;
+    return !Gpu && Rows * Columns >= LeastCells * Edges.Rows * Edges.Columns;
+  }
+  static constexpr int64_t TypicalTokens = 1024;
+  /// Edges of a CPU's tiles: the largest that leave enough cells, or `Small`.
+  TileEdges productEdges(int64_t Rows, int64_t Columns, TileEdges Small) const {
+    for (TileEdges Large : {TileEdges{256, 256}, TileEdges{256, 128}})
+      if (hasLargeTiles(Rows, Columns, Large))
+        return Large;
+    return Small;
+  }
   /// Rows of the tiles of dinput, dlogits and dhidden.
   int64_t gradientRows() const { return Gpu ? 128 : 64; }
   /// The inner extent of one step of a product over `Extent`, whose operands

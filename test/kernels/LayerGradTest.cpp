@@ -97,12 +97,15 @@ TEST_F(LayerGradTest, LinearGrad) {
           WantDx[R * Inputs + I] += G * W[O * Inputs + I];
           WantDw[O * Inputs + I] += G * X[R * Inputs + I];
         }
+    TileEdges Input = inputGradEdges(TileSizes::of(module()), Inputs);
+    TileEdges Weight =
+        weightGradEdges(TileSizes::of(module()), Outputs, Inputs);
     run(buildLinearGradInput(module(), Outputs, Inputs), {Dy, W, Dx},
         {Rows, Rows},
-        {ceilDiv(Rows, ProductRows), ceilDiv(Inputs, ProductColumns)});
+        {ceilDiv(Rows, Input.Rows), ceilDiv(Inputs, Input.Columns)});
     run(buildLinearGradWeight(module(), Outputs, Inputs), {Dy, X, Dw},
         {Rows, Rows},
-        {ceilDiv(Outputs, ProductRows), ceilDiv(Inputs, ProductColumns)});
+        {ceilDiv(Outputs, Weight.Rows), ceilDiv(Inputs, Weight.Columns)});
     expectClose(Dx, WantDx, "dinput");
     expectClose(Dw, WantDw, "dweight");
   }

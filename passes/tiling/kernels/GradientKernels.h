@@ -83,11 +83,14 @@ void registerRmsNormGrad(LoweringTable &Table);
 constexpr int64_t ProductRows = 64;
 constexpr int64_t ProductColumns = 128;
 
+/// Those of dx and, with the most outputs of its products, of dweight.
+TileEdges inputGradEdges(TileSizes Sizes, int64_t Inputs);
+TileEdges weightGradEdges(TileSizes Sizes, int64_t Outputs, int64_t Inputs);
+
 /// The sum over the products with these numbers of outputs: for each one dy
 /// [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
-/// epilogue declares; grid ceil(R / ProductRows), ceil(Inputs /
-/// ProductColumns). `Elements` are the types of the dy, `WeightElement` that of
-/// the weights and dx.
+/// epilogue declares; a cell for each of inputGradEdges. `Elements` are the
+/// types of the dy, `WeightElement` that of the weights and dx.
 tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module,
                                     llvm::ArrayRef<int64_t> Outputs,
                                     int64_t Inputs, Epilogue *Tail = nullptr,
@@ -95,9 +98,8 @@ tile::KernelOp buildLinearGradInput(mlir::ModuleOp Module,
                                     mlir::Type WeightElement = {});
 
 /// dy [R, Outputs] of every product, x [R, Inputs], dweight [Outputs, Inputs]
-/// of every product; grid ceil(most outputs / ProductRows), ceil(Inputs /
-/// ProductColumns), and the number of products if there are several. `Elements`
-/// are the types of the dy.
+/// of every product; a cell for each of weightGradEdges, times the number of
+/// products if there are several. `Elements` are the types of the dy.
 tile::KernelOp buildLinearGradWeight(mlir::ModuleOp Module,
                                      llvm::ArrayRef<int64_t> Outputs,
                                      int64_t Inputs,

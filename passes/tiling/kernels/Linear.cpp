@@ -84,6 +84,8 @@ public:
   void storeRows(TileBuilder &B, Tile X, Tile Row, Tile Column, int64_t M,
                  int64_t N) const;
 
+  size_t productCount() const { return Products.size(); }
+
   int64_t Outputs, Multiple;
 
 private:
@@ -289,13 +291,33 @@ void LinearGroup::addCells(
     Grid.push_back(E.constant(Parts.size()));
 }
 
+/// A CPU's tiles, or `Usual`. Where a cell makes several products, their
+/// columns together are as wide as a large tile.
+static TileEdges largeEdges(TileSizes Sizes, const LinearGroup &Group,
+                            TileEdges Usual) {
+  int64_t Outputs = 0;
+  for (const LinearPart &Part : Group.Parts) {
+    if (Part.productCount() > 1)
+      return Usual;
+    Outputs += Part.Outputs;
+  }
+  return Sizes.productEdges(TileSizes::TypicalTokens, Outputs, Usual);
+}
+
 /// `Small`: for a GPU that large tiles would leave idle.
 static LinearTiles tilesOf(ModuleOp Module, const LinearGroup &Group,
                            const LinearPart &Part, bool Small) {
-  LinearTiles Tiles(TileSizes::of(Module), Group.Inputs, Part.Outputs,
-                    Group.Element, Part.Multiple);
-  if (!Small)
+  TileSizes Sizes = TileSizes::of(Module);
+  LinearTiles Tiles(Sizes, Group.Inputs, Part.Outputs, Group.Element,
+                    Part.Multiple);
+  if (!Small) {
+    TileEdges Edges = largeEdges(Sizes, Group, {Tiles.RowTile, 128});
+    int64_t Columns = productTile(Part.Outputs, Edges.Columns);
+    Tiles.RowTile = Edges.Rows;
+    if (Columns % Part.Multiple == 0)
+      Tiles.ColumnTile = Columns;
     return Tiles;
+  }
   Tiles.RowTile = SmallProductTile.Rows;
   int64_t Columns = productTile(Part.Outputs, SmallProductTile.Columns);
   if (Columns % Part.Multiple == 0)

@@ -36,6 +36,22 @@ static std::string outputNames(ArrayRef<int64_t> Outputs,
   return Name;
 }
 
+TileEdges tiling::inputGradEdges(TileSizes Sizes, int64_t Inputs) {
+  return Sizes.productEdges(TileSizes::TypicalTokens, Inputs,
+                            {Sizes.gradientRows(), ProductColumns});
+}
+
+TileEdges tiling::weightGradEdges(TileSizes Sizes, int64_t Outputs,
+                                  int64_t Inputs) {
+  return Sizes.productEdges(Outputs, Inputs, {ProductRows, ProductColumns});
+}
+
+/// Steps of the inner dimension on a CPU, for tiles of so many rows: what is
+/// packed for a step of small tiles stays in the L1 cache.
+static int64_t innerSteps(TileEdges Edges, int64_t Small) {
+  return Edges.Rows > 64 ? 256 : Small;
+}
+
 Tile tiling::sumOfProducts(TileBuilder &B, Operand Extent, int64_t Step,
                            Tile Start, function_ref<Tile(Tile)> Left,
                            function_ref<Tile(Tile)> Right, bool TransposeLeft,
@@ -66,14 +82,14 @@ tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
     if (Tail)
       Tail->declare(B);
     TileSizes Sizes = TileSizes::of(Module);
-    int64_t Rows = Sizes.gradientRows();
-    int64_t Columns = tileExtent(Inputs, ProductColumns);
-    Tile Row = B.grid(0) * Rows, Column = B.grid(1) * ProductColumns;
+    TileEdges Edges = inputGradEdges(Sizes, Inputs);
+    int64_t Rows = Edges.Rows, Columns = tileExtent(Inputs, Edges.Columns);
+    Tile Row = B.grid(0) * Rows, Column = B.grid(1) * Edges.Columns;
     Tile Sum = B.zeros({Rows, Columns});
     for (auto [Count, DResult, Weight] :
          llvm::zip_equal(Outputs, DResults, Weights)) {
-      int64_t Inner =
-          Sizes.innerExtent(Count, tileExtent(Count, 128), WeightElement);
+      int64_t Inner = Sizes.innerExtent(
+          Count, tileExtent(Count, innerSteps(Edges, 128)), WeightElement);
       auto Left = [&, &DResult = DResult](Tile K) {
         return B.load(DResult, {Row, K}, {Rows, Inner});
       };
@@ -91,10 +107,10 @@ tile::KernelOp tiling::buildLinearGradInput(ModuleOp Module,
 
 /// One tile of dweight.
 static void storeWeightGrad(TileBuilder &B, Tile Input, Tile DResult,
-                            Tile DWeight, Tile Row, Tile Column) {
-  int64_t Rows = tileExtent(DWeight.rows(), ProductRows);
-  int64_t Columns = tileExtent(DWeight.columns(), ProductColumns);
-  int64_t Inner = 64;
+                            Tile DWeight, Tile Row, Tile Column,
+                            TileEdges Edges, int64_t Inner) {
+  int64_t Rows = tileExtent(DWeight.rows(), Edges.Rows);
+  int64_t Columns = tileExtent(DWeight.columns(), Edges.Columns);
   Tile Sum = sumOfProducts(
       B, B.extent(Input, 0), Inner, B.zeros({Rows, Columns}),
       [&](Tile Token) { return B.load(DResult, {Token, Row}, {Inner, Rows}); },
@@ -120,10 +136,14 @@ tile::KernelOp tiling::buildLinearGradWeight(ModuleOp Module,
     Tile Input = B.memory({Dynamic, Inputs}, InputElement);
     for (int64_t Count : Outputs)
       DWeights.push_back(B.memory({Count, Inputs}));
-    Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+    TileSizes Sizes = TileSizes::of(Module);
+    TileEdges Edges =
+        weightGradEdges(Sizes, *llvm::max_element(Outputs), Inputs);
+    int64_t Inner = Sizes.Gpu ? 64 : innerSteps(Edges, 64);
+    Tile Row = B.grid(0) * Edges.Rows, Column = B.grid(1) * Edges.Columns;
     for (auto [I, DResult, DWeight] : llvm::enumerate(DResults, DWeights)) {
       auto Store = [&, DResult = DResult, DWeight = DWeight] {
-        storeWeightGrad(B, Input, DResult, DWeight, Row, Column);
+        storeWeightGrad(B, Input, DResult, DWeight, Row, Column, Edges, Inner);
       };
       if (!Several)
         Store();
@@ -152,10 +172,11 @@ static LogicalResult lowerLinearGradInput(txs::LinearGradInputOp Op,
   }
   Epilogue Tail(E, {Sum.Result}, Sum.Steps);
   Tail.addArguments(Arguments);
+  TileEdges Edges = inputGradEdges(TileSizes::of(E.module()), Inputs);
   E.launch(buildLinearGradInput(E.module(), Outputs, Inputs, &Tail, Elements,
                                 E.element(Op.getWeight())),
-           {Rows.ceilDiv(TileSizes::of(E.module()).gradientRows()),
-            E.constant(llvm::divideCeil(Inputs, ProductColumns))},
+           {Rows.ceilDiv(Edges.Rows),
+            E.constant(llvm::divideCeil(Inputs, Edges.Columns))},
            Arguments);
   return success();
 }
@@ -177,9 +198,10 @@ static LogicalResult lowerLinearGradWeight(txs::LinearGradWeightOp Op,
   Arguments.push_back({E.read(Op.getInput()), {Rows}});
   Arguments.append(Results);
   int64_t Most = *llvm::max_element(Outputs);
+  TileEdges Edges = weightGradEdges(TileSizes::of(E.module()), Most, Inputs);
   SmallVector<AffineExpr> Grid = {
-      E.constant(llvm::divideCeil(Most, ProductRows)),
-      E.constant(llvm::divideCeil(Inputs, ProductColumns))};
+      E.constant(llvm::divideCeil(Most, Edges.Rows)),
+      E.constant(llvm::divideCeil(Inputs, Edges.Columns))};
   if (Outputs.size() > 1)
     Grid.push_back(E.constant(Outputs.size()));
   E.launch(buildLinearGradWeight(E.module(), Outputs, Inputs, Elements,
