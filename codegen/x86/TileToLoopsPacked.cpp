@@ -128,22 +128,35 @@ void KernelLowering::copyLhsRows(Product &P, const Slice &S) {
 }
 
 /// Of each row of memory, a vector for every block, which may be longer than
-/// the block: what is too much is overwritten by the next row's.
+/// the block: what is too much is overwritten by the next row's. Nothing is
+/// read beyond the tile: there memory may end.
 void KernelLowering::copyLhsColumns(Product &P, const Slice &S) {
-  Value Lhs = P.Mma.getLhs();
   int64_t Block = blockRows();
   auto Width = static_cast<int64_t>(llvm::PowerOf2Ceil(Block));
+  int64_t Whole = S.Rows < Width ? 0 : (S.Rows - Width) / Block + 1;
   forEachIndex(S.Low, S.High, 1, [&](Value K) {
     Value Place = multiply(K, Block);
-    forEachIndex(index(0), index(llvm::divideCeil(S.Rows, Block)), 1,
-                 [&](Value I) {
-                   InScope Scope(*this);
-                   Value Column = add(S.FirstRow, multiply(I, Block));
-                   prefetch(Lhs, add(K, PrefetchRows), Column);
-                   vector::StoreOp::create(
-                       B, emitAs(Lhs, {K, Column, Width}, B.getF32Type()),
-                       P.LhsRows, ValueRange{I, Place});
-                 });
+    auto Copy = [&](Value I, int64_t Offset, int64_t Count) {
+      InScope Scope(*this);
+      Value Column = add(S.FirstRow, add(multiply(I, Block), Offset));
+      prefetch(P.Mma.getLhs(), add(K, PrefetchRows), Column);
+      Value Copied = emitAs(P.Mma.getLhs(), {K, Column, Count}, B.getF32Type());
+      Value To[] = {I, add(Place, Offset)};
+      if (Count > 1)
+        vector::StoreOp::create(B, Copied, P.LhsRows, To);
+      else
+        memref::StoreOp::create(B, Copied, P.LhsRows, To);
+    };
+    forEachIndex(index(0), index(Whole), 1,
+                 [&](Value I) { Copy(I, 0, Width); });
+    for (int64_t I = Whole; I * Block < S.Rows; ++I)
+      for (int64_t Offset = 0, Left = std::min(Block, S.Rows - I * Block);
+           Left > 0;) {
+        auto Count = static_cast<int64_t>(llvm::bit_floor<uint64_t>(Left));
+        Copy(index(I), Offset, Count);
+        Offset += Count;
+        Left -= Count;
+      }
   });
 }
 
