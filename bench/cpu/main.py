@@ -138,10 +138,10 @@ def parse(arguments=None):
 def main():
     options = parse()
     # PyTorch's environment and processes are only needed from here on.
-    from cpu import compare, growth, measure
+    from cpu import compare, growth, headline, measure
 
     work = {"measure": measure.measure, "compare": compare.compare}
-    work |= {"headline": growth.headline, "growth": growth.growth}
+    work |= {"headline": headline.headline, "growth": growth.growth}
     try:
         return work[options.command](options)
     except (OSError, RuntimeError, ValueError) as why:

@@ -12,7 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
-from cpu import growth, main, measure, picture, report, turns, work  # noqa: E402
+from cpu import (  # noqa: E402
+    families,
+    growth,
+    headline,
+    main,
+    measure,
+    picture,
+    report,
+    turns,
+    work,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 CONFIG = {
@@ -184,22 +194,29 @@ def test_families_keep_the_proportions_of_the_whole_model():
     whole = json.loads((ROOT / "configs/320m.json").read_text())
     share = work.head_weights(whole) / work.body_weights(whole)
     for name, attends in (("hybrid", 1), ("Transformer", 8), ("SSM", 0)):
-        made = growth.family(name, 8)
+        made = families.family(name, 8)
         assert work.attention_layers(made) == attends
         assert work.head_weights(made) / work.body_weights(made) == pytest.approx(share, rel=0.01)
 
 
 def test_headline_beside_the_paper():
     made = results() | {"layers": 8, "seq": 4096, "dtype": "f32", "threads": 2}
-    made["ceilings"] = {"flops_per_second": 1e11, "bytes_read_per_second": 1e10}
-    made["configs"] = {name: growth.family(name, 8) for name in growth.FAMILIES}
+    peaks = {"flops_per_second": 1e11, "bytes_read_per_second": 1e10}
+    made["ceilings"] = dict.fromkeys(headline.PARTS, peaks)
+    made["configs"] = {name: families.family(name, 8) for name in families.FAMILIES}
     seconds = {"hybrid": 1.0, "Transformer": 1.25, "SSM": 2.0}
     figures = {name: {"seconds": [value]} for name, value in seconds.items()}
-    made["figures"] = {"train": figures, "decode": figures | {"SSM": {"failed": "too late"}}}
-    text = growth.headline_section(made)
+    made["figures"] = dict.fromkeys(headline.PARTS, figures)
+    made["figures"]["decode"] = figures | {"SSM": {"failed": "too late"}}
+    text = headline.section(made)
     assert "+25.0 % | +42.3 % |" in text and "+25.0 % | +29.5 % |" in text
     # Attention of 7 more layers in 8: 2 T^2 D beside the layers' and the head's products.
-    assert 1.2 < growth.bound_ratio(made, "train") < 1.35
+    assert 1.2 < headline.bound_ratio(made, "train") < 1.35
+    # Batch 1 reads weights above all, batch 8 the Transformer's keys and values.
+    assert (
+        headline.bound_ratio(made, "decode") < 2 < headline.bound_ratio(made, "decode, 8 sequences")
+    )
+    ElementTree.fromstring(headline.drawing(made))
 
 
 def test_reads_the_compilers_memory():
