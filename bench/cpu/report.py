@@ -194,8 +194,8 @@ def measured_section(results):
         "(tiny: 4 x 256, 320m: 1 x 1024) behind all but one token. The PyTorch model is "
         "`bench/gpu/torch_model.py`, checked against a golden; torch.compile gets it layer by "
         "layer. In bf16 its weights, gradients and moments are all bf16, where ours keep float32 "
-        "masters, and it computes in float32 where the processor has no instructions for bf16, "
-        "which is several times faster there.",
+        "masters, and it widens the weights to float32 in each call where that is faster for it "
+        "(many rows on a processor without instructions for bf16).",
         "",
         table(header, speed_rows(results)),
         "",

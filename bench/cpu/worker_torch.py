@@ -17,6 +17,18 @@ from cpu import worker  # noqa: E402
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
+def widening_is_faster(width, rows):
+    """Whether bf16 products of so many rows are faster in float32, widening included."""
+    x, w = (torch.randn(n, width, dtype=torch.bfloat16) for n in (rows, width))
+    ways = (
+        lambda: torch.nn.functional.linear(x, w),
+        lambda: torch.nn.functional.linear(x.float(), w.float()),
+    )
+    with torch.no_grad():
+        native, widened = (min(worker.timed(way, way)[0] for _ in range(2)) for way in ways)
+    return widened < native
+
+
 class Torch(worker.Jobs):
     def verify(self):
         """How far the PyTorch model is from a golden."""
@@ -27,14 +39,13 @@ class Torch(worker.Jobs):
     def open(self, key, config, dtype, batch, seq, way, entries):
         """Jobs "KEY/WAY/ENTRY".
 
-        Without instructions for bf16, PyTorch multiplies it ten and more times slower than
-        float32. Then weights are bf16 and widened in each call, as anybody would do.
+        Without instructions for bf16, PyTorch multiplies many rows of it ten and more times
+        slower than float32, and one row of it faster than it widens the weights. Weights are bf16
+        and widened in each call where that is the faster way for so many rows.
         """
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         config = json.loads(Path(config).read_text())
         weights = torch_model.random_weights(config, "cpu", TYPES[dtype])
-        self.widens = dtype == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        self.type = torch.float32 if self.widens else TYPES[dtype]
         # Layer by layer: as fast, and compiled once for each kind of layer.
         made = torch.compile if way == "compile" else (lambda f, **_: f)
         self.each = made(torch_model.block, dynamic=False)
@@ -43,31 +54,37 @@ class Torch(worker.Jobs):
         ids = torch.randint(0, config["vocab_size"], (batch, seq), generator=generator)
         table = torch_model.rope_table(config, seq, "cpu")
         for entry in entries:
+            rows = batch * (1 if entry == "decode" else seq)
+            self.widens = dtype == "bf16" and widening_is_faster(config["hidden_size"], rows)
+            self.type = torch.float32 if self.widens else TYPES[dtype]
             work = getattr(self, entry)(config, weights, ids, table)
             self.jobs[f"{key}/{way}/{entry}"] = ((lambda: None), work)
 
-    def used(self, weights):
+    def usage(self):
+        """What to do with the weights in each call of the entry that is being opened."""
         if not self.widens:
-            return weights
-        return {name: values.float() for name, values in weights.items()}
+            return lambda weights: weights
+        return lambda weights: {name: values.float() for name, values in weights.items()}
 
     def train(self, config, weights, ids, table):
+        used = self.usage()
         optimizer = torch.optim.AdamW(weights.values(), lr=1e-4, fused=True)
 
         def work():
             optimizer.zero_grad()
             parts = {"each": self.each, "end": self.end}
-            torch_model.loss_of(self.used(weights), config, ids, table, **parts).backward()
+            torch_model.loss_of(used(weights), config, ids, table, **parts).backward()
             torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
             optimizer.step()
 
         return work
 
     def prefill(self, config, weights, ids, table):
+        used = self.usage()
+
         def work():
             with torch.no_grad():
-                used = self.used(weights)
-                torch_model.forward(used, config, ids, table, last=True, each=self.each)
+                torch_model.forward(used(weights), config, ids, table, last=True, each=self.each)
 
         return work
 
@@ -77,11 +94,11 @@ class Torch(worker.Jobs):
         cache = torch_model.empty_cache(config, len(ids), ids.shape[1], "cpu", self.type)
         line = tuple(part[-1:] for part in table)
         token = ids[:, -1:].contiguous()
+        used = self.usage()
 
         def work():
             with torch.no_grad():
-                used = self.used(weights)
-                torch_model.decode(used, config, token, line, cache, past, each=self.each)
+                torch_model.decode(used(weights), config, token, line, cache, past, each=self.each)
 
         return work
 
