@@ -43,17 +43,26 @@ def frame(title, names):
     return parts
 
 
+def round_step(most):
+    """The least of 1, 2 and 5 times a power of ten that reaches `most` in five steps."""
+    power = 10.0 ** math.floor(math.log10(most / 5))
+    return next(step * power for step in (1, 2, 5, 10) if 5 * step * power >= most)
+
+
 def bars(title, groups, unit):
     """`groups` is {group: {name: value}}; absent values leave gaps."""
     names = list(dict.fromkeys(name for values in groups.values() for name in values))
     most = max((v for values in groups.values() for v in values.values()), default=1) or 1
+    step = round_step(most)
+    ticks = math.ceil(most / step)
+    most = ticks * step
     parts = frame(title, names)
     height = HEIGHT - TOP - BOTTOM
-    for tick in range(5):
-        y = TOP + height * (1 - tick / 4)
+    for tick in range(ticks + 1):
+        y = TOP + height * (1 - tick / ticks)
         parts += [
             line(LEFT, y, WIDTH - RIGHT, y),
-            text(LEFT - 8, y + 4, short(most * tick / 4), "end"),
+            text(LEFT - 8, y + 4, short(step * tick), "end"),
         ]
     parts.append(text(LEFT - 8, TOP - 10, unit, "end"))
     room = (WIDTH - LEFT - RIGHT) / max(len(groups), 1)

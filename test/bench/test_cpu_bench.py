@@ -199,6 +199,11 @@ def test_families_keep_the_proportions_of_the_whole_model():
         assert work.head_weights(made) / work.body_weights(made) == pytest.approx(share, rel=0.01)
 
 
+@pytest.mark.parametrize("most, step", [(17.3, 5), (5, 1), (1.01, 0.5), (0.09, 0.02), (1e6, 2e5)])
+def test_bars_have_round_ticks(most, step):
+    assert picture.round_step(most) == pytest.approx(step)
+
+
 def test_headline_beside_the_paper():
     made = results() | {"layers": 8, "seq": 4096, "dtype": "f32", "threads": 2}
     peaks = {"flops_per_second": 1e11, "bytes_read_per_second": 1e10}
