@@ -14,10 +14,13 @@
 //              where there are such, give the same bits
 //   launches   the same calls on a device and in the simulator, launch by
 //              launch: the first kernel that differs has the fault
+//   kernels    the conformance set (conformance/Cases.h): single kernels
+//              beside what the simulator has answered, bit by bit
 //   bandwidth  bytes a second that the device copies
 //
 //===----------------------------------------------------------------------===//
 
+#include "bench/conformance/CaseRunner.h"
 #include "runtime/Model.h"
 #include "runtime/SafeTensors.h"
 #include "runtime/cuda/CudaContext.h"
@@ -455,16 +458,60 @@ Result<Json> checkLaunches(const Options &O) {
 }
 
 //===----------------------------------------------------------------------===//
+// kernels
+//===----------------------------------------------------------------------===//
+
+Result<std::shared_ptr<cuda::CudaContext>> openGpu(const Options &O) {
+  if (O.Device.rfind("cuda:", 0) != 0)
+    return makeError("expected a device cuda:NUMBER, got '", O.Device, "'");
+  return cuda::CudaContext::create(unsigned(std::atoi(O.Device.c_str() + 5)));
+}
+
+/// From the kernel of that number on. After a kernel that breaks the device for
+/// this process, "next" says with which to begin in another one.
+Result<Json> checkKernels(const Options &O, size_t From) {
+  Result<std::vector<conformance::StoredCase>> Cases =
+      conformance::readCases(O.Folder);
+  if (!Cases)
+    return Cases.error();
+  Result<std::shared_ptr<cuda::CudaContext>> On = openGpu(O);
+  if (!On)
+    return On.error();
+  Json Made = {{"device", O.Device},
+               {"model", (*On)->model()},
+               {"not_for_this_gpu", 0},
+               {"next", nullptr},
+               {"checks", Json::array()}};
+  int64_t NotForThis = 0;
+  for (size_t I = From; I < Cases->size(); ++I) {
+    const conformance::StoredCase &Each = (*Cases)[I];
+    Result<std::optional<conformance::Contents>> Left =
+        conformance::runOnGpu(*On, Each);
+    if (Left && !*Left) {
+      ++NotForThis;
+      continue;
+    }
+    std::string Wrong =
+        Left ? conformance::difference(Each.Of, **Left) : Left.message();
+    Made["checks"].push_back(
+        {{"name", Each.Of.Name}, {"ok", Wrong.empty()}, {"says", Wrong}});
+    if (!(*On)->enter()) {
+      if (I + 1 < Cases->size())
+        Made["next"] = I + 1;
+      break;
+    }
+  }
+  Made["not_for_this_gpu"] = NotForThis;
+  return Made;
+}
+
+//===----------------------------------------------------------------------===//
 // bandwidth
 //===----------------------------------------------------------------------===//
 
 /// Copies within the device's memory; each byte is read and written.
 Result<Json> measureBandwidth(const Options &O, uint64_t Bytes, int Rounds) {
-  if (O.Device.rfind("cuda:", 0) != 0)
-    return makeError("bandwidth: expected a device cuda:NUMBER, got '",
-                     O.Device, "'");
-  Result<std::shared_ptr<cuda::CudaContext>> On =
-      cuda::CudaContext::create(unsigned(std::atoi(O.Device.c_str() + 5)));
+  Result<std::shared_ptr<cuda::CudaContext>> On = openGpu(O);
   if (!On)
     return On.error();
   Result<MemoryBlock> From = MemoryBlock::allocate(Bytes, "a copy", *On);
@@ -514,7 +561,10 @@ int main(int Argc, char **Argv) {
   CLI::App *Golden = App.add_subcommand("golden", "a golden model");
   CLI::App *Launches =
       App.add_subcommand("launches", "every launch beside the simulator's");
+  CLI::App *Kernels =
+      App.add_subcommand("kernels", "single kernels beside known answers");
   CLI::App *Bandwidth = App.add_subcommand("bandwidth", "copies on the device");
+  size_t FirstKernel = 0;
   for (CLI::App *Command : {Golden, Launches}) {
     Command->add_option("package", O.Package)->required();
     Command->add_option("folder", O.Folder)->required();
@@ -529,10 +579,13 @@ int main(int Argc, char **Argv) {
   Launches->add_option("--simulated-device", O.SimulatedDevice);
   Bandwidth->add_option("--bytes", Bytes)->check(CLI::PositiveNumber);
   Bandwidth->add_option("--rounds", Rounds)->check(CLI::PositiveNumber);
-  for (CLI::App *Command : {Golden, Launches, Bandwidth})
+  Kernels->add_option("folder", O.Folder, "of transxssm-gpu-cases")->required();
+  Kernels->add_option("--from", FirstKernel, "number of the first one");
+  for (CLI::App *Command : {Golden, Launches, Kernels, Bandwidth})
     Command->add_option("--device", O.Device)->capture_default_str();
   CLI11_PARSE(App, Argc, Argv);
   return report(*Golden     ? checkGolden(O)
                 : *Launches ? checkLaunches(O)
+                : *Kernels  ? checkKernels(O, FirstKernel)
                             : measureBandwidth(O, Bytes, Rounds));
 }

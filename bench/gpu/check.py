@@ -11,7 +11,7 @@ from gpu.common import PROGRAMS, ROOT, Skipped, commit, run_json, say
 from gpu.common import run as call
 
 # In this order; each gives a dictionary for the report.
-PARTS = ("goldens", "launches", "ceilings", "models", "peers")
+PARTS = ("kernels", "goldens", "launches", "ceilings", "models", "peers")
 
 
 class Session:
@@ -69,6 +69,24 @@ def each_golden(session, what, packages, arguments):
             )
         )
         say(f"{what} {name}: {report.verdict(made[name])}")
+    return made
+
+
+def kernels(session):
+    """The conformance set, in a new process after each kernel that breaks the device for the last
+    one."""
+    folder = session.folder / "kernels"
+    if not (folder / "kernels.json").is_file():
+        return {"failed": "did not compile"}
+    checks, first, others = [], 0, 0
+    while first is not None:
+        command = ("kernels", folder, "--device", session.device, "--from", first)
+        part = session.program("transxssm-gpu-check", *command, codes=(0, 1))
+        checks += part["checks"]
+        others += part["not_for_this_gpu"]
+        first = part["next"]
+    made = {"device": part["model"], "not_for_this_gpu": others, "checks": checks}
+    say(f"kernels: {report.kernel_verdict(made)}")
     return made
 
 
@@ -206,6 +224,7 @@ def run(options):
     results["packages"] = {k: session.manifest[k] for k in ("commit", "date", "archs", "smoke")}
     results["machine"] = machine(options.device)
     work = {
+        "kernels": kernels,
         "goldens": goldens,
         "launches": launches,
         "ceilings": ceilings,

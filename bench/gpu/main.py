@@ -16,6 +16,7 @@ On a machine with a GPU, with this repository and DIR, no LLVM:
   bench/gpu_check --packages DIR --out FILE.json
 
 builds the runtime (or takes the programs that --prepare put into DIR), then in under ten minutes:
+single kernels for each fragment, swizzle, operand order and box beside the simulator's answers;
 every golden against the authors' numbers, with equal bits over repeated runs and CUDA graphs; every
 launch of them beside the simulator's; the machine's ceilings; times of whole passes and of each
 kernel; the same model in PyTorch where that can be imported. A part that cannot run says why.

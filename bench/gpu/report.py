@@ -40,6 +40,23 @@ def check_lines(results, part, title):
     return lines + [f"  {name:26} {verdict(result)}" for name, result in made.items()]
 
 
+def kernel_verdict(made):
+    if problem(made):
+        return problem(made)
+    checks = made["checks"]
+    wrong = sum(not check["ok"] for check in checks)
+    text = f"FAILED: {wrong} of {len(checks)}" if wrong else f"ok, all {len(checks)}"
+    others = made["not_for_this_gpu"]
+    return text + (f"; {others} need another GPU" if others else "")
+
+
+def kernel_set_lines(results):
+    made = results["kernels"]
+    lines = [f"single kernels against the simulator's answers: {kernel_verdict(made)}"]
+    wrong = [check for check in made.get("checks", []) if not check["ok"]]
+    return lines + [f"  {check['name']:40} {check['says']}" for check in wrong]
+
+
 def ceiling(results, what, figure):
     made = results["ceilings"].get(what, {})
     return made.get(figure)
@@ -152,6 +169,7 @@ def text(results):
         f"{results['date']}, commit {results['commit']}, packages of {results['packages']}",
         f"{machine['device']}: {machine['nvidia-smi']}; {machine.get('processor', '')}",
         "",
+        *kernel_set_lines(results),
         *check_lines(results, "goldens", "goldens against the authors' numbers, run against run"),
         *check_lines(results, "launches", "launches against the simulator's"),
         *ceiling_lines(results),
@@ -173,4 +191,4 @@ def passed(results):
             return all(fine(value) for value in made.values())
         return all(fine(value) for value in made) if isinstance(made, list) else True
 
-    return all(fine(results[part]) for part in ("goldens", "launches", "models"))
+    return all(fine(results[part]) for part in ("kernels", "goldens", "launches", "models"))

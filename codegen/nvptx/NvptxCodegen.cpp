@@ -252,6 +252,8 @@ FailureOr<std::string> emitPtx(const DeviceModule &Module,
   if (!Machine)
     return failure();
   auto Copy = llvm::CloneModule(*Module.Module);
+  Copy->setTargetTriple(Machine->getTargetTriple());
+  Copy->setDataLayout(Machine->createDataLayout());
   llvm::StripDebugInfo(*Copy);
   auto Text = emitFile(*Copy, *Machine, llvm::CodeGenFileType::AssemblyFile);
   if (!Text)

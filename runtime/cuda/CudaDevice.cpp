@@ -9,12 +9,12 @@
 #include "runtime/cuda/CudaDevice.h"
 
 #include "runtime/TensorMap.h"
+#include "runtime/cuda/CodeTargets.h"
 #include "runtime/cuda/CudaGraph.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 
 using namespace transxssm;
 using namespace transxssm::cuda;
@@ -23,62 +23,6 @@ namespace {
 
 /// Graphs kept at a time, as many as the executor keeps bindings.
 constexpr size_t MaxGraphs = 64;
-
-/// Compute capability that code was made for: "sm_80", "sm_90a", "ptx-sm_80".
-struct CodeTarget {
-  int Capability = 0;
-  bool IsPtx = false;
-  /// Uses what one capability alone has ("a" behind the number).
-  bool IsSpecific = false;
-};
-
-std::optional<CodeTarget> parseTarget(const std::string &Name) {
-  CodeTarget Made;
-  Made.IsPtx = Name.rfind("ptx-", 0) == 0;
-  std::string Rest = Name.substr(Made.IsPtx ? 4 : 0);
-  if (Rest.rfind("sm_", 0) != 0)
-    return std::nullopt;
-  char *End = nullptr;
-  long Number = std::strtol(Rest.c_str() + 3, &End, 10);
-  Made.IsSpecific = std::strcmp(End, "a") == 0;
-  if (Number < 10 || Number > 999 || (*End && !Made.IsSpecific))
-    return std::nullopt;
-  Made.Capability = int(Number);
-  return Made;
-}
-
-/// Machine code runs on its own major capability from its minor one on, PTX on
-/// everything newer (CUDA programming guide, "Binary Compatibility" and "PTX
-/// Compatibility").
-bool runsOn(const CodeTarget &Code, int Capability) {
-  if (Code.IsSpecific)
-    return Code.Capability == Capability;
-  if (Code.IsPtx)
-    return Code.Capability <= Capability;
-  return Code.Capability / 10 == Capability / 10 &&
-         Code.Capability <= Capability;
-}
-
-/// Code for that GPU, the best first: made for it alone, then machine code,
-/// then PTX, each by falling capability.
-std::vector<const PackageCode *> codeFor(const Package &From, int Capability) {
-  std::vector<std::pair<int, const PackageCode *>> Found;
-  for (const PackageCode &Candidate : From.code()) {
-    std::optional<CodeTarget> Target = parseTarget(Candidate.Target);
-    if (!Target || !runsOn(*Target, Capability))
-      continue;
-    int Rank = Target->Capability + (Target->IsSpecific ? 2000 : 0) +
-               (Target->IsPtx ? 0 : 1000);
-    Found.push_back({Rank, &Candidate});
-  }
-  std::stable_sort(
-      Found.begin(), Found.end(),
-      [](const auto &A, const auto &B) { return A.first > B.first; });
-  std::vector<const PackageCode *> Made;
-  for (const auto &[Rank, Candidate] : Found)
-    Made.push_back(Candidate);
-  return Made;
-}
 
 /// A switch in the environment: 0 or 1.
 Status readSwitch(const char *Name, bool &Into) {
@@ -119,11 +63,14 @@ Result<std::unique_ptr<Device>> CudaDevice::create(const Package &From,
   if (!On)
     return On.error();
   int Capability = (*On)->capability();
-  std::vector<const PackageCode *> Candidates = codeFor(From, Capability);
+  std::vector<std::string> Targets;
+  for (const PackageCode &Code : From.code())
+    Targets.push_back(Code.Target);
+  std::vector<size_t> Candidates = codeFor(Targets, Capability);
   if (Candidates.empty()) {
     std::string Has;
-    for (const PackageCode &Code : From.code())
-      Has += (Has.empty() ? "" : ", ") + Code.Target;
+    for (const std::string &Target : Targets)
+      Has += (Has.empty() ? "" : ", ") + Target;
     return makeError(From.sourceName(), ": expected code for ", (*On)->name(),
                      " (", (*On)->model(), ", sm_", Capability, "), got ",
                      Has.empty() ? "none" : Has,
@@ -132,8 +79,9 @@ Result<std::unique_ptr<Device>> CudaDevice::create(const Package &From,
   // A driver may be older than the assembler that made the machine code; PTX of
   // the same kernels may do then.
   Status Last;
-  for (const PackageCode *Code : Candidates) {
-    std::unique_ptr<CudaDevice> Made(new CudaDevice(From, *Code, *On));
+  for (size_t Which : Candidates) {
+    std::unique_ptr<CudaDevice> Made(
+        new CudaDevice(From, From.code()[Which], *On));
     Last = Made->readEnvironment();
     if (Last)
       Last = Made->loadModule();

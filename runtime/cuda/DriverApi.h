@@ -80,8 +80,12 @@ struct alignas(64) CuTensorMap {
 
 // CUtensorMapDataType, CUtensorMapInterleave, CUtensorMapSwizzle,
 // CUtensorMapL2promotion, CUtensorMapFloatOOBfill.
+constexpr int CuTensorFloat32 = 7;
 constexpr int CuTensorBf16 = 9;
 constexpr int CuTensorNoInterleave = 0;
+constexpr int CuTensorNoSwizzle = 0;
+constexpr int CuTensorSwizzle32 = 1;
+constexpr int CuTensorSwizzle64 = 2;
 constexpr int CuTensorSwizzle128 = 3;
 constexpr int CuTensorPromotion256 = 3;
 constexpr int CuTensorFillZeros = 0;

@@ -67,11 +67,15 @@ struct Descriptor {
     return swizzled(At + Half * (Swizzle ? 16 : Leading), Swizzle);
   }
   /// Eight elements along M or N, from `Row` on, of column `Column`: the other
-  /// order, in areas of 64 elements with 128 byte swizzle.
+  /// order, in areas of as many elements as the swizzle spans. Without swizzle
+  /// the two offsets change their roles.
   uint64_t acrossK(uint32_t Row, uint32_t Column) const {
-    return swizzled(Start + Row / 64 * Leading + Column / 8 * Stride +
-                        Column % 8 * 128 + Row % 64 * 2,
-                    128);
+    if (!Swizzle)
+      return Start + Row / 8 * Stride + Column / 8 * Leading + Column % 8 * 16;
+    uint32_t Elements = Swizzle / 2;
+    return swizzled(Start + Row / Elements * Leading + Column / 8 * Stride +
+                        Column % 8 * Swizzle + Row % Elements * 2,
+                    Swizzle);
   }
 };
 
@@ -82,12 +86,6 @@ bool fetch(Machine &Owner, Thread &Engine, WarpGroup &Group, uint64_t Bits,
            uint32_t Rows, bool Transposed, bool IsF16, uint32_t Site,
            Operand &To) {
   Descriptor From(Bits);
-  if (Transposed && From.Swizzle != 128) {
-    Owner.report(&Engine, ReportKind::BadOperand, Site,
-                 "operands that are not K-major are simulated with 128 byte "
-                 "swizzle only");
-    return false;
-  }
   To.assign(size_t(Rows) * K, 0);
   auto Chunk = [&](uint64_t Offset, uint16_t *Into) {
     uint8_t *Place = Owner.shared().access(Engine, Offset, 16,

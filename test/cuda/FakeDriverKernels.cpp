@@ -128,10 +128,15 @@ FAKE CuResult cuTensorMapEncodeTiled(
     const uint32_t *ElementStride, int Interleave, int Swizzle, int, int Fill) {
   Lock Held(driver().Guard);
   checkRange(__func__, reinterpret_cast<uint64_t>(Base), 1);
-  bool Right = Type == CuTensorBf16 && Rank >= 1 && Rank <= 5 &&
-               Interleave == CuTensorNoInterleave &&
-               Swizzle == CuTensorSwizzle128 && Fill == CuTensorFillZeros &&
-               Box[0] * 2 <= 128 && reinterpret_cast<uint64_t>(Base) % 16 == 0;
+  const uint32_t Spans[] = {0, 32, 64, 128};
+  uint32_t ElementBytes = Type == CuTensorBf16 ? 2 : 4;
+  uint32_t Span = Spans[Swizzle & 3], RowBytes = Box[0] * ElementBytes;
+  bool Right = (Type == CuTensorBf16 || Type == CuTensorFloat32) && Rank >= 1 &&
+               Rank <= 5 && Interleave == CuTensorNoInterleave &&
+               Swizzle >= CuTensorNoSwizzle && Swizzle <= CuTensorSwizzle128 &&
+               Fill == CuTensorFillZeros && RowBytes % 16 == 0 &&
+               (Span == 0 || RowBytes <= Span) &&
+               reinterpret_cast<uint64_t>(Base) % 16 == 0;
   TransXSSMSimTensorMap Made = {};
   for (uint32_t D = 0; D < Rank && Right; ++D) {
     Right &=
@@ -147,8 +152,8 @@ FAKE CuResult cuTensorMapEncodeTiled(
     return CuResult(1);
   Made.Base = reinterpret_cast<uint64_t>(Base);
   Made.Rank = uint16_t(Rank);
-  Made.ElementBytes = 2;
-  Made.Swizzle = 128;
+  Made.ElementBytes = uint8_t(ElementBytes);
+  Made.Swizzle = uint8_t(Span);
   static_assert(sizeof(Made) == sizeof(*Into));
   std::memcpy(Into, &Made, sizeof(Made));
   driver().Maps.insert(Into);

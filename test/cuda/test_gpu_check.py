@@ -40,6 +40,8 @@ def test_reports_everything(packages, tmp_path):
     out = tmp_path / "figures.json"
     done = gpu_check("--packages", packages, *QUICK, "--out", out, "--skip", "peers")
     figures = json.loads(out.read_text())
+    assert len(figures["kernels"]["checks"]) > 30
+    assert all(check["ok"] for check in figures["kernels"]["checks"])
     (checks,) = (golden["checks"] for golden in figures["goldens"].values())
     assert {check["name"] for check in checks} == {"logits", "decode"}
     assert all(check["ok"] and check["same_bits"] for check in checks)
@@ -54,6 +56,72 @@ def test_reports_everything(packages, tmp_path):
     assert "passed" in done.stdout.splitlines()[-1]
 
 
+def check_kernels(folder, *arguments, code=0, settings="capability=90,shared=232448"):
+    environment = os.environ | {"TRANSXSSM_CUDA_DRIVER": FAKE, "TRANSXSSM_FAKE_CUDA": settings}
+    command = [BIN / "transxssm-gpu-check", "kernels", folder, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory):
+    """The conformance set for a Hopper GPU."""
+    folder = tmp_path_factory.mktemp("kernels")
+    command = [BIN / "transxssm-gpu-cases", folder, "--archs=sm_90a", "--simulated"]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    return folder
+
+
+def test_every_kernel_has_its_answer(kernels):
+    made = check_kernels(kernels)
+    assert all(check["ok"] for check in made["checks"]), made["checks"]
+    names = {check["name"] for check in made["checks"]}
+    assert (
+        len(names) == len(made["checks"]) == len(json.loads((kernels / "kernels.json").read_text()))
+    )
+    assert {"wgmma.a-k-128.b-n-64", "mma.bf16.k16", "tensor-load.3d", "stmatrix.x4"} <= names
+    assert made["not_for_this_gpu"] == 0 and made["next"] is None
+
+
+def test_names_each_kernel_that_answers_otherwise(kernels):
+    names = [check["name"] for check in check_kernels(kernels)["checks"]]
+    # One that leaves its output as it was.
+    made = check_kernels(kernels, code=1, settings="capability=90,shared=232448,skip_kernel=30")
+    (wrong,) = (check for check in made["checks"] if not check["ok"])
+    assert wrong["name"] == names[29]
+    assert "words differ, first at 0: expected 0x" in wrong["says"]
+    assert wrong["says"].endswith("got 0xcdcdcdcd")
+    # A single wrong bit of an answer.
+    described = json.loads((kernels / "kernels.json").read_text())
+    (chosen,) = (each for each in described if each["name"] == "mma.bf16.k16")
+    data = bytearray((kernels / "kernels.bin").read_bytes())
+    data[chosen["arguments"][-1]["bytes"][0] + 5] ^= 1
+    other = kernels / "other"
+    other.mkdir()
+    (other / "kernels.bin").write_bytes(data)
+    (other / "kernels.json").write_text(json.dumps(described))
+    made = check_kernels(other, code=1)
+    (wrong,) = (check for check in made["checks"] if not check["ok"])
+    assert wrong["name"] == "mma.bf16.k16"
+    assert wrong["says"].startswith("y: 1 of 128 words differ, first at 1: ")
+
+
+def test_goes_on_behind_a_kernel_that_breaks_the_device(kernels):
+    settings = "capability=90,shared=232448,fail_kernel=3"
+    made = check_kernels(kernels, code=1, settings=settings)
+    assert [check["ok"] for check in made["checks"]] == [True, True, False]
+    assert "CUDA_ERROR_ILLEGAL_ADDRESS" in made["checks"][2]["says"]
+    assert made["next"] == 3
+    rest = check_kernels(kernels, "--from", 3)
+    assert all(check["ok"] for check in rest["checks"])
+
+
+def test_kernels_of_another_gpu_are_left_out(kernels):
+    made = check_kernels(kernels, settings="capability=80")
+    assert made["checks"] == [] and made["not_for_this_gpu"] > 100
+
+
 def test_names_the_first_kernel_that_differs(packages, tmp_path):
     out = tmp_path / "figures.json"
     done = gpu_check(
@@ -62,6 +130,8 @@ def test_names_the_first_kernel_that_differs(packages, tmp_path):
         settings="skip_kernel=4",
     )
     figures = json.loads(out.read_text())
+    (wrong,) = (check for check in figures["kernels"]["checks"] if not check["ok"])
+    assert f"{wrong['name']:40} {wrong['says']}" in done.stdout
     (launches,) = (golden["checks"] for golden in figures["launches"].values())
     assert not launches[0]["ok"]
     assert launches[0]["first"]["launch"] == 3
@@ -73,7 +143,7 @@ def test_names_the_first_kernel_that_differs(packages, tmp_path):
 
 def test_says_what_stands_in_the_way(packages, tmp_path):
     done = gpu_check(
-        *("--packages", packages, *QUICK, "--skip", "models,peers,launches"),
+        *("--packages", packages, *QUICK, "--skip", "models,peers,launches,kernels"),
         code=1,
         settings="devices=0",
     )

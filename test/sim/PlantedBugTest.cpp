@@ -14,176 +14,65 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "bench/conformance/CaseRunner.h"
+#include "bench/conformance/Cases.h"
 #include "runtime/sim/Traffic.h"
 #include "test/sim/SimHarness.h"
 
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 using namespace transxssm;
 using namespace transxssm::test;
+using conformance::Case;
+using conformance::SimulatedRun;
 using sim::ReportKind;
 
 namespace {
 
-/// How one kernel is launched and what it should compute.
-struct Scenario {
-  const char *Kernel;
-  /// Runs the kernel; true when the numbers are right.
-  bool (*Run)(SimLaunch &Launch);
+/// How a kernel of test/sim/kernels is launched and what it computes.
+const Case &scenario(const std::string &Kernel) {
+  static const std::vector<Case> All = [] {
+    std::vector<Case> Made;
+    conformance::addFileCases(Made, SIM_KERNELS);
+    return Made;
+  }();
+  for (const Case &Each : All)
+    if (Each.Symbol == Kernel)
+      return Each;
+  ADD_FAILURE() << "no kernel " << Kernel;
+  return All.front();
+}
+
+struct Ran {
+  SimulatedRun Run;
+  std::string Wrong; ///< of the numbers
+
+  std::string reports() const {
+    std::string Text;
+    for (const sim::Report &Each : Run.Reports)
+      Text += Each.str() + "\n";
+    return Text;
+  }
 };
 
-std::vector<float> numbers(size_t Count) {
-  std::vector<float> Values(Count);
-  std::iota(Values.begin(), Values.end(), 1.0f);
-  return Values;
+Ran run(const SimKernels &Kernels, const Case &Of,
+        const sim::SimOptions &Options = {}) {
+  Ran Made;
+  EXPECT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  if (!Kernels.isLoaded())
+    return Made;
+  Result<SimulatedRun> Run =
+      conformance::runInSimulator(Kernels.module(), Of, Options);
+  EXPECT_TRUE(Run) << Run.message();
+  if (Run)
+    Made.Run = *Run;
+  if (Run)
+    Made.Wrong = conformance::difference(Of, Run->Left);
+  return Made;
 }
-
-bool runReduce(SimLaunch &Launch) {
-  std::vector<float> X = numbers(3 * 128), Sums(3);
-  Launch.input("x", X).output("sums", Sums);
-  Launch.run({{3, 1, 1}, 128, 0});
-  bool Right = true;
-  for (size_t B = 0; B < 3; ++B)
-    Right &= Sums[B] == std::accumulate(X.begin() + long(B * 128),
-                                        X.begin() + long(B * 128 + 128), 0.0f);
-  return Right;
-}
-
-bool runRotate(SimLaunch &Launch) {
-  std::vector<float> X = numbers(5 * 128), Y(5 * 128);
-  Launch.input("x", X).output("y", Y).size(5);
-  Launch.run({{1, 1, 1}, 128, 512});
-  bool Right = true;
-  for (size_t I = 0; I < Y.size(); ++I)
-    Right &= Y[I] == X[I / 128 * 128 + (I + 32) % 128];
-  return Right;
-}
-
-bool runWarp(SimLaunch &Launch) {
-  std::vector<float> X = numbers(64), Y(64);
-  Launch.input("x", X).output("y", Y);
-  Launch.run({{1, 1, 1}, 64, 0});
-  bool Right = true;
-  for (size_t I = 0; I < Y.size(); ++I)
-    Right &= Y[I] == X[I ^ 31];
-  return Right;
-}
-
-bool runNamedBarrier(SimLaunch &Launch) {
-  std::vector<float> X = numbers(4 * 32), Y(4 * 32);
-  Launch.input("x", X).output("y", Y).size(4);
-  Launch.run({{1, 1, 1}, 64, 0});
-  bool Right = true;
-  for (size_t I = 0; I < Y.size(); ++I)
-    Right &= Y[I] == X[I ^ 31];
-  return Right;
-}
-
-bool runRegisters(SimLaunch &Launch) {
-  std::vector<uint32_t> Y(384);
-  Launch.output("y", Y);
-  Launch.run({{1, 1, 1}, 384, 0});
-  bool Right = true;
-  for (size_t I = 0; I < Y.size(); ++I)
-    Right &= Y[I] == I;
-  return Right;
-}
-
-bool runCopyAsync(SimLaunch &Launch) {
-  std::vector<float> X = numbers(5 * 256), Y(5 * 256);
-  Launch.input("x", X).output("y", Y).size(5);
-  Launch.run({{1, 1, 1}, 64, 2048});
-  bool Right = true;
-  for (size_t I = 0; I < Y.size(); ++I)
-    Right &= Y[I] == X[I / 256 * 256 + (I + 128) % 256];
-  return Right;
-}
-
-bool runProduct(SimLaunch &Launch) {
-  // As aligned as memory of a device.
-  alignas(256) static uint16_t A[16 * 64], B[8 * 64];
-  for (size_t I = 0; I < 16 * 64; ++I)
-    A[I] = toBf16(float(int(I * 7 % 31) - 15));
-  for (size_t I = 0; I < 8 * 64; ++I)
-    B[I] = toBf16(float(int(I * 5 % 23) - 11));
-  alignas(256) static float C[16 * 8];
-  Launch.buffer("a", A, sizeof(A), true).buffer("b", B, sizeof(B), true);
-  Launch.buffer("c", C, sizeof(C), false);
-  Launch.run({{1, 1, 1}, 32, 0});
-  bool Right = true;
-  for (size_t M = 0; M < 16; ++M)
-    for (size_t N = 0; N < 8; ++N) {
-      // Small integers: every sum is exact.
-      float Sum = 0;
-      for (size_t K = 0; K < 64; ++K)
-        Sum += fromBf16(A[M * 64 + K]) * fromBf16(B[N * 64 + K]);
-      Right &= C[M * 8 + N] == Sum;
-    }
-  return Right;
-}
-
-bool runInlinePtx(SimLaunch &Launch) {
-  std::vector<float> X = numbers(100), Y(100);
-  Launch.input("x", X).output("y", Y).size(100);
-  Launch.run({{1, 1, 1}, 32, 0});
-  return X == Y;
-}
-
-/// A matrix [Rows, Columns] as one box.
-TransXSSMSimTensorMap mapOf(const void *Base, uint32_t Rows, uint32_t Columns,
-                            uint8_t ElementBytes, uint8_t Swizzle) {
-  TransXSSMSimTensorMap Map = {};
-  Map.Base = reinterpret_cast<uint64_t>(Base);
-  Map.Extent[0] = Map.Box[0] = Columns;
-  Map.Extent[1] = Map.Box[1] = Rows;
-  Map.Stride[0] = uint64_t(Columns) * ElementBytes;
-  Map.Rank = 2;
-  Map.ElementBytes = ElementBytes;
-  Map.Swizzle = Swizzle;
-  return Map;
-}
-
-bool runTmaWgmma(SimLaunch &Launch) {
-  alignas(256) static uint16_t A[64 * 64], B[8 * 64];
-  alignas(256) static float D[64 * 8];
-  for (size_t I = 0; I < 64 * 64; ++I)
-    A[I] = toBf16(float(int(I * 7 % 31) - 15));
-  for (size_t I = 0; I < 8 * 64; ++I)
-    B[I] = toBf16(float(int(I * 5 % 23) - 11));
-  Launch.Simulator.memory().declare(A, sizeof(A), "a", true);
-  Launch.Simulator.memory().declare(B, sizeof(B), "b", true);
-  Launch.Simulator.memory().declare(D, sizeof(D), "d", false);
-  TransXSSMSimTensorMap MapA = mapOf(A, 64, 64, 2, 128);
-  TransXSSMSimTensorMap MapB = mapOf(B, 8, 64, 2, 128);
-  TransXSSMSimTensorMap MapD = mapOf(D, 64, 8, 4, 0);
-  Launch.map(MapA).map(MapB).map(MapD);
-  Launch.run({{1, 1, 1}, 128, 11272});
-  bool Right = true;
-  for (size_t M = 0; M < 64; ++M)
-    for (size_t N = 0; N < 8; ++N) {
-      float Sum = 0;
-      for (size_t K = 0; K < 64; ++K)
-        Sum += fromBf16(A[M * 64 + K]) * fromBf16(B[N * 64 + K]);
-      Right &= D[M * 8 + N] == Sum;
-    }
-  return Right;
-}
-
-const Scenario Reduce = {"reduce", runReduce};
-const Scenario Rotate = {"rotate", runRotate};
-const Scenario WarpExchange = {"warp", runWarp};
-const Scenario NamedBarrier = {"named_barrier", runNamedBarrier};
-const Scenario Registers = {"registers", runRegisters};
-const Scenario CopyAsync = {"copy_async", runCopyAsync};
-const Scenario Product = {"product", runProduct};
-const Scenario TmaWgmma = {"tma_wgmma", runTmaWgmma};
-const Scenario InlinePtx = {"inline_ptx", runInlinePtx};
 
 struct Bug {
-  const Scenario *In;
-  const char *Name;
+  const char *Kernel, *Name;
   ReportKind Kind;
   /// What the first report must say beside its kind.
   const char *Says;
@@ -194,69 +83,60 @@ struct Bug {
 };
 
 void PrintTo(const Bug &Each, std::ostream *Stream) {
-  *Stream << Each.In->Kernel << " with " << Each.Name;
+  *Stream << Each.Kernel << " with " << Each.Name;
 }
 
-class RightKernels : public testing::TestWithParam<const Scenario *> {};
+class RightKernels : public testing::TestWithParam<const char *> {};
 class PlantedBugs : public testing::TestWithParam<Bug> {};
 
 TEST_P(RightKernels, RunWithoutReport) {
-  const Scenario &Each = *GetParam();
-  SimKernels Kernels(kernelText(Each.Kernel));
-  ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  const Case &Each = scenario(GetParam());
+  SimKernels Kernels(Each.Text);
   for (const sim::SimOptions &Options : manySchedules(100)) {
-    SimLaunch Launch(Kernels, Each.Kernel);
-    Launch.Simulator.Options = Options;
-    EXPECT_TRUE(Each.Run(Launch)) << "wrong numbers, seed " << Options.Seed;
-    ASSERT_TRUE(Launch.reports().empty()) << Launch.reportText();
+    Ran Made = run(Kernels, Each, Options);
+    EXPECT_EQ(Made.Wrong, "") << "seed " << Options.Seed;
+    ASSERT_EQ(Made.reports(), "");
   }
 }
 
 TEST_P(PlantedBugs, AreNamed) {
   const Bug &Each = GetParam();
-  SimKernels Kernels(kernelText(Each.In->Kernel, Each.Name));
-  ASSERT_TRUE(Kernels.isLoaded()) << Kernels.error();
+  SimKernels Kernels(kernelText(Each.Kernel, Each.Name));
   for (const sim::SimOptions &Options : manySchedules(6)) {
-    SimLaunch Launch(Kernels, Each.In->Kernel);
-    Launch.Simulator.Options = Options;
-    Each.In->Run(Launch);
+    Ran Made = run(Kernels, scenario(Each.Kernel), Options);
     bool Found = false;
-    for (const sim::Report &Made : Launch.reports()) {
+    for (const sim::Report &Report : Made.Run.Reports) {
       auto Is = [&](ReportKind Kind, const char *Says) {
-        return Says && Made.Kind == Kind && Made.Kernel == Each.In->Kernel &&
-               Made.str().find(Says) != std::string::npos;
+        return Says && Report.Kind == Kind && Report.Kernel == Each.Kernel &&
+               Report.str().find(Says) != std::string::npos;
       };
       Found |= Is(Each.Kind, Each.Says) || Is(Each.OrKind, Each.OrSays);
     }
     EXPECT_TRUE(Found) << "expected " << sim::nameOf(Each.Kind) << " with '"
                        << Each.Says << "', got:\n"
-                       << Launch.reportText();
+                       << Made.reports();
   }
 }
 
 /// What no order of accesses can tell: numbers and bank conflicts do.
 TEST(Swizzle, WrongOneGivesWrongNumbers) {
-  SimKernels Kernels(kernelText("product", "wrong-swizzle"));
-  SimLaunch Launch(Kernels, "product");
-  EXPECT_FALSE(runProduct(Launch));
-  EXPECT_TRUE(Launch.reports().empty()) << Launch.reportText();
-}
-
-TEST(Swizzle, WrongStrideOfADescriptorGivesWrongNumbers) {
-  SimKernels Kernels(kernelText("tma_wgmma", "wrong-stride"));
-  SimLaunch Launch(Kernels, "tma_wgmma");
-  EXPECT_FALSE(runTmaWgmma(Launch));
-  EXPECT_TRUE(Launch.reports().empty()) << Launch.reportText();
+  for (auto [Kernel, Bug] : {std::pair("product", "wrong-swizzle"),
+                             std::pair("tma_wgmma", "wrong-stride")}) {
+    Ran Made = run(SimKernels(kernelText(Kernel, Bug)), scenario(Kernel));
+    EXPECT_NE(Made.Wrong, "") << Bug;
+    EXPECT_EQ(Made.reports(), "");
+  }
 }
 
 TEST(Swizzle, SavesBankConflicts) {
   sim::Counters With, Without;
+  sim::SimOptions Counting;
+  Counting.CountTraffic = true;
   for (bool Swizzled : {true, false}) {
     SimKernels Kernels(kernelText("product", Swizzled ? "" : "no-swizzle"));
-    SimLaunch Launch(Kernels, "product");
-    Launch.Simulator.Options.CountTraffic = true;
-    EXPECT_TRUE(runProduct(Launch));
-    (Swizzled ? With : Without) = Launch.Simulator.Counts;
+    Ran Made = run(Kernels, scenario("product"), Counting);
+    EXPECT_EQ(Made.Wrong, "");
+    (Swizzled ? With : Without) = Made.Run.Counts;
   }
   // 24 matrices of one pass each, 6 stores of 512 bytes of four.
   EXPECT_EQ(With.SharedWaves, 48u);
@@ -291,88 +171,86 @@ TEST(SectorCache, KeepsWhatWasUsedLast) {
   EXPECT_TRUE(Cache.misses(0, false));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RightKernels,
-                         testing::Values(&Reduce, &Rotate, &WarpExchange,
-                                         &CopyAsync, &Product, &InlinePtx,
-                                         &TmaWgmma, &NamedBarrier, &Registers),
-                         [](const auto &Info) {
-                           return std::string(Info.param->Kernel);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, RightKernels,
+    testing::Values("reduce", "rotate", "warp", "copy_async", "product",
+                    "inline_ptx", "tma_wgmma", "named_barrier", "registers"),
+    [](const auto &Info) { return std::string(Info.param); });
 
 const Bug Bugs[] = {
-    {&Reduce, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
-    {&Reduce, "shared-out-of-bounds", ReportKind::SharedOutOfBounds,
+    {"reduce", "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {"reduce", "shared-out-of-bounds", ReportKind::SharedOutOfBounds,
      "writes 4 bytes at byte 16 of an array of 16"},
-    {&Reduce, "global-out-of-bounds", ReportKind::GlobalOutOfBounds,
+    {"reduce", "global-out-of-bounds", ReportKind::GlobalOutOfBounds,
      "reads 4 bytes at byte 1536 of 'x', which has 1536"},
-    {&Reduce, "divergent-barrier", ReportKind::Divergence,
+    {"reduce", "divergent-barrier", ReportKind::Divergence,
      "lanes of the same warp wait at another barrier"},
-    {&Reduce, "early-exit", ReportKind::Deadlock,
+    {"reduce", "early-exit", ReportKind::Deadlock,
      "wait for ever in a barrier, 4 have ended"},
-    {&Reduce, "shuffle-mask", ReportKind::BadOperand, "is not in the mask"},
-    {&Reduce, "misaligned", ReportKind::Misaligned,
+    {"reduce", "shuffle-mask", ReportKind::BadOperand, "is not in the mask"},
+    {"reduce", "misaligned", ReportKind::Misaligned,
      "expected an address aligned to 16 bytes, got one 8 behind"},
-    {&Reduce, "same-output", ReportKind::GlobalRace,
+    {"reduce", "same-output", ReportKind::GlobalRace,
      "writes byte 0 of 'sums', which another block wrote"},
-    {&Rotate, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
-    {&Rotate, "missing-end-barrier", ReportKind::SharedRace,
+    {"rotate", "missing-barrier", ReportKind::SharedRace, "no barrier between"},
+    {"rotate", "missing-end-barrier", ReportKind::SharedRace,
      "reads with no barrier between"},
-    {&WarpExchange, "shuffle-for-barrier", ReportKind::SharedRace,
+    {"warp", "shuffle-for-barrier", ReportKind::SharedRace,
      "no barrier between"},
-    {&WarpExchange, "other-warp", ReportKind::SharedRace, "no barrier between"},
-    {&CopyAsync, "missing-wait", ReportKind::AsyncRace,
+    {"warp", "other-warp", ReportKind::SharedRace, "no barrier between"},
+    {"copy_async", "missing-wait", ReportKind::AsyncRace,
      "which an asynchronous copy of thread"},
-    {&CopyAsync, "missing-barrier", ReportKind::SharedRace,
+    {"copy_async", "missing-barrier", ReportKind::SharedRace,
      "no barrier between"},
-    {&CopyAsync, "missing-end-barrier", ReportKind::SharedRace,
+    {"copy_async", "missing-end-barrier", ReportKind::SharedRace,
      "reads with no barrier between"},
-    {&CopyAsync, "missing-final-wait", ReportKind::PendingCopy,
+    {"copy_async", "missing-final-wait", ReportKind::PendingCopy,
      "ends before the copy is waited for"},
-    {&CopyAsync, "read-past-end", ReportKind::GlobalOutOfBounds,
+    {"copy_async", "read-past-end", ReportKind::GlobalOutOfBounds,
      "of 'x', which has 5120"},
-    {&Product, "missing-barrier", ReportKind::SharedRace, "no barrier between"},
-    {&NamedBarrier, "missing-arrive", ReportKind::Deadlock,
+    {"product", "missing-barrier", ReportKind::SharedRace,
+     "no barrier between"},
+    {"named_barrier", "missing-arrive", ReportKind::Deadlock,
      "wait for ever in a barrier"},
-    {&NamedBarrier, "wrong-count", ReportKind::BadOperand,
+    {"named_barrier", "wrong-count", ReportKind::BadOperand,
      "barrier 1 of 40 threads"},
-    {&NamedBarrier, "missing-empty", ReportKind::SharedRace,
+    {"named_barrier", "missing-empty", ReportKind::SharedRace,
      "no barrier between", ReportKind::Deadlock, "wait for ever in a barrier"},
-    {&Registers, "too-little-given", ReportKind::Deadlock,
+    {"registers", "too-little-given", ReportKind::Deadlock,
      "wait for ever in setmaxnreg.inc"},
-    {&Registers, "wrong-direction", ReportKind::BadOperand,
+    {"registers", "wrong-direction", ReportKind::BadOperand,
      "dec to 232 from 168"},
-    {&TmaWgmma, "missing-init-fence", ReportKind::MissingFence,
+    {"tma_wgmma", "missing-init-fence", ReportKind::MissingFence,
      "no fence.mbarrier_init since"},
-    {&TmaWgmma, "missing-init-barrier", ReportKind::EarlyUse, "mbarrier"},
-    {&TmaWgmma, "too-few-bytes", ReportKind::AsyncRace, "not waited for",
+    {"tma_wgmma", "missing-init-barrier", ReportKind::EarlyUse, "mbarrier"},
+    {"tma_wgmma", "too-few-bytes", ReportKind::AsyncRace, "not waited for",
      ReportKind::Deadlock, "wait for ever in an mbarrier"},
-    {&TmaWgmma, "too-many-bytes", ReportKind::BadOperand,
+    {"tma_wgmma", "too-many-bytes", ReportKind::BadOperand,
      "expected at most 1 arrivals"},
-    {&TmaWgmma, "missing-wait", ReportKind::AsyncRace, "not waited for",
+    {"tma_wgmma", "missing-wait", ReportKind::AsyncRace, "not waited for",
      ReportKind::SharedRace, "no barrier between"},
-    {&TmaWgmma, "missing-proxy-fence", ReportKind::MissingFence,
+    {"tma_wgmma", "missing-proxy-fence", ReportKind::MissingFence,
      "no fence.proxy.async since"},
-    {&TmaWgmma, "missing-write-barrier", ReportKind::SharedRace,
+    {"tma_wgmma", "missing-write-barrier", ReportKind::SharedRace,
      "no barrier between"},
-    {&TmaWgmma, "missing-wgmma-fence", ReportKind::MissingFence,
+    {"tma_wgmma", "missing-wgmma-fence", ReportKind::MissingFence,
      "no wgmma.fence since"},
-    {&TmaWgmma, "missing-wgmma-wait", ReportKind::AsyncRace,
+    {"tma_wgmma", "missing-wgmma-wait", ReportKind::AsyncRace,
      "the asynchronous proxy reads and nobody has waited for"},
-    {&TmaWgmma, "missing-store-fence", ReportKind::MissingFence,
+    {"tma_wgmma", "missing-store-fence", ReportKind::MissingFence,
      "no fence.proxy.async since"},
-    {&TmaWgmma, "missing-store-barrier", ReportKind::SharedRace,
+    {"tma_wgmma", "missing-store-barrier", ReportKind::SharedRace,
      "no barrier between"},
-    {&TmaWgmma, "missing-store-wait", ReportKind::PendingCopy,
+    {"tma_wgmma", "missing-store-wait", ReportKind::PendingCopy,
      "ends before the store is waited for"},
-    {&InlinePtx, "wrong-guard", ReportKind::GlobalOutOfBounds,
+    {"inline_ptx", "wrong-guard", ReportKind::GlobalOutOfBounds,
      "reads 16 bytes at byte 400 of 'x', which has 400"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, PlantedBugs, testing::ValuesIn(Bugs),
                          [](const auto &Info) {
-                           std::string Name =
-                               std::string(Info.param.In->Kernel) + "_" +
-                               Info.param.Name;
+                           std::string Name = std::string(Info.param.Kernel) +
+                                              "_" + Info.param.Name;
                            for (char &C : Name)
                              if (C == '-')
                                C = '_';

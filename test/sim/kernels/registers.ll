@@ -30,4 +30,4 @@ done:
   ret void
 }
 
-attributes #0 = { "nvvm.maxntid"="384" }
+attributes #0 = { "nvvm.maxntid"="384" "nvvm.minctasm"="1" }

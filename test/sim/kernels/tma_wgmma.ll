@@ -22,7 +22,7 @@ declare void @llvm.nvvm.wgmma.fence.sync.aligned()
 declare void @llvm.nvvm.wgmma.commit_group.sync.aligned()
 declare void @llvm.nvvm.wgmma.wait_group.sync.aligned(i64)
 
-define ptx_kernel void @tma_wgmma(ptr byval([128 x i8]) align 64 %a, ptr byval([128 x i8]) align 64 %b, ptr byval([128 x i8]) align 64 %d) #0 {
+define ptx_kernel void @tma_wgmma(ptr byval([128 x i8]) align 64 "nvvm.grid_constant" %a, ptr byval([128 x i8]) align 64 "nvvm.grid_constant" %b, ptr byval([128 x i8]) align 64 "nvvm.grid_constant" %d) #0 {
 entry:
   %tid = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
   %leads = icmp eq i32 %tid, 0
