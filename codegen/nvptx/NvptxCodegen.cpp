@@ -62,7 +62,8 @@ static void addLowering(PassManager &Passes, const GpuTarget &Target) {
   Passes.addPass(createAssignSharedMemoryPass());
   OpPassManager &Functions = Passes.nest<func::FuncOp>();
   Functions.addPass(createInsertBarriersPass());
-  Functions.addPass(x86::createExpandMathPass());
+  // cvt.rn.bf16x2.f32 and cvt.rn.bf16.f32 (PTX ISA, "cvt"; sm_80 on).
+  Functions.addPass(x86::createExpandMathPass(/*RoundsToBf16=*/true));
 }
 
 static void addConversion(PassManager &Passes) {

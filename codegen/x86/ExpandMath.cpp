@@ -362,6 +362,15 @@ struct ExpandMathPass
     : PassWrapper<ExpandMathPass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMathPass)
 
+  ExpandMathPass() = default;
+  ExpandMathPass(const ExpandMathPass &Other) : PassWrapper(Other) {}
+  explicit ExpandMathPass(bool Rounds) { RoundsToBf16 = Rounds; }
+
+  Option<bool> RoundsToBf16{
+      *this, "rounds-to-bf16",
+      llvm::cl::desc("the processor has an instruction that rounds to bf16"),
+      llvm::cl::init(false)};
+
   StringRef getArgument() const override { return "expand-math"; }
   StringRef getDescription() const override {
     return "write transcendental functions and bf16 arithmetic inline";
@@ -380,13 +389,14 @@ struct ExpandMathPass
       widen(Op);
     if (failed(expandFunctions()))
       return signalPassFailure();
-    getOperation().walk([](Operation *Op) {
+    getOperation().walk([&](Operation *Op) {
       auto Extend = dyn_cast<arith::ExtFOp>(Op);
       auto Truncate = dyn_cast<arith::TruncFOp>(Op);
       Value New;
       if (Extend && getElementTypeOrSelf(Extend.getIn().getType()).isBF16())
         New = extendBf16(Extend);
-      if (Truncate && getElementTypeOrSelf(Truncate.getType()).isBF16())
+      if (Truncate && getElementTypeOrSelf(Truncate.getType()).isBF16() &&
+          !(RoundsToBf16 && getElementTypeOrSelf(Truncate.getIn()).isF32()))
         New = truncateToBf16(Truncate);
       if (New) {
         Op->replaceAllUsesWith(ValueRange(New));
@@ -419,8 +429,8 @@ struct ExpandMathPass
 };
 } // namespace
 
-std::unique_ptr<Pass> createExpandMathPass() {
-  return std::make_unique<ExpandMathPass>();
+std::unique_ptr<Pass> createExpandMathPass(bool RoundsToBf16) {
+  return std::make_unique<ExpandMathPass>(RoundsToBf16);
 }
 
 } // namespace transxssm::x86

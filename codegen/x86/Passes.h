@@ -25,8 +25,9 @@ std::unique_ptr<mlir::Pass> createTileToLoopsPass(int64_t VectorBits = 256);
 std::unique_ptr<mlir::Pass> createAssignScratchPass();
 
 /// `expand-math`: transcendental functions and bf16 arithmetic as inline
-/// operations that need no library.
-std::unique_ptr<mlir::Pass> createExpandMathPass();
+/// operations that need no library. A processor that rounds float32 to bf16
+/// with an instruction of its own is left to do so.
+std::unique_ptr<mlir::Pass> createExpandMathPass(bool RoundsToBf16 = false);
 
 /// `kernel-abi`: the signature of TransXSSMCpuKernel.
 std::unique_ptr<mlir::Pass> createKernelAbiPass();

@@ -25,6 +25,20 @@ func.func @short(%x: vector<8xbf16>) -> vector<8xbf16> {
 
 // -----
 
+// A processor's own rounding stays.
+// RUN: transxssm-opt %s --split-input-file --verify-diagnostics \
+// RUN:   --expand-math=rounds-to-bf16=true | FileCheck %s --check-prefix=OWN
+// OWN-LABEL: func.func @rounds
+// OWN:       arith.truncf %{{.*}} : vector<8xf32> to vector<8xbf16>
+// OWN-NOT:   arith.cmpf
+// OWN:       return
+func.func @rounds(%x: vector<8xf32>) -> vector<8xbf16> {
+  %a = arith.truncf %x : vector<8xf32> to vector<8xbf16>
+  return %a : vector<8xbf16>
+}
+
+// -----
+
 func.func @unknown(%x: f32) -> f32 {
   // expected-error @below {{operation 'math.sin' on 'f32' has no inline form}}
   %a = math.sin %x : f32
