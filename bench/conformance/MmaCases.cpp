@@ -44,12 +44,6 @@ struct Product {
   }
 };
 
-uint32_t bitsOf(float Value) {
-  uint32_t Bits;
-  std::memcpy(&Bits, &Value, 4);
-  return Bits;
-}
-
 /// Registers of the sums: [register, lane].
 template <typename ElementOf> std::vector<float> sums(ElementOf Each) {
   std::vector<float> Made;
@@ -77,7 +71,7 @@ std::vector<uint32_t> fragments(const Type &Of, const Product &P) {
     uint32_t Word = 0;
     for (uint32_t E = 0; E < Each; ++E)
       Word |= (Of.Convert ? uint32_t(Of.Convert(ElementAt(E))) << 16 * E
-                          : bitsOf(ElementAt(E)));
+                          : bitsOfFloat(ElementAt(E)));
     Words.push_back(Word);
   };
   for (uint32_t R = 0; R < 2 * P.K / Span; ++R)

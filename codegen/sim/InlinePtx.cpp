@@ -346,16 +346,7 @@ bool PtxAssembler::barrier(const Statement &Line) {
 
 /// ex2.approx.ftz.f32 d, a
 bool PtxAssembler::approximate(const Statement &Line) {
-  int Variant = StringSwitch<int>(Line.Opcode[0])
-                    .Case("ex2", 0)
-                    .Case("lg2", 1)
-                    .Case("rcp", 2)
-                    .Case("rsqrt", 3)
-                    .Case("sqrt", 4)
-                    .Case("sin", 5)
-                    .Case("cos", 6)
-                    .Case("tanh", 7)
-                    .Default(-1);
+  int Variant = approximation(Line.Opcode[0]);
   ArrayRef<StringRef> Rest = ArrayRef(Line.Opcode).drop_front();
   if (Variant < 0 || Line.Operands.size() != 2 || Rest.size() < 2 ||
       Rest.front() != "approx" || Rest.back() != "f32")

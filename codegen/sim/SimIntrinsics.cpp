@@ -318,16 +318,7 @@ bool IntrinsicRewriter::arithmetic() {
 bool IntrinsicRewriter::approximate() {
   StringRef Rest = Name;
   auto [Function, Suffix] = Rest.split(".approx");
-  int Variant = StringSwitch<int>(Function)
-                    .Case("ex2", 0)
-                    .Case("lg2", 1)
-                    .Case("rcp", 2)
-                    .Case("rsqrt", 3)
-                    .Case("sqrt", 4)
-                    .Case("sin", 5)
-                    .Case("cos", 6)
-                    .Case("tanh", 7)
-                    .Default(-1);
+  int Variant = approximation(Function);
   if (Variant < 0 || !Call.getType()->isFloatTy())
     return false;
   if (Suffix.consume_front(".ftz"))
@@ -376,6 +367,19 @@ Error IntrinsicRewriter::run() {
     return Error::success();
   return Rewriter.fail("'" + Call.getCalledFunction()->getName() +
                        "' is not simulated");
+}
+
+int approximation(StringRef Function) {
+  return StringSwitch<int>(Function)
+      .Case("ex2", 0)
+      .Case("lg2", 1)
+      .Case("rcp", 2)
+      .Case("rsqrt", 3)
+      .Case("sqrt", 4)
+      .Case("sin", 5)
+      .Case("cos", 6)
+      .Case("tanh", 7)
+      .Default(-1);
 }
 
 Error rewriteIntrinsic(SimRewriter &Rewriter, CallInst &Call) {

@@ -116,6 +116,9 @@ private:
   llvm::DenseMap<llvm::Value *, int> Parameters;
 };
 
+/// The variant of sim_approx for "ex2" and its like; -1 for anything else.
+int approximation(llvm::StringRef Function);
+
 /// Replaces a call of llvm.nvvm.* and erases it.
 llvm::Error rewriteIntrinsic(SimRewriter &Rewriter, llvm::CallInst &Call);
 

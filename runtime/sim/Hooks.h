@@ -18,8 +18,6 @@
 #include "runtime/sim/Machine.h"
 #include "runtime/support/HalfFloats.h"
 
-#include <cstring>
-
 namespace transxssm::sim {
 
 /// By name, for the object loader.
@@ -32,18 +30,8 @@ inline Thread &threadOf(TransXSSMSimThread *Self) {
   return *static_cast<Thread *>(Self);
 }
 
-inline float asFloat(uint64_t Slot) {
-  uint32_t Bits = uint32_t(Slot);
-  float Value;
-  std::memcpy(&Value, &Bits, 4);
-  return Value;
-}
-
-inline uint64_t asSlot(float Value) {
-  uint32_t Bits;
-  std::memcpy(&Bits, &Value, 4);
-  return Bits;
-}
+inline float asFloat(uint64_t Slot) { return floatOfBits(uint32_t(Slot)); }
+inline uint64_t asSlot(float Value) { return bitsOfFloat(Value); }
 
 // C names, as in the code that calls them.
 // NOLINTBEGIN(readability-identifier-naming)

@@ -148,18 +148,14 @@ FAKE CuResult cuCtxSetCurrent(CuContext Context) {
 
 FAKE CuResult cuStreamCreate(CuStream *Made, unsigned) {
   ENTER();
-  Stream *New = new Stream;
-  driver().Streams.insert(New);
-  *Made = reinterpret_cast<CuStream>(New);
+  makeHandle(driver().Streams, Made);
   return CuSuccess;
 }
 
 FAKE CuResult cuStreamDestroy_v2(CuStream Handle) {
   Lock Held(driver().Guard);
-  Stream *Old = stream(__func__, Handle);
-  (void)drain(*Old);
-  driver().Streams.erase(Old);
-  delete Old;
+  (void)drain(*stream(__func__, Handle));
+  destroyHandle(__func__, driver().Streams, Handle);
   return driver().Sticky;
 }
 

@@ -70,11 +70,10 @@ FAKE CuResult cuModuleLoadDataEx(CuModule *Made, const void *Image,
 
 FAKE CuResult cuModuleUnload(CuModule Handle) {
   Lock Held(driver().Guard);
-  FakeModule *Old = checkHandle(__func__, driver().Modules, Handle);
+  (void)checkHandle(__func__, driver().Modules, Handle);
   for (Stream *Of : driver().Streams)
     (void)drain(*Of);
-  driver().Modules.erase(Old);
-  delete Old;
+  destroyHandle(__func__, driver().Modules, Handle);
   return driver().Sticky;
 }
 
@@ -162,17 +161,13 @@ FAKE CuResult cuTensorMapEncodeTiled(
 
 FAKE CuResult cuEventCreate(CuEvent *Made, unsigned) {
   ENTER();
-  Event *New = new Event;
-  driver().Events.insert(New);
-  *Made = reinterpret_cast<CuEvent>(New);
+  makeHandle(driver().Events, Made);
   return CuSuccess;
 }
 
 FAKE CuResult cuEventDestroy_v2(CuEvent Handle) {
   Lock Held(driver().Guard);
-  Event *Old = checkHandle(__func__, driver().Events, Handle);
-  driver().Events.erase(Old);
-  delete Old;
+  destroyHandle(__func__, driver().Events, Handle);
   return driver().Sticky;
 }
 
@@ -208,17 +203,13 @@ FAKE CuResult cuEventElapsedTime(float *Milliseconds, CuEvent From,
 
 FAKE CuResult cuGraphCreate(CuGraph *Made, unsigned) {
   ENTER();
-  Graph *New = new Graph;
-  driver().Graphs.insert(New);
-  *Made = reinterpret_cast<CuGraph>(New);
+  makeHandle(driver().Graphs, Made);
   return CuSuccess;
 }
 
 FAKE CuResult cuGraphDestroy(CuGraph Handle) {
   Lock Held(driver().Guard);
-  Graph *Old = checkHandle(__func__, driver().Graphs, Handle);
-  driver().Graphs.erase(Old);
-  delete Old;
+  destroyHandle(__func__, driver().Graphs, Handle);
   return CuSuccess;
 }
 
@@ -247,13 +238,11 @@ FAKE CuResult cuGraphInstantiateWithFlags(CuGraphExec *Made, CuGraph Handle,
   ENTER();
   ++driver().Counts["instantiated"];
   Graph *Of = checkHandle(__func__, driver().Graphs, Handle);
-  GraphExec *New = new GraphExec;
+  GraphExec *New = makeHandle(driver().Execs, Made);
   for (const KernelLaunch &Node : Of->Nodes) {
     New->Place[&Node] = New->Nodes.size();
     New->Nodes.push_back(Node);
   }
-  driver().Execs.insert(New);
-  *Made = reinterpret_cast<CuGraphExec>(New);
   return CuSuccess;
 }
 
@@ -284,8 +273,6 @@ FAKE CuResult cuGraphLaunch(CuGraphExec Handle, CuStream On) {
 
 FAKE CuResult cuGraphExecDestroy(CuGraphExec Handle) {
   Lock Held(driver().Guard);
-  GraphExec *Old = checkHandle(__func__, driver().Execs, Handle);
-  driver().Execs.erase(Old);
-  delete Old;
+  destroyHandle(__func__, driver().Execs, Handle);
   return CuSuccess;
 }

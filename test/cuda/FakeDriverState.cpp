@@ -28,16 +28,10 @@ void fake::misused(const std::string &How) {
 void Settings::read() {
   *this = Settings();
   const std::map<std::string, uint64_t *> Known = {
-      {"version", &version},
-      {"devices", &devices},
-      {"capability", &capability},
-      {"memory", &memory},
-      {"shared", &shared},
-      {"refuse_images", &refuse_images},
-      {"fail_allocation", &fail_allocation},
-      {"fail_kernel", &fail_kernel},
-      {"fail_launch", &fail_launch},
-      {"skip_kernel", &skip_kernel}};
+#define ENTRY(NAME, DEFAULT) {#NAME, &NAME},
+      FAKE_SETTINGS(ENTRY)
+#undef ENTRY
+  };
   const char *Given = std::getenv("TRANSXSSM_FAKE_CUDA");
   std::string Text = Given ? Given : "";
   for (size_t At = 0; At < Text.size();) {

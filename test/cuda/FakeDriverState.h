@@ -45,12 +45,23 @@ using cuda::CuSuccess;
 /// Prints what a caller must not do and ends the process.
 [[noreturn]] void misused(const std::string &How);
 
-/// See FakeDriver.h.
+/// Every setting of FakeDriver.h, and what it is where nothing is said.
+#define FAKE_SETTINGS(X)                                                       \
+  X(version, 13000)                                                            \
+  X(devices, 1)                                                                \
+  X(capability, 80)                                                            \
+  X(memory, uint64_t(8) << 30)                                                 \
+  X(shared, 166912)                                                            \
+  X(refuse_images, 0)                                                          \
+  X(fail_allocation, 0)                                                        \
+  X(fail_kernel, 0)                                                            \
+  X(fail_launch, 0)                                                            \
+  X(skip_kernel, 0)
+
 struct Settings {
-  uint64_t version = 13000, devices = 1, capability = 80,
-           memory = uint64_t(8) << 30, shared = 166912, refuse_images = 0,
-           fail_allocation = 0, fail_kernel = 0, fail_launch = 0,
-           skip_kernel = 0;
+#define MEMBER(NAME, DEFAULT) uint64_t NAME = DEFAULT;
+  FAKE_SETTINGS(MEMBER)
+#undef MEMBER
 
   /// From the environment.
   void read();
@@ -151,6 +162,22 @@ T *checkHandle(const char *Name, const std::set<T *> &Known, void *Handle) {
   if (!Known.count(Made))
     misused(std::string(Name) + ": not a handle of this kind, or destroyed");
   return Made;
+}
+
+/// A new thing, and its handle.
+template <typename T, typename Handle>
+T *makeHandle(std::set<T *> &Known, Handle *Made) {
+  T *New = new T;
+  Known.insert(New);
+  *Made = reinterpret_cast<Handle>(New);
+  return New;
+}
+
+template <typename T>
+void destroyHandle(const char *Name, std::set<T *> &Known, void *Handle) {
+  T *Old = checkHandle(Name, Known, Handle);
+  Known.erase(Old);
+  delete Old;
 }
 
 Stream *stream(const char *Name, CuStream Handle);

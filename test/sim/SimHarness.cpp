@@ -15,7 +15,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -145,19 +144,6 @@ std::string kernelText(const std::string &Name, const std::string &Bug) {
   }
   EXPECT_TRUE(Planted) << Name << " has no line for bug " << Bug;
   return Text;
-}
-
-uint16_t toBf16(float Value) {
-  uint32_t Bits;
-  std::memcpy(&Bits, &Value, 4);
-  return uint16_t((Bits + 0x7fff + (Bits >> 16 & 1)) >> 16);
-}
-
-float fromBf16(uint16_t Half) {
-  uint32_t Bits = uint32_t(Half) << 16;
-  float Value;
-  std::memcpy(&Value, &Bits, 4);
-  return Value;
 }
 
 } // namespace transxssm::test

@@ -24,6 +24,7 @@
 
 #include "codegen/nvptx/GpuTarget.h"
 #include "runtime/sim/Simulator.h"
+#include "runtime/support/HalfFloats.h"
 #include "transxssm/sim_abi.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/IR/Module.h"
@@ -112,8 +113,8 @@ std::vector<sim::SimOptions> manySchedules(unsigned Seeds);
 /// bug where it is empty.
 std::string kernelText(const std::string &Name, const std::string &Bug = "");
 
-uint16_t toBf16(float Value);
-float fromBf16(uint16_t Bits);
+inline uint16_t toBf16(float Value) { return floatToBFloat(Value); }
+inline float fromBf16(uint16_t Bits) { return bfloatToFloat(Bits); }
 
 } // namespace transxssm::test
 
