@@ -116,10 +116,8 @@ std::pair<Tile, Tile> AttentionGrad::declareTables(bool Rotated) {
 void AttentionGrad::storeRows(Tile Value, Tile Memory, Tile Batch, Tile Token,
                               Tile Head, std::pair<Tile, Tile> Tables) {
   auto [Cos, Sin] = Tables;
-  SmallVector<int64_t> Shape = {AttentionTile, S.HeadSize / 2};
   if (Cos)
-    Value = B.rope(Value, B.load(Cos, {Token, 0}, Shape),
-                   B.load(Sin, {Token, 0}, Shape), /*Inverse=*/true);
+    Value = rotatedBack(B, Value, Cos, Sin, Token);
   B.store(Value, Memory, {Batch, Token, Head, 0}, {1, 3});
 }
 

@@ -170,6 +170,20 @@ struct ChunkDecay {
 ChunkDecay loadChunkDecay(TileBuilder &B, const ScanGradShape &Shape, Tile Dt,
                           Tile Batch, Tile Token, Tile Head, Tile A);
 
+/// dlog of the tokens of a chunk (SsmScanGrad.cpp) from the pairs within it,
+/// W, from u (repeated along the columns) and v, and from what goes through the
+/// state, exp(z) <E, S>.
+Tile decayGradient(TileBuilder &B, Tile Pairs, Tile FromOutputs,
+                   Tile FromInputs, Tile ThroughState);
+
+/// Rows of a gradient from token `Token` on of what the rotary embedding made.
+Tile rotatedBack(TileBuilder &B, Tile Value, Tile Cos, Tile Sin, Tile Token);
+
+/// Arguments of the kernels below: cos and sin where dc or db is rotated, then
+/// dc, db, dx, ddt.
+void addScanGradResults(EntryBuilder &E, txs::SsmScanGradOp Op,
+                        llvm::SmallVectorImpl<LaunchArgument> &Arguments);
+
 /// The state before each chunk.
 /// b [B, T, H, N], x [B, T, H, P], dt [B, T, H], a [H], with Initial initial
 /// [B, H, P, N], states [B, H, ceil(T / Chunk), P, N]; grid B, H, and with

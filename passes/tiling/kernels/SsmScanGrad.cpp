@@ -60,6 +60,23 @@ ChunkDecay tiling::loadChunkDecay(TileBuilder &B, const ScanGradShape &S,
   return D;
 }
 
+Tile tiling::decayGradient(TileBuilder &B, Tile Pairs, Tile FromOutputs,
+                           Tile FromInputs, Tile ThroughState) {
+  int64_t Q = Pairs.rows();
+  Tile Rows = B.iota({Q, Q}, 0), Columns = B.iota({Q, Q}, 1);
+  // A running sum as a product: decays and steps are float32 in any model.
+  Tile Paths = B.mmaFloat32(Pairs, B.toFloat(Rows < Columns), FromOutputs);
+  Tile Counted = select(Columns <= Rows, Paths, B.asColumn(FromInputs, Q));
+  return B.sum(Counted, 0) + B.fill(ThroughState, {Q});
+}
+
+Tile tiling::rotatedBack(TileBuilder &B, Tile Value, Tile Cos, Tile Sin,
+                         Tile Token) {
+  SmallVector<int64_t> Shape = {Value.rows(), Cos.columns()};
+  return B.rope(Value, B.load(Cos, {Token, 0}, Shape),
+                B.load(Sin, {Token, 0}, Shape), /*Inverse=*/true);
+}
+
 tile::KernelOp tiling::buildScanStates(ModuleOp Module,
                                        const ScanGradShape &S) {
   return defineKernel(
@@ -106,11 +123,11 @@ private:
   Tile loadChunk(Tile Memory, Tile Token, int64_t Columns) {
     return B.load(Memory, {Batch, Token, Head, 0}, {S.Chunk, Columns}, {1, 3});
   }
-  void storeChunk(Tile Value, Tile Memory, Tile Token) {
+  void storeChunk(Tile Value, Tile Memory, Tile Token, bool Rotated = false) {
+    if (Rotated)
+      Value = rotatedBack(B, Value, Cos, Sin, Token);
     B.store(Value, Memory, {Batch, Token, Head, 0}, {1, 3});
   }
-  /// A gradient of what the rotary embedding made: rotated back where asked.
-  Tile unrotated(Tile Value, Tile Token, bool Rotated);
   SmallVector<Tile> chunk(Tile Token, Tile E, Tile DA);
 
   TileBuilder &B;
@@ -143,14 +160,6 @@ ScanGrad::ScanGrad(TileBuilder &B, const ScanGradShape &S)
   Batch = B.grid(0), Head = B.grid(1);
 }
 
-Tile ScanGrad::unrotated(Tile Value, Tile Token, bool Rotated) {
-  if (!Rotated)
-    return Value;
-  int64_t Half = S.StateSize / 2;
-  return B.rope(Value, B.load(Cos, {Token, 0}, {S.Chunk, Half}),
-                B.load(Sin, {Token, 0}, {S.Chunk, Half}), /*Inverse=*/true);
-}
-
 /// Everything about the chunk that starts at `Token`; returns the E and dA for
 /// the chunk before it.
 SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
@@ -172,22 +181,16 @@ SmallVector<Tile> ScanGrad::chunk(Tile Token, Tile E, Tile DA) {
       B.mma(DyT, State, B.zeros({Q, TileN})) * B.asColumn(FromStart, TileN);
   Tile DXState = B.mmaTransposedRight(KeyT, E, B.zeros({Q, TileP})) *
                  B.asColumn(D.ToEnd, TileP);
-  storeChunk(unrotated(B.mma(M, KeyT, DCState), Token, S.RotatedC), DC, Token);
+  storeChunk(B.mma(M, KeyT, DCState), DC, Token, S.RotatedC);
   Tile DKeyState =
       B.mma(Scaled, E, B.zeros({Q, TileN})) * B.asColumn(D.ToEnd, TileN);
-  storeChunk(
-      unrotated(B.mmaTransposedLeft(M, CT, DKeyState), Token, S.RotatedB), DKey,
-      Token);
+  storeChunk(B.mmaTransposedLeft(M, CT, DKeyState), DKey, Token, S.RotatedB);
   Tile DScaled = B.mmaTransposedLeft(K, DyT, DXState);
   storeChunk(DScaled * B.asColumn(D.Steps, TileP), DX, Token);
 
-  Tile FromOutputs = B.asColumn(B.sum(CT * DCState), Q);
-  Tile FromInputs = B.asColumn(B.sum(Scaled * DXState), Q);
-  Tile Rows = B.iota({Q, Q}, 0), Columns = B.iota({Q, Q}, 1);
-  // A running sum as a product: decays and steps are float32 in any model.
-  Tile Paths = B.mmaFloat32(K * DyX, B.toFloat(Rows < Columns), FromOutputs);
-  Tile DLog = B.sum(select(Columns <= Rows, Paths, FromInputs), 0) +
-              B.fill(B.sum(B.sum(E * State)) * exp(D.Last), {Q});
+  Tile DLog = decayGradient(B, K * DyX, B.asColumn(B.sum(CT * DCState), Q),
+                            B.sum(Scaled * DXState),
+                            B.sum(B.sum(E * State)) * exp(D.Last));
   B.store(DLog * A + B.sum(XT * DScaled), DDt, {Batch, Token, Head}, {1});
   Tile Before = B.mmaTransposedLeft(DyT * B.asColumn(FromStart, TileP), CT,
                                     E * exp(D.Last));
@@ -232,6 +235,20 @@ static ScanGradShape shapeOf(txs::SsmScanGradOp Op) {
           X.getElementType()};
 }
 
+void tiling::addScanGradResults(EntryBuilder &E, txs::SsmScanGradOp Op,
+                                SmallVectorImpl<LaunchArgument> &Arguments) {
+  FusedGroup Group = E.group(Op);
+  txs::RopeOp C = rotationOf(Group, Op.getDc());
+  txs::RopeOp B = rotationOf(Group, Op.getDb());
+  if (txs::RopeOp Rope = C ? C : B)
+    for (Value Table : {Rope.getCos(), Rope.getSin()})
+      Arguments.push_back({E.read(Table), {E.seq()}});
+  Value DC = C ? C.getResult() : Op.getDc(),
+        DB = B ? B.getResult() : Op.getDb();
+  for (Value Result : {DC, DB, Value(Op.getDx()), Value(Op.getDdt())})
+    Arguments.push_back({E.write(Result), {E.batch(), E.seq()}});
+}
+
 /// The states before the chunks, in either form; returns their decays, which
 /// one of them leaves.
 static Buffer *launchStates(EntryBuilder &E, txs::SsmScanGradOp Op,
@@ -271,16 +288,12 @@ static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
       "ssm_scan_grad.states",
       {Batch, Heads, Slots, E.constant(S.HeadSize), E.constant(S.StateSize)});
   auto Read = [&](Value V) { return LaunchArgument(E.read(V), {Batch, Seq}); };
-  auto Write = [&](Value V) {
-    return LaunchArgument(E.write(V), {Batch, Seq});
-  };
 
   ScanForms Forms = scanForms(E, S);
   Buffer *Decays = launchStates(E, Op, S, Forms, States);
   FusedGroup Group = E.group(Op);
-  txs::RopeOp C = rotationOf(Group, Op.getDc());
-  txs::RopeOp B = rotationOf(Group, Op.getDb());
-  S.RotatedC = C != nullptr, S.RotatedB = B != nullptr;
+  S.RotatedC = rotationOf(Group, Op.getDc()) != nullptr;
+  S.RotatedB = rotationOf(Group, Op.getDb()) != nullptr;
   if (S.Values)
     return launchScanGradChunks(E, Op, S, Forms, States, Decays), success();
   Buffer *DA = E.temporary("ssm_scan_grad.partials", {Batch, Heads});
@@ -290,13 +303,7 @@ static LogicalResult lowerSsmScanGrad(txs::SsmScanGradOp Op, EntryBuilder &E) {
       {States, {Batch, Slots}}};
   if (S.Final)
     Backward.push_back({E.read(Op.getDfinal()), {Batch}});
-  if (txs::RopeOp Rope = C ? C : B)
-    for (Value Table : {Rope.getCos(), Rope.getSin()})
-      Backward.push_back({E.read(Table), {Seq}});
-  Value DC = C ? C.getResult() : Op.getDc(),
-        DB = B ? B.getResult() : Op.getDb();
-  for (Value Result : {DC, DB, Value(Op.getDx()), Value(Op.getDdt())})
-    Backward.push_back(Write(Result));
+  addScanGradResults(E, Op, Backward);
   Backward.push_back({DA, {Batch}});
   if (S.Initial)
     Backward.push_back({E.write(Op.getDinitial()), {Batch}});

@@ -152,10 +152,8 @@ ScanGradChunk::Sums ScanGradChunk::addValues(Tile Value, Sums Old, Tile K) {
 
 /// A gradient of what the rotary embedding made is rotated back.
 void ScanGradChunk::storeRotated(Tile Value, Tile Memory, bool Rotated) {
-  SmallVector<int64_t> Shape = {S.Chunk, S.StateSize / 2};
   if (Rotated)
-    Value = B.rope(Value, B.load(Cos, {Token, 0}, Shape),
-                   B.load(Sin, {Token, 0}, Shape), /*Inverse=*/true);
+    Value = rotatedBack(B, Value, Cos, Sin, Token);
   store(Value, Memory, B.index(0));
 }
 
@@ -187,13 +185,8 @@ void ScanGradChunk::build() {
       B.mmaTransposedLeft(M, CT, Total.DKey * B.asColumn(D.ToEnd, TileN)), DKey,
       S.RotatedB);
 
-  Tile Rows = B.iota({Q, Q}, 0), Columns = B.iota({Q, Q}, 1);
-  // A running sum as a product: decays and steps are float32 in any model.
-  Tile Paths =
-      B.mmaFloat32(K * Total.DyX, B.toFloat(Rows < Columns), FromOutputs);
-  Tile FromInputs = B.asColumn(Total.FromInputs, Q);
-  Tile DLog = B.sum(select(Columns <= Rows, Paths, FromInputs), 0) +
-              B.fill(Total.States * exp(D.Last), {Q});
+  Tile DLog = decayGradient(B, K * Total.DyX, FromOutputs, Total.FromInputs,
+                            Total.States * exp(D.Last));
   B.store(DLog * A + Total.XByDx, DDt, {Batch, Token, Head}, {1});
   B.store(B.sum(D.Steps * DLog), DA, {Batch, Chunk, Head});
 }
@@ -240,20 +233,11 @@ void tiling::launchScanGradChunks(EntryBuilder &E, txs::SsmScanGradOp Op,
                        Last, First, Batch},
                       /*Gradient=*/true);
 
-  FusedGroup Group = E.group(Op);
-  txs::RopeOp C = rotationOf(Group, Op.getDc());
-  txs::RopeOp B = rotationOf(Group, Op.getDb());
   SmallVector<LaunchArgument> Chunk = {
       Read(Op.getDy()),         Read(Op.getC()),          Read(Op.getB()),
       Read(Op.getX()),          Read(Op.getDt()),         E.read(Op.getA()),
       {States, {Batch, Slots}}, {DStates, {Batch, Slots}}};
-  if (txs::RopeOp Rope = C ? C : B)
-    for (Value Table : {Rope.getCos(), Rope.getSin()})
-      Chunk.push_back({E.read(Table), {Seq}});
-  Value DC = C ? C.getResult() : Op.getDc(),
-        DB = B ? B.getResult() : Op.getDb();
-  for (Value Result : {DC, DB, Value(Op.getDx()), Value(Op.getDdt())})
-    Chunk.push_back({E.write(Result), {Batch, Seq}});
+  addScanGradResults(E, Op, Chunk);
   Chunk.push_back({DA, {Batch, Slots}});
   E.launch(buildScanGradChunk(E.module(), S), {Batch, Heads, Slots}, Chunk);
   launchSumRows(E, DA, Batch * Slots, S.Heads, E.write(Op.getDa()));
