@@ -231,6 +231,7 @@ void registerNvptxPasses() {
   registerPass([] { return createTileToThreadsPass(); });
   registerPass(createAssignSharedMemoryPass);
   registerPass(createInsertBarriersPass);
+  registerPass(createExpandExponentialsPass);
 }
 
 } // namespace transxssm::nvptx

@@ -62,6 +62,7 @@ static void addLowering(PassManager &Passes, const GpuTarget &Target) {
   Passes.addPass(createAssignSharedMemoryPass());
   OpPassManager &Functions = Passes.nest<func::FuncOp>();
   Functions.addPass(createInsertBarriersPass());
+  Functions.addPass(createExpandExponentialsPass());
   // cvt.rn.bf16x2.f32 and cvt.rn.bf16.f32 (PTX ISA, "cvt"; sm_80 on).
   Functions.addPass(x86::createExpandMathPass(/*RoundsToBf16=*/true));
 }
@@ -112,6 +113,7 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
     Function->removeAttr(TensorMapsAttr);
     Function->removeAttr(ThreadsAttr);
     Function->removeAttr(ConsumersAttr);
+    Function->removeAttr(HalfMemoryAttr);
     Function->removeAttr(SharedBytesAttr);
   }
   PassManager Conversion(Module.getContext());

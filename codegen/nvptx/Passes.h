@@ -35,6 +35,9 @@ std::unique_ptr<mlir::Pass> createAssignSharedMemoryPass();
 /// wrote, or writes over what another reads.
 std::unique_ptr<mlir::Pass> createInsertBarriersPass();
 
+/// `expand-exponentials`: exp of float32 by the device's power of two.
+std::unique_ptr<mlir::Pass> createExpandExponentialsPass();
+
 /// Makes all of them known to command-line tools.
 void registerNvptxPasses();
 
@@ -42,6 +45,8 @@ void registerNvptxPasses();
 constexpr char ThreadsAttr[] = "tile.threads";
 /// Threads that a function with a producer warp has before that.
 constexpr char ConsumersAttr[] = "tile.consumers";
+/// On a function: some of its kernel's memory is bf16.
+constexpr char HalfMemoryAttr[] = "tile.half_memory";
 constexpr char SharedBytesAttr[] = "tile.shared_bytes";
 /// On a function: the tensor maps that it has as its last arguments, each as
 /// operand, first size, extents of the memory and of the box.

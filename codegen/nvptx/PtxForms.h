@@ -27,6 +27,7 @@
 //   llvm.nvvm.cp.async.bulk.tensor.{g2s.cta, s2g}.tile.{2 .. 5}d,
 //   llvm.nvvm.cp.async.bulk.{commit.group, wait.group[.read](0)} (with tensor
 //   maps)
+//   llvm.nvvm.ex2.approx.ftz.f32
 //   llvm.fma, llvm.sqrt, llvm.fabs, llvm.minimum, llvm.maximum and the like on
 //   float32
 //

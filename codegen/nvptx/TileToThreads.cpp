@@ -94,6 +94,8 @@ void ThreadLowering::bindArguments(Block &Entry) {
       Scalars.map(Argument, Size());
       continue;
     }
+    if (Type.getElementType().isBF16())
+      Function->setAttr(HalfMemoryAttr, B.getUnitAttr());
     GlobalMemory Memory;
     Memory.Pointer = Entry.getArgument(NextPointer++);
     Memory.Type = Type;
