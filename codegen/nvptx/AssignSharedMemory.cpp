@@ -9,9 +9,11 @@
 // A buffer lives from its allocation to the last operation, within the block of
 // its allocation, that accesses it or contains an access. A pipe lives until
 // consumers, the first region of an scf.if, have used it for the last time:
-// what the producer, the other region, copies there has landed by then. Buffers
-// are placed in the order of their size at the lowest offset where they meet no
-// other that lives at the same time.
+// what the producer, the other region, copies there has landed by then. Where
+// all accesses of a buffer lie in branches that blocks take for some values of
+// a coordinate of theirs, it lives in those blocks alone. Buffers are placed in
+// the order of their size at the lowest offset where they meet no other that
+// lives at the same time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +25,8 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -32,14 +36,82 @@ namespace {
 /// Alignment of every buffer at least: that of the widest access.
 constexpr int64_t BufferAlignment = 128;
 
+/// Some blocks: those whose coordinate is one of the numbers; all of them where
+/// there is no coordinate.
+struct Blocks {
+  Value Coordinate;
+  llvm::SmallSetVector<int64_t, 4> Numbers;
+
+  bool meet(const Blocks &Others) const {
+    return !Coordinate || Coordinate != Others.Coordinate ||
+           llvm::any_of(Numbers, [&](int64_t Number) {
+             return Others.Numbers.contains(Number);
+           });
+  }
+};
+
 struct Buffer {
   memref::AllocOp Alloc;
   int64_t First, Last, Bytes, Alignment, Offset = 0;
+  Blocks Users = {};
 
   bool livesWith(const Buffer &Other) const {
-    return First <= Other.Last && Other.First <= Last;
+    return First <= Other.Last && Other.First <= Last &&
+           Users.meet(Other.Users);
   }
 };
+
+/// Whether it is a coordinate of the block: all threads have the same, always.
+bool isBlockCoordinate(Value V) {
+  auto Cast = V.getDefiningOp<arith::IndexCastUIOp>();
+  auto Call =
+      Cast ? Cast.getIn().getDefiningOp<LLVM::CallIntrinsicOp>() : nullptr;
+  return Call && Call.getIntrin().starts_with("llvm.nvvm.read.ptx.sreg.ctaid");
+}
+
+/// Finds a coordinate of blocks that has one value where the condition holds.
+bool decidesCoordinate(Value Condition, Value &Coordinate, int64_t &Number) {
+  if (auto And = Condition.getDefiningOp<arith::AndIOp>())
+    return decidesCoordinate(And.getLhs(), Coordinate, Number) ||
+           decidesCoordinate(And.getRhs(), Coordinate, Number);
+  auto Compare = Condition.getDefiningOp<arith::CmpIOp>();
+  APInt Constant;
+  if (!Compare || Compare.getPredicate() != arith::CmpIPredicate::eq ||
+      !isBlockCoordinate(Compare.getLhs()) ||
+      !matchPattern(Compare.getRhs(), m_ConstantInt(&Constant)))
+    return false;
+  Coordinate = Compare.getLhs();
+  Number = Constant.getSExtValue();
+  return true;
+}
+
+/// The blocks that run the operation, as far as one branch around it says.
+Blocks blocksOf(Operation *Op) {
+  for (; Op && !isa<func::FuncOp>(Op); Op = Op->getParentOp()) {
+    auto If = dyn_cast<scf::IfOp>(Op->getParentOp());
+    Blocks Found;
+    int64_t Number = 0;
+    if (!If || Op->getBlock() != If.thenBlock() ||
+        !decidesCoordinate(If.getCondition(), Found.Coordinate, Number))
+      continue;
+    Found.Numbers.insert(Number);
+    return Found;
+  }
+  return {};
+}
+
+/// The blocks that run any of the operations.
+Blocks blocksOf(ArrayRef<Operation *> Operations) {
+  Blocks All;
+  for (Operation *Op : Operations) {
+    Blocks Own = blocksOf(Op);
+    if (!Own.Coordinate || (All.Coordinate && All.Coordinate != Own.Coordinate))
+      return {};
+    All.Coordinate = Own.Coordinate;
+    All.Numbers.insert_range(Own.Numbers);
+  }
+  return All;
+}
 
 int64_t elementBytes(Value Memory) {
   return cast<MemRefType>(Memory.getType()).getElementTypeBitWidth() / 8;
@@ -103,6 +175,7 @@ SmallVector<Buffer> AssignSharedMemoryPass::findBuffers(func::FuncOp Function) {
       if (isAddressPart(User))
         llvm::append_range(Users, User->getUsers());
     }
+    Made.Users = blocksOf(Users);
     Buffers.push_back(Made);
   });
   return Buffers;

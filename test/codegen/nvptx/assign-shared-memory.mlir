@@ -64,3 +64,59 @@ func.func @pipe(%v: vector<4xf32>, %consumes: i1) {
   }
   return
 }
+
+// Blocks take one of the branches, whose buffers may have the same bytes though
+// the pipe lives from the start; the third one is used by both kinds.
+// CHECK-LABEL: func.func @branches
+// CHECK-SAME:  tile.shared_bytes = 256 : i64
+func.func @branches(%v: vector<4xf32>, %consumes: i1, %inside: i1) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %block = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.ctaid.z"() : () -> i32
+  %z = arith.index_castui %block : i32 to index
+  %first = arith.cmpi eq, %z, %c0 : index
+  %second = arith.cmpi eq, %z, %c1 : index
+  %also = arith.andi %second, %inside : i1
+  %a = memref.alloc() {tile.pipe} : memref<32xf32, 3>
+  %c = memref.alloc() : memref<32xf32, 3>
+  scf.if %consumes {
+    scf.if %first {
+      %b = memref.alloc() : memref<32xf32, 3>
+      // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 0, 128>
+      vector.store %v, %b[%c0] : memref<32xf32, 3>, vector<4xf32>
+      // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 128, 256>
+      vector.store %v, %c[%c0] : memref<32xf32, 3>, vector<4xf32>
+    }
+    scf.if %also {
+      // CHECK: llvm.load {{.*}} tile.bytes = array<i64: 0, 128>
+      %x = vector.load %a[%c0] : memref<32xf32, 3>, vector<4xf32>
+      // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 128, 256>
+      vector.store %x, %c[%c0] : memref<32xf32, 3>, vector<4xf32>
+    }
+  } else {
+    scf.if %also {
+      // CHECK: llvm.store {{.*}} tile.bytes = array<i64: 0, 128>
+      vector.store %v, %a[%c0] : memref<32xf32, 3>, vector<4xf32>
+    }
+  }
+  return
+}
+
+// A number that threads may not share decides nothing.
+// CHECK-LABEL: func.func @other_branches
+// CHECK-SAME:  tile.shared_bytes = 256 : i64
+func.func @other_branches(%v: vector<4xf32>, %z: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %first = arith.cmpi eq, %z, %c0 : index
+  %second = arith.cmpi eq, %z, %c1 : index
+  %a = memref.alloc() : memref<32xf32, 3>
+  %b = memref.alloc() : memref<32xf32, 3>
+  scf.if %first {
+    vector.store %v, %a[%c0] : memref<32xf32, 3>, vector<4xf32>
+  }
+  scf.if %second {
+    vector.store %v, %b[%c0] : memref<32xf32, 3>, vector<4xf32>
+  }
+  return
+}
