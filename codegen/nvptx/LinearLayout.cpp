@@ -186,6 +186,16 @@ bool LinearLayout::holdsMatrices() const {
 // Slices
 //===----------------------------------------------------------------------===//
 
+LinearLayout LinearLayout::transposed() const {
+  LinearLayout Turned = *this;
+  std::swap(Turned.Rows, Turned.Columns);
+  for (Coordinates &Basis : Turned.Register)
+    std::swap(Basis.Row, Basis.Column);
+  for (Coordinates &Basis : Turned.Thread)
+    std::swap(Basis.Row, Basis.Column);
+  return Turned;
+}
+
 LinearLayout LinearLayout::rowSlice() const {
   LinearLayout Slice;
   Slice.Columns = Rows;

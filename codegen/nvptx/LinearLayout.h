@@ -115,6 +115,9 @@ public:
   /// of rows and a set of columns, and coordinates are sums.
   bool isProduct() const;
 
+  /// Rows as columns, columns as rows.
+  LinearLayout transposed() const;
+
   /// The layout of one value per row (per column), as a vector tile, in the
   /// threads that hold the row's (column's) elements.
   LinearLayout rowSlice() const;

@@ -115,6 +115,7 @@ TileLayouts::TileLayouts(tile::KernelOp Kernel, const GpuTarget &Target)
   chooseThreads(Kernel);
   chooseShapes(Kernel);
   connectVectors(Kernel);
+  chooseTransposedLayouts(Kernel);
   chooseVectorLayouts(Kernel);
   findShared(Kernel);
 }
@@ -297,6 +298,45 @@ void TileLayouts::assign(Value Vector, const LinearLayout &Layout) {
   ClassLayouts.try_emplace(Leader, Layout);
 }
 
+/// Of an accumulator, eight lanes hold a part of a column: transposed, 32 bytes
+/// of a row in memory. What is loaded to be transposed to one, or transposed
+/// from one to be stored, lies like that and stays in registers.
+void TileLayouts::chooseTransposedLayouts(tile::KernelOp Kernel) {
+  auto FromMemory = [](Value V) {
+    auto Load = V.getDefiningOp<tile::LoadOp>();
+    return Load && V.hasOneUse() &&
+           Load.getDimensions().back() + 1 ==
+               cast<MemRefType>(Load.getMemory().getType()).getRank();
+  };
+  auto ToMemory = [](Value V) {
+    return llvm::all_of(V.getUsers(), [](Operation *User) {
+      auto Store = dyn_cast<tile::StoreOp>(User);
+      return Store &&
+             Store.getDimensions().back() + 1 ==
+                 cast<MemRefType>(Store.getMemory().getType()).getRank();
+    });
+  };
+  auto TurnedTo = [&](Value V, Value Other) {
+    ArrayRef<int64_t> Extents = tileType(Other).getShape();
+    Shape Padded(paddedExtent(Extents[0]), paddedExtent(Extents[1]));
+    if (TensorCoreShapes.contains(Padded))
+      Layouts.try_emplace(V, ofMatrix(Extents[0], Extents[1]).transposed());
+  };
+  Kernel.walk([&](tile::TransposeOp Transpose) {
+    Value Old = Transpose.getValue(), New = Transpose.getResult();
+    if (!tileType(New).getElementType().isF32())
+      return;
+    if (FromMemory(Old))
+      TurnedTo(Old, New);
+    else if (ToMemory(New))
+      TurnedTo(New, Old);
+  });
+}
+
+bool TileLayouts::transposesInRegisters(tile::TransposeOp Transpose) const {
+  return of(Transpose.getResult()) == of(Transpose.getValue()).transposed();
+}
+
 void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
   // Results of reductions are where their operands are; that comes first, since
   // reductions sit in the innermost loops.
@@ -314,6 +354,16 @@ void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
     if (!isTile(V) || isUniform(V))
       return;
     assign(V, *wanted(Broadcast.getValueMutable()));
+  });
+  // What lies apart in memory comes an element at a time: of neighbours to
+  // neighbouring lanes, which then share sectors.
+  Kernel.walk([&](tile::LoadOp Load) {
+    int64_t Rank = cast<MemRefType>(Load.getMemory().getType()).getRank();
+    if (isVector(Load.getResult()) && Load.getDimensions().back() + 1 != Rank)
+      assign(Load.getResult(),
+             LinearLayout::rowMajor(
+                 1, paddedExtent(tileType(Load.getResult()).getDimSize(0)),
+                 ThreadBits, /*VectorBits=*/0));
   });
   // Tables are loaded to where the embedding wants them.
   Kernel.walk([&](tile::RopeOp Rope) {
@@ -386,7 +436,9 @@ bool TileLayouts::readsSharedCopy(OpOperand &Operand) const {
     return Number < 2;
   if (auto Rope = dyn_cast<tile::RopeOp>(Op))
     return !ropeTable(Rope);
-  return isa<tile::TransposeOp, tile::CumulativeSumOp, tile::ExtractOp>(Op);
+  if (auto Transpose = dyn_cast<tile::TransposeOp>(Op))
+    return !transposesInRegisters(Transpose);
+  return isa<tile::CumulativeSumOp, tile::ExtractOp>(Op);
 }
 
 std::optional<LinearLayout> TileLayouts::wanted(OpOperand &Operand) const {

@@ -93,6 +93,9 @@ public:
   /// turns: the layout of the tables that brings it their lines as well.
   std::optional<LinearLayout> ropeTable(tile::RopeOp Rope) const;
 
+  /// Whether threads hold the same elements of both tiles.
+  bool transposesInRegisters(tile::TransposeOp Transpose) const;
+
   /// Whether the operation reads this operand from shared memory, whatever its
   /// layout.
   bool readsSharedCopy(mlir::OpOperand &Operand) const;
@@ -102,6 +105,7 @@ private:
   void chooseShapes(tile::KernelOp Kernel);
   void connectVectors(tile::KernelOp Kernel);
   std::optional<LinearLayout> ofLoadedOperand(mlir::Value V) const;
+  void chooseTransposedLayouts(tile::KernelOp Kernel);
   void chooseVectorLayouts(tile::KernelOp Kernel);
   void findShared(tile::KernelOp Kernel);
   void connect(mlir::Value A, mlir::Value B);

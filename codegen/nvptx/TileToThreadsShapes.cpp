@@ -67,6 +67,8 @@ void ThreadLowering::lowerIota(tile::IotaOp Iota) {
 
 void ThreadLowering::lowerTranspose(tile::TransposeOp Transpose) {
   Value Result = Transpose.getResult();
+  if (Layouts.transposesInRegisters(Transpose))
+    return define(Result, registersOf(Transpose.getValue()));
   SharedTile From = sharedOf(Transpose.getValue());
   ++Group;
   define(Result, read(From, Layouts.of(Result),

@@ -66,8 +66,6 @@ EXCEPTIONS = [
         "labels one place on: 32 of them lie in five sectors, not four",
     ),
     ("cross_entropy_combine_r1_shift_lse", "sectors", 1.25, "labels one place on"),
-    ("ssm_scan_grad_states", "sectors", 1.25, "open"),
-    ("ssm_scan_h", "banks", 1.45, "open: the initial state is read transposed"),
 ]
 ODD_ROWS = "rows of 97 elements begin in the middle of a sector"
 ODD_HALVES = ODD_ROWS + "; open: of bf16, accesses are narrow besides"

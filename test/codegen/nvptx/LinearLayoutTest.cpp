@@ -109,6 +109,18 @@ TEST(LinearLayout, AccumulatorOfWarpGroups) {
   EXPECT_FALSE(LinearLayout::blocked(64, 64, 7, 3).holdsMatrices());
 }
 
+TEST(LinearLayout, TransposedHoldsTheSameElements) {
+  LinearLayout Matrix = LinearLayout::mmaAccumulator(128, 64, 7);
+  LinearLayout Turned = Matrix.transposed();
+  checkComplete(Turned);
+  for (int64_t T = 0; T < 128; ++T)
+    for (int64_t R = 0; R < Matrix.registerCount(); ++R) {
+      Coordinates C = Matrix.at(R, T);
+      EXPECT_EQ(Turned.at(R, T), (Coordinates{C.Column, C.Row}));
+    }
+  EXPECT_NE(Turned, Matrix);
+}
+
 TEST(LinearLayout, FirstColumnsAreThoseOfEveryHalf) {
   LinearLayout Matrix = LinearLayout::mmaAccumulator(64, 128, 8);
   LinearLayout Half = Matrix.firstColumns(64);

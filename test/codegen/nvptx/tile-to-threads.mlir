@@ -142,3 +142,40 @@ tile.kernel @accumulator(%x: memref<16x16xbf16>, %y: memref<32x16xbf16>, %z: mem
   %d = arith.truncf %c : tensor<16x32xf32> to tensor<16x32xbf16>
   tile.store %d, %z[%zero, %zero] over [0, 1] : tensor<16x32xbf16>, memref<16x32xbf16>
 }
+
+// -----
+
+// A vector whose elements are not next to each other in memory: neighbours go
+// to neighbouring lanes, the upper half of 64 to second registers.
+// CHECK-LABEL: func.func @apart
+// CHECK:       %[[TID:.*]] = arith.index_castui
+// CHECK:       %[[APART:.*]] = arith.muli %[[TID]], %c2
+// CHECK:       llvm.getelementptr
+// CHECK:       %[[SECOND:.*]] = arith.addi %[[APART]], %c64
+tile.kernel @apart(%x: memref<64x2xf32>, %y: memref<64xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %t = tile.load %x[%zero, %zero] over [0] : memref<64x2xf32> -> tensor<64xf32>
+  %n = arith.negf %t : tensor<64xf32>
+  tile.store %n, %y[%zero] over [0] : tensor<64xf32>, memref<64xf32>
+}
+
+// -----
+
+// A tile that is loaded to be transposed to an accumulator lies as that does,
+// and so does one that is transposed to be stored: eight lanes have 32 bytes of
+// a row, and no float32 passes through shared memory.
+// CHECK-LABEL: func.func @turned
+// CHECK-NOT:   memref<{{[0-9]+}}xf32, 3>
+// CHECK:       llvm.nvvm.mma.m16n8k16
+// CHECK-NOT:   memref<{{[0-9]+}}xf32, 3>
+// CHECK:       return
+tile.kernel @turned(%s: memref<16x32xf32>, %x: memref<32x16xbf16>, %y: memref<16x16xbf16>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %t = tile.load %s[%zero, %zero] over [0, 1] : memref<16x32xf32> -> tensor<16x32xf32>
+  %sums = tile.transpose %t : tensor<16x32xf32> -> tensor<32x16xf32>
+  %a = tile.load %x[%zero, %zero] over [0, 1] : memref<32x16xbf16> -> tensor<32x16xbf16>
+  %b = tile.load %y[%zero, %zero] over [0, 1] : memref<16x16xbf16> -> tensor<16x16xbf16>
+  %c = tile.mma %a, %b, %sums : tensor<32x16xbf16>, tensor<16x16xbf16>, tensor<32x16xf32>
+  %d = tile.transpose %c : tensor<32x16xf32> -> tensor<16x32xf32>
+  tile.store %d, %s[%zero, %zero] over [0, 1] : tensor<16x32xf32>, memref<16x32xf32>
+}
