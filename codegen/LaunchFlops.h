@@ -23,9 +23,10 @@
 namespace transxssm {
 
 /// Floating-point operations in products of one launch, in the symbols of the
-/// plan. Nothing where cells differ along an extent that the call's sizes
-/// decide, as those of causal attention do, or where memory says how often a
-/// loop runs.
+/// plan. Cells may differ along one extent that the call's sizes decide, if a
+/// number of steps grows there from cell to cell by the same, as in causal
+/// attention. A loop that memory bounds counts as not run. Nothing where cells
+/// differ in another way.
 std::optional<mlir::AffineExpr> flopsOf(tile::KernelOp Kernel,
                                         plan::LaunchOp Launch);
 

@@ -11,8 +11,13 @@
 #include "codegen/Pipeline.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "passes/ImportConfig.h"
 
 #include <gtest/gtest.h>
+
+#include <array>
+#include <numeric>
+#include <set>
 
 using namespace mlir;
 using namespace transxssm;
@@ -202,14 +207,106 @@ TEST_F(LaunchCosts, FormulaOfCellsOfAFixedNumber) {
   EXPECT_EQ(valueOf(Flops, {1, 1, 0, 1}), (1 + 2 + 3) * 2 * 8 * 8 * 8);
 }
 
-TEST_F(LaunchCosts, NoFormulaWhereCellsDiffer) {
+TEST_F(LaunchCosts, FormulaOfCellsThatGrow) {
   ASSERT_TRUE(Module);
   OwningOpRef<ModuleOp> Other = parseSourceString<ModuleOp>(
       withPlan("affine_map<()[s0, s1, s2, s3] -> (s1)>"), &Context);
   ASSERT_TRUE(Other);
   auto Entry = *Other->getOps<plan::EntryOp>().begin();
   auto Launch = *Entry.getOps<plan::LaunchOp>().begin();
+  auto Kernel = Other->lookupSymbol<tile::KernelOp>("uneven");
+  for (int64_t Cells : {1, 2, 7})
+    EXPECT_EQ(valueOf(flopsOf(Kernel, Launch), {1, Cells, 0, Cells}),
+              int64_t(costOf(Kernel, {0}, {64 * 8 * 2}, {}, {Cells}).Flops));
+}
+
+TEST_F(LaunchCosts, NoFormulaWhereStepsGrowUnevenly) {
+  ASSERT_TRUE(Module);
+  std::string Uneven = withPlan("affine_map<()[s0, s1, s2, s3] -> (s1)>");
+  // Rows of 12 in steps of 8: the loop makes 0, 2, 3, 5 steps.
+  for (size_t At; (At = Uneven.find("muli %i, %eight")) != std::string::npos;)
+    Uneven.replace(At, 15, "muli %i, %twelve");
+  Uneven.insert(Uneven.find("  %zero"),
+                "  %twelve = arith.constant 12 : index\n");
+  OwningOpRef<ModuleOp> Other = parseSourceString<ModuleOp>(Uneven, &Context);
+  ASSERT_TRUE(Other);
+  auto Entry = *Other->getOps<plan::EntryOp>().begin();
+  auto Launch = *Entry.getOps<plan::LaunchOp>().begin();
   EXPECT_FALSE(flopsOf(Other->lookupSymbol<tile::KernelOp>("uneven"), Launch));
+}
+
+static SmallVector<int64_t> valuesOf(AffineMap Map, ArrayRef<int64_t> Symbols) {
+  SmallVector<int64_t> Values;
+  for (AffineExpr Result : Map.getResults())
+    Values.push_back(valueOf(Result, Symbols).value_or(-1));
+  return Values;
+}
+
+/// What costOf counts of a launch, cell by cell.
+static int64_t counted(tile::KernelOp Kernel, plan::LaunchOp Launch,
+                       ArrayRef<int64_t> Symbols) {
+  SmallVector<unsigned> Buffers(Launch.getOperands().size());
+  std::iota(Buffers.begin(), Buffers.end(), 0u);
+  return int64_t(costOf(Kernel, Buffers,
+                        SmallVector<uint64_t>(Buffers.size(), 0),
+                        valuesOf(Launch.getSizes(), Symbols),
+                        valuesOf(Launch.getGrid(), Symbols))
+                     .Flops);
+}
+
+/// What costOf counts of the loops for queries that see no key: one step each,
+/// as much as the product of the weights and a tile of values.
+static int64_t countedForBlindQueries(tile::KernelOp Kernel,
+                                      ArrayRef<int64_t> Grid) {
+  constexpr int64_t Step = 2 * 64 * 64 * 16;
+  if (!Kernel.getSymName().contains("_mask"))
+    return 0;
+  int64_t Times = 0;
+  if (Kernel.getSymName().starts_with("attention_grad_key_value"))
+    Times = 2; // heads of a group
+  else if (Kernel.getSymName().starts_with("attention_h"))
+    Times = 1;
+  else if (Kernel.getSymName().starts_with("attention_step"))
+    return 2 * 64 * 16 * 2 * Grid[0] * Grid[1];
+  return Step * Times * Grid[0] * Grid[1] * (Grid.size() > 2 ? Grid[2] : 1);
+}
+
+TEST_F(LaunchCosts, FormulasOfAModel) {
+  ModelConfig Config;
+  Config.VocabSize = 96;
+  Config.HiddenSize = 64;
+  Config.IntermediateSize = 80;
+  Config.NumHiddenLayers = 2;
+  Config.NumAttentionHeads = 4;
+  Config.NumKeyValueHeads = 2;
+  Config.AttnLayerPeriod = 2;
+  Config.AttnLayerOffset = 1;
+  OwningOpRef<ModuleOp> Model =
+      buildModel(Config, supportedEntries(Config), 0, Context);
+  ASSERT_TRUE(Model);
+  ASSERT_TRUE(succeeded(lowerToPlan(*Model, {})));
+  // Batch, tokens, past and capacity.
+  const std::array<int64_t, 4> Calls[] = {
+      {2, 150, 0, 150}, {1, 64, 0, 64}, {3, 1, 100, 128}, {1, 70, 70, 140}};
+  std::set<std::string> WithFormula;
+  Model->walk([&](plan::LaunchOp Launch) {
+    auto Kernel = Model->lookupSymbol<tile::KernelOp>(Launch.getKernel());
+    std::optional<AffineExpr> Flops = flopsOf(Kernel, Launch);
+    if (!Flops)
+      return;
+    for (const std::array<int64_t, 4> &Symbols : Calls) {
+      SmallVector<int64_t> Grid = valuesOf(Launch.getGrid(), Symbols);
+      EXPECT_EQ(valueOf(Flops, Symbols),
+                counted(Kernel, Launch, Symbols) -
+                    countedForBlindQueries(Kernel, Grid))
+          << Kernel.getSymName().str() << ", seq " << Symbols[1];
+    }
+    WithFormula.insert(Kernel.getSymName().split("_h").first.str());
+  });
+  for (const char *Name :
+       {"attention", "attention_step", "ssm_scan", "attention_grad_query",
+        "attention_grad_key_value", "ssm_scan_grad"})
+    EXPECT_TRUE(WithFormula.count(Name)) << Name;
 }
 
 } // namespace
