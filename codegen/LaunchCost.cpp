@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/LaunchCost.h"
+#include "codegen/ScalarOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -116,10 +117,7 @@ void CostEvaluator::run(Operation &Op, uint64_t Times) {
   llvm::TypeSwitch<Operation *>(&Op)
       .Case<scf::ForOp, scf::IfOp>([&](auto Nested) { run(Nested, Times); })
       .Case<tile::MmaOp>([&](tile::MmaOp Product) {
-        auto Left = cast<ShapedType>(Product.getLhs().getType());
-        auto Result = cast<ShapedType>(Product.getResult().getType());
-        int64_t Inner = Left.getDimSize(Product.getTransposeLhs() ? 0 : 1);
-        Flops += Times * 2 * uint64_t(Result.getNumElements() * Inner);
+        Flops += Times * uint64_t(flopsOf(Product));
       })
       .Case<tile::LoadOp, tile::GatherOp>([&](auto Load) {
         move(Read, Load.getMemory(), Load.getResult().getType(), Times);
@@ -173,29 +171,6 @@ void CostEvaluator::run(scf::IfOp If, uint64_t Times) {
     run(If.getElseRegion().front(), Times);
 }
 
-static bool compare(arith::CmpIPredicate How, int64_t A, int64_t B) {
-  switch (How) {
-  case arith::CmpIPredicate::eq:
-    return A == B;
-  case arith::CmpIPredicate::ne:
-    return A != B;
-  case arith::CmpIPredicate::slt:
-  case arith::CmpIPredicate::ult:
-    return A < B;
-  case arith::CmpIPredicate::sle:
-  case arith::CmpIPredicate::ule:
-    return A <= B;
-  case arith::CmpIPredicate::sgt:
-  case arith::CmpIPredicate::ugt:
-    return A > B;
-  case arith::CmpIPredicate::sge:
-  case arith::CmpIPredicate::uge:
-    return A >= B;
-  }
-  llvm_unreachable("unknown comparison");
-}
-
-/// Offsets and extents are not negative, so that signs make no difference.
 std::optional<int64_t> CostEvaluator::evaluate(Operation &Op) const {
   if (auto Extent = dyn_cast<memref::DimOp>(Op)) {
     std::optional<int64_t> Index = valueOf(Extent.getIndex());
@@ -214,33 +189,7 @@ std::optional<int64_t> CostEvaluator::evaluate(Operation &Op) const {
       return std::nullopt;
     In.push_back(*Value);
   }
-  using Answer = std::optional<int64_t>;
-  return llvm::TypeSwitch<Operation *, Answer>(&Op)
-      .Case<arith::IndexCastOp, arith::IndexCastUIOp, arith::ExtSIOp,
-            arith::ExtUIOp, arith::TruncIOp>([&](auto) { return In[0]; })
-      .Case<arith::AddIOp>([&](auto) { return In[0] + In[1]; })
-      .Case<arith::SubIOp>([&](auto) { return In[0] - In[1]; })
-      .Case<arith::MulIOp>([&](auto) { return In[0] * In[1]; })
-      .Case<arith::DivSIOp, arith::DivUIOp>([&](auto) -> Answer {
-        return In[1] ? Answer(In[0] / In[1]) : std::nullopt;
-      })
-      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>([&](auto) -> Answer {
-        return In[1] ? Answer((In[0] + In[1] - 1) / In[1]) : std::nullopt;
-      })
-      .Case<arith::RemSIOp, arith::RemUIOp>([&](auto) -> Answer {
-        return In[1] ? Answer(In[0] % In[1]) : std::nullopt;
-      })
-      .Case<arith::MinSIOp, arith::MinUIOp>(
-          [&](auto) { return std::min(In[0], In[1]); })
-      .Case<arith::MaxSIOp, arith::MaxUIOp>(
-          [&](auto) { return std::max(In[0], In[1]); })
-      .Case<arith::AndIOp>([&](auto) { return In[0] & In[1]; })
-      .Case<arith::OrIOp>([&](auto) { return In[0] | In[1]; })
-      .Case<arith::SelectOp>([&](auto) { return In[0] ? In[1] : In[2]; })
-      .Case<arith::CmpIOp>([&](arith::CmpIOp Cmp) -> Answer {
-        return compare(Cmp.getPredicate(), In[0], In[1]);
-      })
-      .Default([](Operation *) { return std::nullopt; });
+  return evaluateScalar(Op, In);
 }
 
 LaunchCost costOf(tile::KernelOp Kernel, ArrayRef<unsigned> Buffers,

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/LaunchFlops.h"
+#include "codegen/ScalarOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -155,10 +156,7 @@ FormulaCounter::Formula FormulaCounter::count(Operation &Op) {
         return count(Nested);
       })
       .Case<tile::MmaOp>([&](tile::MmaOp Product) {
-        auto Left = cast<ShapedType>(Product.getLhs().getType());
-        auto Result = cast<ShapedType>(Product.getResult().getType());
-        int64_t Inner = Left.getDimSize(Product.getTransposeLhs() ? 0 : 1);
-        return uniform(constant(2 * Result.getNumElements() * Inner));
+        return uniform(constant(flopsOf(Product)));
       })
       .Default([&](Operation *Other) {
         if (Other->getNumResults() == 1 && !Other->getNumRegions() &&
@@ -278,28 +276,6 @@ FormulaCounter::Formula FormulaCounter::minimum(const CellFormula &A,
   return A.isUniform() && !B.isUniform() ? minimum(B, A) : std::nullopt;
 }
 
-/// Of operations that formulas do not have, with numbers.
-static std::optional<int64_t> fold(Operation &Op, ArrayRef<int64_t> In) {
-  using Answer = std::optional<int64_t>;
-  return llvm::TypeSwitch<Operation *, Answer>(&Op)
-      .Case<arith::RemSIOp, arith::RemUIOp>([&](auto) -> Answer {
-        return In[1] > 0 ? Answer(In[0] % In[1]) : std::nullopt;
-      })
-      .Case<arith::MinSIOp, arith::MinUIOp>(
-          [&](auto) { return std::min(In[0], In[1]); })
-      .Case<arith::MaxSIOp, arith::MaxUIOp>(
-          [&](auto) { return std::max(In[0], In[1]); })
-      .Case<arith::AndIOp>([&](auto) { return In[0] & In[1]; })
-      .Case<arith::OrIOp>([&](auto) { return In[0] | In[1]; })
-      .Case<arith::SelectOp>([&](auto) { return In[0] ? In[1] : In[2]; })
-      .Case<arith::CmpIOp>([&](arith::CmpIOp Cmp) -> Answer {
-        return arith::applyCmpPredicate(Cmp.getPredicate(),
-                                        APInt(64, uint64_t(In[0]), true),
-                                        APInt(64, uint64_t(In[1]), true));
-      })
-      .Default([](Operation *) { return std::nullopt; });
-}
-
 FormulaCounter::Formula FormulaCounter::evaluate(Operation &Op) {
   if (auto Extent = dyn_cast<memref::DimOp>(Op)) {
     APInt Index;
@@ -324,7 +300,7 @@ FormulaCounter::Formula FormulaCounter::evaluate(Operation &Op) {
       Numbers.push_back(Number.getValue());
   }
   if (Numbers.size() == In.size())
-    if (std::optional<int64_t> Value = fold(Op, Numbers))
+    if (std::optional<int64_t> Value = evaluateScalar(Op, Numbers))
       return uniform(constant(*Value));
   auto Divided = [&](bool Up) -> Formula {
     auto By = dyn_cast<AffineConstantExpr>(In[1].Base);
