@@ -224,9 +224,9 @@ def speed_picture(results):
     return picture.bars(title, groups, "times")
 
 
-def replace_section(document, name, title, body):
+def replace_section(document, name, title, body, maker="bench/cpu_bench"):
     """The document with the generated section of that name replaced, or added to its end."""
-    begin, end = f"<!-- {name}: made by bench/cpu_bench -->", f"<!-- end of {name} -->"
+    begin, end = f"<!-- {name}: made by {maker} -->", f"<!-- end of {name} -->"
     section = f"{begin}\n## {title}\n\n{body}\n{end}"
     before, found, rest = document.partition(begin)
     if not found:
@@ -235,14 +235,14 @@ def replace_section(document, name, title, body):
     return before + section + (after if closed else "\n")
 
 
-def save(kind, results, title, body, pictures, options):
+def save(kind, results, title, body, pictures, options, maker="bench/cpu_bench"):
     """Appends the figures to the history and writes document and pictures."""
     record = {"kind": kind} | results
     with open(options.history, "a") as history:
         history.write(json.dumps(record) + "\n")
     document = options.document
     text = document.read_text() if document.exists() else "# Benchmarks\n"
-    document.write_text(replace_section(text, kind, title, body))
+    document.write_text(replace_section(text, kind, title, body, maker))
     images = document.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name, drawn in pictures.items():
