@@ -33,7 +33,7 @@ QUICK = {
     "num_attention_heads": 2,
     "vocab_size": 256,
 }
-RATES = {"recall": [2e-3, 5e-3], "text": [2e-3, 5e-3]}
+RATES = {"recall": [2e-3, 5e-3], "text": [2e-3]}
 
 
 def recall_settings(quick=False):

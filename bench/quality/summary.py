@@ -77,7 +77,9 @@ def models_sentence(settings, found):
 
 
 def seeds_of(found):
-    return max(len(records) for records in found.values())
+    """How many, in words."""
+    most = max(len(records) for records in found.values())
+    return "1 seed" if most == 1 else f"{most} seeds: mean ± standard deviation"
 
 
 def recall_table(found, task):
@@ -104,7 +106,7 @@ def recall_text(settings, found):
         "each key once more in another order; what counts is the share of values named right, "
         f"of {settings['values']} values ({1 / settings['values']:.3f} by chance). "
         f"{settings['steps']:,} steps of {settings['tokens']:,} tokens, numbers of pairs in turns, "
-        f"{seeds_of(found)} seeds: mean ± standard deviation. A model that has not learned it by "
+        f"{seeds_of(found)}. A model that has not learned it by "
         "then may with more steps: the curves say who was still on the way."
     )
 
@@ -115,7 +117,7 @@ def text_text(settings, found):
         "What `./dev demo` trains on, byte by byte, or a file given; bits per byte on the end of "
         f"the text, which no model saw. {settings['steps']:,} steps of {settings['batch']} x "
         f"{settings['seq']} bytes ({tokens / 1e6:.2f} M), the same ones for each family, "
-        f"{seeds_of(found)} seeds: mean ± standard deviation."
+        f"{seeds_of(found)}."
     )
 
 
@@ -156,12 +158,11 @@ def learning(found, task):
 
 
 def pictures(settings, found, task):
-    seeds = seeds_of(found)
     if settings["task"] == "text":
-        title = f"Bits per byte of held-out text, mean and range of {seeds} seeds"
+        title = "Bits per byte of held-out text: mean and range over seeds"
         drawn = picture.bands(title, learning(found, task), "steps", "bits per byte")
         return {"bench-bits-per-byte.svg": drawn}
-    title = f"Values recalled, mean and range of {seeds} seeds"
+    title = "Share of values recalled: mean and range over seeds"
     by_pairs = {
         name: {count: [r["test"][str(count)] for r in records] for count in settings["pairs"]}
         for name, records in found.items()
