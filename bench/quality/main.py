@@ -93,6 +93,7 @@ def conclude(settings, rates, task, store, options):
     missing = experiment.next_run(settings, rates, options.seeds, task, store)
     records = [record for family in found.values() for record in family]
     results = {"date": str(datetime.date.today()), "machine": machine(), "task": settings["task"]}
+    results["seeds"] = options.seeds
     results["commits"] = sorted({str(record["commit"]) for record in records})
     body = summary.section(results, settings, rates, found, task, store)
     print(body)

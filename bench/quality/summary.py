@@ -126,7 +126,8 @@ def head(results):
     commits = ", ".join(results["commits"])
     return (
         f"{results['date']}, {machine['cpu']} ({machine['isa']}), trained by our packages in "
-        f"float32 at commit {commits}. `bench/accuracy --only {results['task']}`."
+        f"float32 at commit {commits}. "
+        f"`bench/accuracy --only {results['task']} --seeds {results['seeds']}`."
     )
 
 
