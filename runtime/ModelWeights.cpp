@@ -170,7 +170,7 @@ Status ModelImpl::initialize() {
           {I, First,
            std::min(ChunkElements, From.parameters()[I].NumElements - First)});
   Pool.run(
-      int64_t(Work.Chunks.size()),
+      int64_t(Work.Chunks.size()), 1,
       [](void *Context, unsigned, int64_t First, int64_t Last) {
         Job &Shared = *static_cast<Job *>(Context);
         for (int64_t I = First; I < Last; ++I) {

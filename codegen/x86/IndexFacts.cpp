@@ -18,7 +18,7 @@ using namespace mlir;
 
 namespace transxssm::x86 {
 
-static std::optional<int64_t> constantOf(Value V) {
+std::optional<int64_t> constantOf(Value V) {
   APInt Constant;
   if (!matchPattern(V, m_ConstantInt(&Constant)))
     return std::nullopt;

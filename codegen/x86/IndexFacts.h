@@ -17,6 +17,8 @@
 
 #include "mlir/IR/Value.h"
 
+#include <optional>
+
 namespace transxssm::x86 {
 
 /// An index as `grid part + bounded part`: the grid part is a multiple of
@@ -27,6 +29,9 @@ struct IndexFacts {
   int64_t Multiple = 0;
   int64_t Maximum = 0;
 };
+
+/// The number that an index always is.
+std::optional<int64_t> constantOf(mlir::Value V);
 
 IndexFacts computeIndexFacts(mlir::Value Index);
 

@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 //
-// Turns the arguments of a lowered kernel (memrefs, indices, grid coordinates,
+// Turns the arguments of a lowered kernel (memrefs, indices, a range of cells,
 // scratch) into those of TransXSSMCpuKernel.
 //
 //===----------------------------------------------------------------------===//
@@ -96,7 +96,7 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
     Registry.insert<LLVM::LLVMDialect>();
   }
 
-  /// Whether the last arguments are grid coordinates and scratch memory.
+  /// Whether the last arguments are a range of cells and scratch memory.
   LogicalResult checkSignature(func::FuncOp Function) {
     auto GridRank = Function->getAttrOfType<IntegerAttr>(GridRankAttr);
     if (!GridRank)
@@ -106,13 +106,13 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
       return Function.emitError("attribute ")
              << GridRankAttr << ": expected 1 to 3, got " << Rank;
     ArrayRef<Type> Types = Function.getArgumentTypes();
-    if (!hasScratchArgument(Function) || Rank >= int64_t(Types.size()) ||
-        !llvm::all_of(Types.drop_back().take_back(Rank),
+    if (!hasScratchArgument(Function) || Rank + 1 >= int64_t(Types.size()) ||
+        !llvm::all_of(Types.drop_back().take_back(Rank + 1),
                       [](Type T) { return T.isIndex(); }))
       return Function.emitError("kernel expects ")
-             << Rank
-             << " grid coordinates of type index and scratch memory of type "
-                "memref<?xi8> as its last arguments";
+             << Rank + 1
+             << " numbers of type index, for a range of cells, and scratch "
+                "memory of type memref<?xi8> as its last arguments";
     return success();
   }
 
@@ -127,13 +127,14 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
     ImplicitLocOpBuilder B(Function.getLoc(), Function.getContext());
     auto Pointer = LLVM::LLVMPointerType::get(B.getContext());
     SmallVector<Type> Types{Pointer,        Pointer,        Pointer,
-                            B.getI64Type(), B.getI64Type(), B.getI64Type()};
+                            B.getI64Type(), B.getI64Type(), B.getI64Type(),
+                            B.getI64Type()};
     // New arguments behind the old, which are dropped at the end.
     for (Type T : Types)
       Entry->addArgument(T, Function.getLoc());
     B.setInsertionPointToStart(Entry);
     auto New = Entry->getArguments().drop_front(OldCount);
-    unsigned Launch = OldCount - 1 - GridRank;
+    unsigned Launch = OldCount - 2 - GridRank;
     if (failed(bindLaunchArguments(B, Function, Old, Launch, New)))
       return failure();
     for (unsigned I = Launch; I + 1 < OldCount; ++I)

@@ -26,6 +26,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <map>
+#include <optional>
 
 namespace transxssm::x86 {
 
@@ -118,6 +119,25 @@ private:
   int64_t widthOf(mlir::Value Tile);
   int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen);
 
+  // What cells of a range share (TileToLoopsRange.cpp).
+  /// A packed rhs, [panel][k][column], from panel `First` of the buffer on.
+  struct Panels {
+    mlir::Value Buffer = {}, First = {};
+  };
+  /// One that may have been packed by an earlier cell of the range.
+  struct KeptPanels {
+    Panels Place;
+    mlir::Value Missing; // Whether it has not.
+    mlir::Value Marks, Slot;
+  };
+  std::optional<KeptPanels> keepPanels(tile::MmaOp Mma,
+                                       mlir::ArrayRef<int64_t> Shape);
+  bool isSameInRange(mlir::Value V, llvm::DenseSet<mlir::Value> &Seen,
+                     mlir::scf::ForOp &Loop);
+  bool isStored(mlir::Value Memory);
+  mlir::Value allocateMarks(int64_t Count);
+  mlir::Value mark(bool Filled);
+
   // Products (TileToLoopsMma.cpp).
   /// C += A B, with what has been made of its operands.
   struct Product {
@@ -127,7 +147,7 @@ private:
     bool FromZero = false; // The accumulator counts as zero; C is undefined.
     mlir::Value LhsBuffer = {};  // A copy of the lhs; null: read where it lies,
     mlir::Value LhsRows = {};    // or in a copy of some rows of it.
-    mlir::Value Panels = {};     // The packed rhs, [panel][k][column].
+    Panels Rhs = {};             // Packed.
     mlir::Value RowLimit = {};   // Rows from here on are zero in the lhs,
     mlir::Value DepthLimit = {}; // and k from here on in one operand.
   };
@@ -166,7 +186,8 @@ private:
     mlir::Value Panel;
     int64_t Vectors;
   };
-  mlir::Value packRhs(tile::MmaOp Mma, mlir::Value DepthLimit = {});
+  Panels packRhs(tile::MmaOp Mma, mlir::Value DepthLimit = {});
+  void copyRhs(tile::MmaOp Mma, const Panels &To, mlir::Value DepthLimit);
   mlir::Value allocateLhsRows(Product &P);
   void copyLhsRows(Product &P, const Slice &S);
   void copyLhsColumns(Product &P, const Slice &S);
@@ -219,7 +240,10 @@ private:
   /// Where a value is to be computed when it replaces a carried tile in place.
   llvm::DenseMap<mlir::Value, mlir::Value> Destinations;
   /// Operands of products that were prepared before a loop.
-  llvm::DenseMap<std::pair<mlir::Operation *, unsigned>, mlir::Value> Prepared;
+  llvm::DenseMap<mlir::Operation *, mlir::Value> PreparedLhs;
+  llvm::DenseMap<mlir::Operation *, Panels> PreparedRhs;
+  /// The loop over the cells of a range.
+  mlir::scf::ForOp Range;
   Scope *Current = nullptr;
   bool Failed = false;
 };

@@ -7,9 +7,9 @@
 //===----------------------------------------------------------------------===//
 
 //
-// Loops, branches and buffers. A tile carried by a loop has one buffer for the
-// whole loop; what the loop yields is computed into it, in place where the old
-// value is no longer needed.
+// The loop over a range of cells, loops, branches and buffers. A tile carried
+// by a loop has one buffer for the whole loop; what the loop yields is computed
+// into it, in place where the old value is no longer needed.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,20 +31,28 @@ void KernelLowering::error(Operation *Op, const Twine &Message) {
   Failed = true;
 }
 
+/// The innermost coordinate of the grid becomes a loop over a range of cells.
 bool KernelLowering::run() {
   B.setInsertionPointAfter(Kernel);
   SmallVector<Type> Types(Kernel.getArgumentTypes());
+  auto Launch = static_cast<unsigned>(Types.size() - Kernel.getGridRank());
+  Types.insert(Types.begin() + Launch, B.getIndexType());
   Types.push_back(MemRefType::get({ShapedType::kDynamic}, B.getI8Type()));
   auto Function = func::FuncOp::create(B, Kernel.getSymName(),
                                        B.getFunctionType(Types, {}));
   Function->setAttr(GridRankAttr, B.getI64IntegerAttr(Kernel.getGridRank()));
   Block *Entry = Function.addEntryBlock();
   B.setInsertionPointToStart(Entry);
-  for (auto [Old, New] :
-       llvm::zip(Kernel.getBody().getArguments(), Entry->getArguments()))
-    Scalars.map(Old, New);
-  lowerBlock(Kernel.getBody().front());
+  for (BlockArgument Old : Kernel.getBody().getArguments()) {
+    unsigned Number = Old.getArgNumber();
+    Scalars.map(Old, Entry->getArgument(Number + (Number > Launch ? 1 : 0)));
+  }
+  Range = scf::ForOp::create(B, Entry->getArgument(Launch),
+                             Entry->getArgument(Launch + 1), index(1));
   func::ReturnOp::create(B);
+  Scalars.map(Kernel.getBody().getArgument(Launch), Range.getInductionVar());
+  B.setInsertionPoint(Range.getBody()->getTerminator());
+  lowerBlock(Kernel.getBody().front());
   return !Failed;
 }
 

@@ -151,7 +151,7 @@ static SmallVector<tile::MmaOp> laterProducts(tile::MmaOp Mma) {
 }
 
 Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
-  if (Value Known = Prepared.lookup({Mma, 0}))
+  if (Value Known = PreparedLhs.lookup(Mma))
     return Known;
   if (!needsLhsCopy(Mma))
     return {};
@@ -166,14 +166,14 @@ Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
                  writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
                });
   for (tile::MmaOp Other : laterProducts(Mma))
-    Prepared[{Other, 0}] = Buffer;
+    PreparedLhs[Other] = Buffer;
   return Buffer;
 }
 
 /// Whether the packed form can copy some rows of the lhs at a time: nobody else
 /// reads the copy.
 bool KernelLowering::copiesLhsByRows(tile::MmaOp Mma) {
-  if (Prepared.contains({Mma, 0}) || !laterProducts(Mma).empty() ||
+  if (PreparedLhs.contains(Mma) || !laterProducts(Mma).empty() ||
       !needsLhsCopy(Mma))
     return false;
   return !Mma.getTransposeLhs() || loadBehind(Mma.getLhs());
@@ -187,11 +187,11 @@ void KernelLowering::prepareInvariantOperands(scf::ForOp For) {
   For.walk([&](tile::MmaOp Mma) {
     if (cast<RankedTensorType>(Mma.getType()).getDimSize(0) <= FewRows)
       return;
-    if (IsOutside(Mma.getLhs()) && !Prepared.contains({Mma, 0}))
+    if (IsOutside(Mma.getLhs()) && !PreparedLhs.contains(Mma))
       if (Value Buffer = prepareLhs(Mma))
-        Prepared[{Mma, 0}] = Buffer;
-    if (IsOutside(Mma.getRhs()) && !Prepared.contains({Mma, 1}))
-      Prepared[{Mma, 1}] = packRhs(Mma);
+        PreparedLhs[Mma] = Buffer;
+    if (IsOutside(Mma.getRhs()) && !PreparedRhs.contains(Mma))
+      PreparedRhs[Mma] = packRhs(Mma);
   });
 }
 
@@ -232,14 +232,14 @@ void KernelLowering::lowerMma(tile::MmaOp Mma) {
     P.RowLimit = limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 1 : 0);
     if (P.K <= PanelDepth)
       P.DepthLimit = depthLimit(Mma);
-    P.Panels = packRhs(Mma, P.DepthLimit);
+    P.Rhs = packRhs(Mma, P.DepthLimit);
   }
-  if (P.Panels && P.K > PanelDepth)
+  if (Packed && P.K > PanelDepth)
     P.FromZero = false;
   P.C = accumulatorFor(Mma);
   if (!P.FromZero)
     materialise(Mma.getAccumulator(), P.C);
-  if (P.Panels)
+  if (Packed)
     lowerPackedProduct(P);
   else if (Dot)
     lowerDotProduct(P);

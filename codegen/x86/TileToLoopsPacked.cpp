@@ -62,23 +62,44 @@ Value KernelLowering::depthLimit(tile::MmaOp Mma) {
   return Limit ? Limit : limitOf(Mma.getRhs(), Mma.getTransposeRhs() ? 1 : 0);
 }
 
-Value KernelLowering::packRhs(tile::MmaOp Mma, Value DepthLimit) {
-  if (Value Known = Prepared.lookup({Mma, 1}))
-    return Known;
+KernelLowering::Panels KernelLowering::packRhs(tile::MmaOp Mma,
+                                               Value DepthLimit) {
+  if (PreparedRhs.contains(Mma))
+    return PreparedRhs[Mma];
+  auto Tile = cast<RankedTensorType>(Mma.getRhs().getType());
+  int64_t Panel = 2 * lanes();
+  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
+  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
+  int64_t Shape[] = {(N + Panel - 1) / Panel, K + 1, Panel};
+  if (std::optional<KeptPanels> Kept = keepPanels(Mma, Shape)) {
+    auto If = scf::IfOp::create(B, Kept->Missing, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard Guard(B);
+    B.setInsertionPoint(If.thenBlock()->getTerminator());
+    copyRhs(Mma, Kept->Place, DepthLimit);
+    memref::StoreOp::create(B, mark(true), Kept->Marks, Kept->Slot);
+    return Kept->Place;
+  }
+  Panels Packed{allocate(Shape, B.getF32Type()), index(0)};
+  copyRhs(Mma, Packed, DepthLimit);
+  return Packed;
+}
+
+void KernelLowering::copyRhs(tile::MmaOp Mma, const Panels &To,
+                             Value DepthLimit) {
   Value Rhs = Mma.getRhs();
   auto Tile = cast<RankedTensorType>(Rhs.getType());
   int64_t Panel = 2 * lanes();
   int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
   int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
   Type F32 = B.getF32Type();
-  Value Buffer = allocate({(N + Panel - 1) / Panel, K + 1, Panel}, F32);
   auto Store = [&](Value Vector, Value Col, Value Row) {
-    Value Place[] = {B.createOrFold<arith::DivUIOp>(Col, index(Panel)), Row,
-                     B.createOrFold<arith::RemUIOp>(Col, index(Panel))};
+    Value Place[] = {
+        add(To.First, B.createOrFold<arith::DivUIOp>(Col, index(Panel))), Row,
+        B.createOrFold<arith::RemUIOp>(Col, index(Panel))};
     if (isa<VectorType>(Vector.getType()))
-      vector::StoreOp::create(B, Vector, Buffer, Place);
+      vector::StoreOp::create(B, Vector, To.Buffer, Place);
     else
-      memref::StoreOp::create(B, Vector, Buffer, Place);
+      memref::StoreOp::create(B, Vector, To.Buffer, Place);
   };
   if (Mma.getTransposeRhs())
     emitTransposed(Rhs, F32, Store);
@@ -87,7 +108,6 @@ Value KernelLowering::packRhs(tile::MmaOp Mma, Value DepthLimit) {
       prefetch(Rhs, add(P.Row, PrefetchRows), P.Col);
       Store(emitAs(Rhs, P, F32), P.Col, P.Row);
     });
-  return Buffer;
 }
 
 /// Of a lhs that is copied.
@@ -275,6 +295,7 @@ void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
                                         const RegisterBlock &Block) {
   auto Type = VectorType::get({lanes()}, B.getF32Type());
   int64_t Vectors = Block.Vectors;
+  Value Panel = add(P.Rhs.First, Block.Panel);
   SmallVector<Value> Rows, Columns, Accumulators;
   for (int64_t I = 0; I < Block.Rows; ++I)
     Rows.push_back(add(S.FirstRow, add(Block.FirstRow, I)));
@@ -298,7 +319,7 @@ void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
     SmallVector<Value> Rhs, Next;
     for (int64_t J = 0; J < Vectors; ++J)
       Rhs.push_back(vector::LoadOp::create(
-          B, Type, P.Panels, ValueRange{Block.Panel, K, index(J * lanes())}));
+          B, Type, P.Rhs.Buffer, ValueRange{Panel, K, index(J * lanes())}));
     for (int64_t I = 0; I < Block.Rows; ++I) {
       Value A = splat(readLhs(P, S, Block.FirstRow, I, K), lanes());
       for (int64_t J = 0; J < Vectors; ++J)

@@ -38,14 +38,14 @@ void runCells(void *Context, unsigned Thread, int64_t First, int64_t Last) {
   int64_t X = First % Job.Columns;
   int64_t Y = First / Job.Columns % Job.Rows;
   int64_t Z = First / Job.Columns / Job.Rows;
-  for (int64_t Cell = First; Cell < Last; ++Cell) {
-    Job.Function(Job.Operands, Job.Sizes, Scratch, X, Y, Z);
-    if (++X == Job.Columns) {
-      X = 0;
-      if (++Y == Job.Rows) {
-        Y = 0;
-        ++Z;
-      }
+  while (First < Last) {
+    int64_t End = std::min(Job.Columns, X + Last - First);
+    Job.Function(Job.Operands, Job.Sizes, Scratch, X, End, Y, Z);
+    First += End - X;
+    X = 0;
+    if (++Y == Job.Rows) {
+      Y = 0;
+      ++Z;
     }
   }
 }
@@ -113,6 +113,6 @@ Status CpuDevice::launch(const DeviceLaunch &Launch) {
               ScratchStride,
               Grid[0],
               Grid[1]};
-  Pool.run(Grid[0] * Grid[1] * Grid[2], runCells, &Job);
+  Pool.run(Grid[0] * Grid[1] * Grid[2], Grid[0], runCells, &Job);
   return {};
 }

@@ -114,7 +114,8 @@ ThreadPool::~ThreadPool() {
     Worker.join();
 }
 
-void ThreadPool::run(int64_t JobCells, Body JobWork, void *JobContext) {
+void ThreadPool::run(int64_t JobCells, int64_t JobRow, Body JobWork,
+                     void *JobContext) {
   if (JobCells <= 0)
     return;
   DefaultFloatEnvironment Environment;
@@ -125,7 +126,7 @@ void ThreadPool::run(int64_t JobCells, Body JobWork, void *JobContext) {
   Work = JobWork;
   Context = JobContext;
   Cells = JobCells;
-  Chunk = std::max<int64_t>(1, JobCells / (int64_t(size()) * 8));
+  Row = JobRow;
   Next.store(0, std::memory_order_relaxed);
   uint64_t Job = ((Gate.load(std::memory_order_relaxed) >> 32) + 1) << 32;
   // Sequentially consistent, as is the sleepers' side: either a worker about
@@ -148,12 +149,24 @@ void ThreadPool::run(int64_t JobCells, Body JobWork, void *JobContext) {
       std::this_thread::yield();
 }
 
+/// How many cells a thread takes at a time: first many, so that they share
+/// work, in the end few, so that all threads finish together. Half of an equal
+/// share leaves room where the first cells take longest. Whole rows, or a part
+/// of one.
+int64_t ThreadPool::chunkFrom(int64_t First) const {
+  int64_t Count = std::max<int64_t>(1, (Cells - First) / (int64_t(size()) * 2));
+  int64_t Left = Row - First % Row;
+  return Count < Left ? Count : Left + (Count - Left) / Row * Row;
+}
+
 void ThreadPool::drain(unsigned Thread) {
-  for (;;) {
-    int64_t First = Next.fetch_add(Chunk, std::memory_order_relaxed);
-    if (First >= Cells)
-      return;
-    Work(Context, Thread, First, std::min(First + Chunk, Cells));
+  int64_t First = Next.load(std::memory_order_relaxed);
+  while (First < Cells) {
+    int64_t Last = First + chunkFrom(First);
+    if (!Next.compare_exchange_weak(First, Last, std::memory_order_relaxed))
+      continue;
+    Work(Context, Thread, First, Last);
+    First = Next.load(std::memory_order_relaxed);
   }
 }
 

@@ -45,8 +45,9 @@ public:
   unsigned size() const { return unsigned(Workers.size()) + 1; }
 
   /// Runs every cell of 0 .. Cells - 1 once and returns when all are done.
+  /// `Row` cells next to each other share work where one thread gets them all.
   /// One caller at a time.
-  void run(int64_t Cells, Body Work, void *Context);
+  void run(int64_t Cells, int64_t Row, Body Work, void *Context);
 
   /// How many threads to take where nobody asks for a number:
   /// TRANSXSSM_NUM_THREADS, or as many as the process may use when that is not
@@ -56,6 +57,7 @@ public:
 private:
   void work(unsigned Thread);
   void drain(unsigned Thread);
+  int64_t chunkFrom(int64_t First) const;
   bool join(uint64_t &LastJob);
   static bool isNewJob(uint64_t State, uint64_t LastJob);
 
@@ -63,7 +65,7 @@ private:
   Body Work = nullptr;
   void *Context = nullptr;
   int64_t Cells = 0;
-  int64_t Chunk = 1;
+  int64_t Row = 1;
   std::atomic<int64_t> Next{0};
 
   /// Upper 32 bits: number of the job. Bit 31: open. Below: workers inside.

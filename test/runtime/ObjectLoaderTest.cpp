@@ -33,7 +33,7 @@ __attribute__((no_sanitize("function")))
 #endif
 void call(TransXSSMCpuKernel Kernel, void *const *Buffers, const int64_t *Sizes,
           void *Scratch, int64_t X, int64_t Y) {
-  Kernel(Buffers, Sizes, Scratch, X, Y, 0);
+  Kernel(Buffers, Sizes, Scratch, X, X + 1, Y, 0);
 }
 
 TEST(ObjectLoader, RunsCodeWithConstantsAndExternals) {

@@ -77,7 +77,7 @@ TEST(Package, ChecksTheFrame) {
   EXPECT_EQ(failure({}), "p: not a package: expected at least 32 bytes, got 0");
   EXPECT_EQ(With(0, 'X'),
             "p: not a package: expected it to start with TXSSMPKG");
-  EXPECT_EQ(With(8, 99), "p: expected package version 1, got 99; compile the "
+  EXPECT_EQ(With(8, 99), "p: expected package version 2, got 99; compile the "
                          "model again");
   EXPECT_EQ(With(12, 1), "p: expected zero in bytes 12 to 15, got 1");
   EXPECT_NE(With(16, File[16] + 1).find("truncated or damaged"),

@@ -26,8 +26,15 @@ __attribute__((weak))
 const float *const SampleTablePointer[1] = {&SampleTable[1]};
 
 #define KERNEL(Name)                                                           \
+  static void Name##_cell(void *const *Buffers, const int64_t *Sizes,          \
+                          void *Scratch, int64_t X, int64_t Y, int64_t Z);     \
   void Name(void *const *Buffers, const int64_t *Sizes, void *Scratch,         \
-            int64_t X, int64_t Y, int64_t Z)
+            int64_t First, int64_t Last, int64_t Y, int64_t Z) {               \
+    for (int64_t X = First; X < Last; ++X)                                     \
+      Name##_cell(Buffers, Sizes, Scratch, X, Y, Z);                           \
+  }                                                                            \
+  static void Name##_cell(void *const *Buffers, const int64_t *Sizes,          \
+                          void *Scratch, int64_t X, int64_t Y, int64_t Z)
 
 // hidden[b, t, :] = embed[ids[b, t], :] * mask[b, t] + cos[t, 0].
 // Grid (T, B). Buffers ids, mask, cos, embed, hidden. Sizes T, D, P/2.

@@ -39,7 +39,7 @@ TEST(ThreadPool, RunsEveryCellOnce) {
     for (int64_t Cells : {0, 1, 2, 3, 17, 1000, 12345}) {
       Counters Count{std::vector<int>(size_t(Cells)),
                      std::vector<int>(size_t(Cells), -1), Threads};
-      Pool.run(Cells, visit, &Count);
+      Pool.run(Cells, std::max<int64_t>(1, Cells / 3), visit, &Count);
       for (int64_t I = 0; I < Cells; ++I) {
         ASSERT_EQ(Count.Visits[size_t(I)], 1);
         ASSERT_GE(Count.Threads[size_t(I)], 0);
@@ -56,7 +56,7 @@ TEST(ThreadPool, SurvivesManySmallJobs) {
   Counters Count{std::vector<int>(5), std::vector<int>(5), 3};
   constexpr int Jobs = 20000;
   for (int Job = 0; Job < Jobs; ++Job) {
-    Pool.run(5, visit, &Count);
+    Pool.run(5, 1, visit, &Count);
     if (Job % 4000 == 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

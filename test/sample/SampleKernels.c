@@ -21,8 +21,15 @@ float logf(float);
 float sqrtf(float);
 
 #define KERNEL(NAME)                                                           \
+  static void NAME##_cell(void *const *Buffers, const int64_t *Sizes,          \
+                          void *Scratch, int64_t X, int64_t Y, int64_t Z);     \
   void NAME(void *const *Buffers, const int64_t *Sizes, void *Scratch,         \
-            int64_t X, int64_t Y, int64_t Z)
+            int64_t First, int64_t Last, int64_t Y, int64_t Z) {               \
+    for (int64_t X = First; X < Last; ++X)                                     \
+      NAME##_cell(Buffers, Sizes, Scratch, X, Y, Z);                           \
+  }                                                                            \
+  static void NAME##_cell(void *const *Buffers, const int64_t *Sizes,          \
+                          void *Scratch, int64_t X, int64_t Y, int64_t Z)
 
 static void fillRow(const float *Current, const float *Before, int64_t Vocab,
                     int Id, int Last, float *Row) {

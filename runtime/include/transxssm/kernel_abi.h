@@ -19,7 +19,7 @@
 
 /// Version of the package format and of this interface. A runtime loads the
 /// packages of exactly its own version.
-#define TRANSXSSM_PACKAGE_VERSION 1u
+#define TRANSXSSM_PACKAGE_VERSION 2u
 
 /// Alignment in bytes of every buffer and of the scratch area.
 #define TRANSXSSM_ALIGNMENT 64
@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-/// One cell of a kernel's grid on a CPU.
+/// Some cells of a kernel's grid on a CPU, one after the other.
 ///
 ///   buffers  one pointer per memref argument of the kernel, in argument order;
 ///            each is dense row-major and TRANSXSSM_ALIGNMENT-aligned.
@@ -36,13 +36,16 @@ extern "C" {
 ///            arguments and the values of the index arguments.
 ///   scratch  memory private to the calling thread, as many bytes as the
 ///            package's kernel table says; contents are undefined on entry.
-///   x, y, z  the grid cell.
+///   first    the cells (x, y, z) with first <= x < last: what several of them
+///   last     need in the same form, such as a packed operand of a product, is
+///   y, z     made once for all of them.
 ///
-/// Cells of one launch write disjoint memory, so any number of threads gives
-/// the same bits.
+/// Cells of one launch write disjoint memory and none reads what another
+/// writes; what a cell computes does not depend on the range it is part of. So
+/// any number of threads gives the same bits.
 typedef void (*TransXSSMCpuKernel)(void *const *buffers, const int64_t *sizes,
-                                   void *scratch, int64_t x, int64_t y,
-                                   int64_t z);
+                                   void *scratch, int64_t first, int64_t last,
+                                   int64_t y, int64_t z);
 
 #ifdef __cplusplus
 }

@@ -78,12 +78,15 @@ void Kernels::run(const std::string &Name, std::vector<void *> Buffers,
   ASSERT_TRUE(Kernel) << "no kernel " << Name;
   size_t Bytes = (ScratchBytes.at(Name) + 63) / 64 * 64;
   GuardedMemory Scratch(Bytes);
+  // A range of cells may share work, a single one has nobody to share with.
+  constexpr int64_t CellsOfRange = 2;
   // What a kernel reads before writing must not matter.
   std::memset(Scratch.data(), 0xff, Bytes);
   for (int64_t K = 0; K < Z; ++K)
     for (int64_t J = 0; J < Y; ++J)
-      for (int64_t I = 0; I < X; ++I)
-        Kernel(Buffers.data(), Sizes.data(), Scratch.data(), I, J, K);
+      for (int64_t I = 0; I < X; I += CellsOfRange)
+        Kernel(Buffers.data(), Sizes.data(), Scratch.data(), I,
+               std::min(I + CellsOfRange, X), J, K);
 }
 
 std::string substitute(std::string Text,

@@ -2,9 +2,12 @@
 // RUN: transxssm-opt %s --tile-to-loops=vector-bits=512 --canonicalize --cse \
 // RUN:   | FileCheck %s --check-prefix=WIDE
 
-// A chain of elementwise operations is one nest without a buffer.
+// A chain of elementwise operations is one nest without a buffer, in a loop over
+// the cells of a range.
 // CHECK-LABEL: func.func @fused
+// CHECK-SAME:  %[[FIRST:[a-z0-9]+]]: index, %[[LAST:[a-z0-9]+]]: index,
 // CHECK-NOT:   memref.alloc
+// CHECK:       scf.for %{{.*}} = %[[FIRST]] to %[[LAST]]
 // CHECK:       scf.for
 // CHECK:         scf.for
 // CHECK:           %[[X:.*]] = vector.load
@@ -31,6 +34,7 @@ tile.kernel @fused(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i) {
 // The accumulator of a loop has one buffer, which the product updates in place:
 // no copy, and no other buffer of its shape.
 // CHECK-LABEL: func.func @carried
+// CHECK:       scf.for
 // CHECK:       %[[ACC:.*]] = memref.alloc() : memref<12x16xf32>
 // CHECK-NOT:   memref<12x16xf32>
 // CHECK:       scf.for
@@ -77,4 +81,55 @@ tile.kernel @inside(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i, %j) {
   %c = arith.muli %j, %n : index
   %t = tile.load %x[%r, %c] over [0, 1] : memref<64x32xf32> -> tensor<16x16xf32>
   tile.store %t, %y[%r, %c] over [0, 1] : tensor<16x16xf32>, memref<64x32xf32>
+}
+
+// The weights do not depend on the innermost coordinate: two steps of them have
+// a place each, which outlives the cell, and are copied by whichever cell finds
+// its step unmarked. A cell that is alone uses the first place for all steps.
+// CHECK-LABEL: func.func @shared
+// CHECK-SAME:  %[[FIRST:[a-z0-9]+]]: index, %[[LAST:[a-z0-9]+]]: index, %{{[a-z0-9]+}}: index, %{{[a-z0-9]+}}: memref<?xi8>
+// CHECK:       %[[PANELS:.*]] = memref.alloc() : memref<2x65x16xf32>
+// CHECK:       %[[MARKS:.*]] = memref.alloc() : memref<2xi32>
+// CHECK:       %[[NEXT:.*]] = arith.addi %[[FIRST]]
+// CHECK:       %[[SEVERAL:.*]] = arith.cmpi slt, %[[NEXT]], %[[LAST]]
+// CHECK:       %[[SPARE:.*]] = arith.select %[[SEVERAL]]
+// CHECK:       scf.for %{{.*}} = %[[FIRST]] to %[[LAST]]
+// CHECK:         scf.for
+// CHECK:           %[[SLOT:.*]] = arith.minui %{{.*}}, %[[SPARE]]
+// CHECK:           memref.load %[[MARKS]][%[[SLOT]]]
+// CHECK:           scf.if
+// CHECK:             vector.store %{{.*}}, %[[PANELS]]
+// CHECK:             memref.store %{{.*}}, %[[MARKS]][%[[SLOT]]]
+// CHECK:           vector.fma
+tile.kernel @shared(%a: memref<?x128xf32>, %b: memref<128x64xf32>, %y: memref<?x64xf32>) grid(%i, %j) {
+  %c0 = arith.constant 0 : index
+  %c12 = arith.constant 12 : index
+  %c16 = arith.constant 16 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %m = arith.muli %i, %c12 : index
+  %n = arith.muli %j, %c16 : index
+  %zero = arith.constant dense<0.0> : tensor<12x16xf32>
+  %s = scf.for %k = %c0 to %c128 step %c64 iter_args(%acc = %zero) -> (tensor<12x16xf32>) {
+    %a0 = tile.load %a[%m, %k] over [0, 1] : memref<?x128xf32> -> tensor<12x64xf32>
+    %b0 = tile.load %b[%k, %n] over [0, 1] : memref<128x64xf32> -> tensor<64x16xf32>
+    %next = tile.mma %a0, %b0, %acc : tensor<12x64xf32>, tensor<64x16xf32>, tensor<12x16xf32>
+    scf.yield %next : tensor<12x16xf32>
+  }
+  tile.store %s, %y[%m, %n] over [0, 1] : tensor<12x16xf32>, memref<?x64xf32>
+}
+
+// What a cell writes itself is not shared.
+// CHECK-LABEL: func.func @written
+// CHECK-NOT:   xi32>
+// CHECK:       return
+tile.kernel @written(%a: memref<?x16xf32>, %b: memref<16x16xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %c12 = arith.constant 12 : index
+  %m = arith.muli %i, %c12 : index
+  %zero = arith.constant dense<0.0> : tensor<12x16xf32>
+  %a0 = tile.load %a[%m, %c0] over [0, 1] : memref<?x16xf32> -> tensor<12x16xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<16x16xf32> -> tensor<16x16xf32>
+  %s = tile.mma %a0, %b0, %zero : tensor<12x16xf32>, tensor<16x16xf32>, tensor<12x16xf32>
+  tile.store %s, %b[%c0, %c0] over [0, 1] : tensor<12x16xf32>, memref<16x16xf32>
 }
