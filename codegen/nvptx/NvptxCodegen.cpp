@@ -114,6 +114,7 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
     Function->removeAttr(ThreadsAttr);
     Function->removeAttr(ConsumersAttr);
     Function->removeAttr(HalfMemoryAttr);
+    Function->removeAttr(x86::IntegerRoundingAttr);
     Function->removeAttr(SharedBytesAttr);
   }
   PassManager Conversion(Module.getContext());

@@ -364,6 +364,9 @@ private:
   bool ProductsStay = false;
   bool HasBoxStores = false;
   int64_t Group = 0;
+  /// A loop adds to three matrices or more at once, as the gradient of a chunk
+  /// of a scan does: threads have hardly a register left then.
+  bool HasManySums;
   bool Failed = false;
 };
 

@@ -10,6 +10,7 @@
 
 #include "codegen/nvptx/Passes.h"
 #include "codegen/nvptx/ThreadLowering.h"
+#include "codegen/x86/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -17,9 +18,22 @@ using namespace mlir;
 
 namespace transxssm::nvptx {
 
+static bool addsToManyMatrices(scf::ForOp For) {
+  return llvm::count_if(For.getResultTypes(), [](Type T) {
+           auto Shaped = dyn_cast<RankedTensorType>(T);
+           return Shaped && Shaped.getRank() == 2;
+         }) >= 3;
+}
+
 ThreadLowering::ThreadLowering(tile::KernelOp Kernel, const GpuTarget &Target)
     : Kernel(Kernel), Target(Target), Layouts(Kernel, Target),
-      B(Kernel.getLoc(), Kernel.getContext()) {}
+      B(Kernel.getLoc(), Kernel.getContext()) {
+  WalkResult Walked = Kernel.walk([](scf::ForOp For) {
+    return addsToManyMatrices(For) ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+  });
+  HasManySums = Walked.wasInterrupted();
+}
 
 void ThreadLowering::error(Operation *Op, const Twine &Message) {
   if (!Failed)
@@ -55,6 +69,10 @@ bool ThreadLowering::run() {
   Function = func::FuncOp::create(B, Kernel.getSymName(),
                                   B.getFunctionType(argumentTypes(Kernel), {}));
   Function->setAttr(ThreadsAttr, B.getI64IntegerAttr(Layouts.threads()));
+  // ptxas would keep sums in float32 for longer beside its instruction for two
+  // at once, and spill (ssm_scan_grad_chunk with heads of 128, 112 bytes).
+  if (HasManySums)
+    Function->setAttr(x86::IntegerRoundingAttr, B.getUnitAttr());
   Block *Entry = Function.addEntryBlock();
   B.setInsertionPointToStart(Entry);
   bindArguments(*Entry);

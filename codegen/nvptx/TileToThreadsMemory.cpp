@@ -209,25 +209,6 @@ void ThreadLowering::markGlobal(Operation *Op, const GlobalMemory &Memory) {
 // Exchanges between lanes
 //===----------------------------------------------------------------------===//
 
-/// Whether a loop of the tile's kernel adds to three matrices or more at once,
-/// as the gradient of a chunk of a scan does: threads have hardly a register
-/// left then.
-static bool hasManySums(Value Tile) {
-  auto Kernel = Tile.getParentRegion()->getParentOfType<tile::KernelOp>();
-  auto IsMatrix = [](Type T) {
-    auto Shaped = dyn_cast<RankedTensorType>(T);
-    return Shaped && Shaped.getRank() == 2;
-  };
-  return Kernel &&
-         Kernel
-             .walk([&](scf::ForOp For) {
-               return llvm::count_if(For.getResultTypes(), IsMatrix) >= 3
-                          ? WalkResult::interrupt()
-                          : WalkResult::advance();
-             })
-             .wasInterrupted();
-}
-
 /// How a tile goes between the registers of its layout and memory: in what
 /// layout accesses want it, and the exchanges that lead there.
 ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
@@ -241,7 +222,7 @@ ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
   // Twice what a thread holds in a row already makes whole sectors: for an
   // accumulator in bf16 eight bytes of each of four lanes. Sixteen bytes need
   // a second exchange, whose registers would spill.
-  if (tileType(Tile).getElementType().isBF16() && hasManySums(Tile))
+  if (tileType(Tile).getElementType().isBF16() && HasManySums)
     Width = std::min(Width, 2 * T.Own.vectorWidth());
   T.Exchanges = exchangesForMemory(T.Own, tileType(Tile).getElementType(),
                                    std::max<int64_t>(Width, 1));

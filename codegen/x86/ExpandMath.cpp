@@ -389,6 +389,7 @@ struct ExpandMathPass
       widen(Op);
     if (failed(expandFunctions()))
       return signalPassFailure();
+    bool Rounds = RoundsToBf16 && !getOperation()->hasAttr(IntegerRoundingAttr);
     getOperation().walk([&](Operation *Op) {
       auto Extend = dyn_cast<arith::ExtFOp>(Op);
       auto Truncate = dyn_cast<arith::TruncFOp>(Op);
@@ -396,7 +397,7 @@ struct ExpandMathPass
       if (Extend && getElementTypeOrSelf(Extend.getIn().getType()).isBF16())
         New = extendBf16(Extend);
       if (Truncate && getElementTypeOrSelf(Truncate.getType()).isBF16() &&
-          !(RoundsToBf16 && getElementTypeOrSelf(Truncate.getIn()).isF32()))
+          !(Rounds && getElementTypeOrSelf(Truncate.getIn()).isF32()))
         New = truncateToBf16(Truncate);
       if (New) {
         Op->replaceAllUsesWith(ValueRange(New));

@@ -35,6 +35,8 @@ std::unique_ptr<mlir::Pass> createKernelAbiPass();
 /// Makes all of them known to command-line tools.
 void registerX86Passes();
 
+/// On a function: it rounds to bf16 by integer operations everywhere.
+constexpr char IntegerRoundingAttr[] = "tile.integer_rounding";
 /// On a function: how many of its arguments are grid coordinates.
 constexpr char GridRankAttr[] = "tile.grid_rank";
 /// On a function: the bytes of scratch memory that it needs.

@@ -37,6 +37,15 @@ func.func @rounds(%x: vector<8xf32>) -> vector<8xbf16> {
   return %a : vector<8xbf16>
 }
 
+// OWN-LABEL: func.func @rounds_by_integers
+// OWN-NOT:   arith.truncf
+// OWN:       return
+func.func @rounds_by_integers(%x: vector<8xf32>) -> vector<8xbf16>
+    attributes {tile.integer_rounding} {
+  %a = arith.truncf %x : vector<8xf32> to vector<8xbf16>
+  return %a : vector<8xbf16>
+}
+
 // -----
 
 func.func @unknown(%x: f32) -> f32 {
