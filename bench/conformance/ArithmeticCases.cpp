@@ -58,9 +58,7 @@ std::vector<float> numbers(size_t Step) {
       continue;
     }
     uint32_t Bits = (State & 0x80ffffffu) | ((96 + State % 61) << 23);
-    float Each;
-    std::memcpy(&Each, &Bits, 4);
-    Made.push_back(Each);
+    Made.push_back(floatOfBits(Bits));
   }
   return Made;
 }
@@ -85,6 +83,11 @@ const std::vector<Operation> &operations() {
          return K.binary("fadd", X[0], X[1]);
        },
        [](float A, float B, float) { return A + B; }},
+      {"subtract",
+       [](KernelText &K, const Values &X) {
+         return K.binary("fsub", X[0], X[1]);
+       },
+       [](float A, float B, float) { return A - B; }},
       {"multiply",
        [](KernelText &K, const Values &X) {
          return K.binary("fmul", X[0], X[1]);
@@ -95,6 +98,27 @@ const std::vector<Operation> &operations() {
          return K.binary("fdiv", X[0], X[1]);
        },
        [](float A, float B, float) { return A / B; }},
+      {"reciprocal",
+       [](KernelText &K, const Values &X) {
+         return K.binary("fdiv", {"float", "1.0"}, X[0]);
+       },
+       [](float A, float, float) { return 1 / A; }},
+      {"absolute",
+       [](KernelText &K, const Values &X) {
+         return unary(K, "llvm.fabs.f32", X[0]);
+       },
+       [](float A, float, float) { return std::abs(A); }},
+      // Of the operand's bits, since numbers() has no integers.
+      {"from-signed",
+       [](KernelText &K, const Values &X) {
+         return K.convert("sitofp", K.convert("bitcast", X[0], "i32"), "float");
+       },
+       [](float A, float, float) { return float(int32_t(bitsOfFloat(A))); }},
+      {"from-unsigned",
+       [](KernelText &K, const Values &X) {
+         return K.convert("uitofp", K.convert("bitcast", X[0], "i32"), "float");
+       },
+       [](float A, float, float) { return float(bitsOfFloat(A)); }},
       {"fma",
        [](KernelText &K, const Values &X) {
          return K.call("float", "llvm.fma.f32", X);
@@ -121,7 +145,8 @@ const std::vector<Operation> &operations() {
                           "float");
        },
        [](float A, float, float) { return throughBf16(A); }},
-      // Two units in the last place (PTX ISA, "ex2").
+      // Off by 2^-22 of the result (PTX ISA, "ex2"), the answer by its own
+      // rounding.
       {"ex2-approx",
        [](KernelText &K, const Values &X) {
          return K.assembly("float", "ex2.approx.ftz.f32 $0, $1;", "=f,f",
@@ -131,7 +156,7 @@ const std::vector<Operation> &operations() {
          float Made = std::exp2(std::abs(A) < 0x1p-126f ? 0.0f : A);
          return Made < 0x1p-126f ? 0.0f : Made;
        },
-       0x1p-22}};
+       0x1.4p-22}};
   return All;
 }
 

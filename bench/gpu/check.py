@@ -13,6 +13,9 @@ from gpu.common import run as call
 # In this order; each gives a dictionary for the report.
 PARTS = ("kernels", "goldens", "launches", "ceilings", "models", "peers")
 
+# Kernels after which no more are run in a process of their own.
+MOST_BROKEN = 12
+
 
 class Session:
     def __init__(self, options):
@@ -78,13 +81,17 @@ def kernels(session):
     folder = session.folder / "kernels"
     if not (folder / "kernels.json").is_file():
         return {"failed": "did not compile"}
-    checks, first, others = [], 0, 0
-    while first is not None:
+    checks, first, others, processes = [], 0, 0, 0
+    while first is not None and processes < MOST_BROKEN:
+        processes += 1
         command = ("kernels", folder, "--device", session.device, "--from", first)
         part = session.program("transxssm-gpu-check", *command, codes=(0, 1))
         checks += part["checks"]
         others += part["not_for_this_gpu"]
         first = part["next"]
+    if first is not None:
+        says = f"{MOST_BROKEN} kernels broke the device for their process"
+        checks.append({"name": f"those from number {first} on", "ok": False, "says": says})
     made = {"device": part["model"], "not_for_this_gpu": others, "checks": checks}
     say(f"kernels: {report.kernel_verdict(made)}")
     return made

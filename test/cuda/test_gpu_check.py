@@ -117,6 +117,35 @@ def test_goes_on_behind_a_kernel_that_breaks_the_device(kernels):
     assert all(check["ok"] for check in rest["checks"])
 
 
+def test_gives_up_where_every_kernel_breaks_the_device(kernels, tmp_path):
+    """check.kernels starts a process again behind each, but not for ever."""
+    script = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from gpu import check
+
+class Session:
+    folder, device, calls = Path(sys.argv[2]), "cuda:0", 0
+    def program(self, name, *arguments, codes):
+        self.calls += 1
+        first = arguments[-1]
+        bad = {"name": str(first), "ok": False, "says": "lost"}
+        return {"model": "", "not_for_this_gpu": 0, "checks": [bad], "next": first + 1}
+
+session = Session()
+made = check.kernels(session)
+assert session.calls == check.MOST_BROKEN
+assert [one["name"] for one in made["checks"][:3]] == ["0", "1", "2"]
+assert made["checks"][-1]["name"] == f"those from number {check.MOST_BROKEN} on"
+"""
+    (tmp_path / "kernels").symlink_to(kernels)
+    done = subprocess.run(
+        [sys.executable, "-c", script, ROOT / "bench", tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_kernels_of_another_gpu_are_left_out(kernels):
     made = check_kernels(kernels, settings="capability=80")
     assert made["checks"] == [] and made["not_for_this_gpu"] > 100
