@@ -90,6 +90,15 @@ void optimise(llvm::Module &Module, llvm::TargetMachine &Machine,
   Known.Builder.buildPerModuleDefaultPipeline(Level).run(Module, Known.Modules);
 }
 
+void runPasses(llvm::Module &Module, llvm::TargetMachine &Machine,
+               llvm::StringRef Passes) {
+  Analyses Known(Machine, llvm::PipelineTuningOptions());
+  llvm::ModulePassManager Manager;
+  llvm::cantFail(Known.Builder.parsePassPipeline(Manager, Passes),
+                 "unknown pass in a list");
+  Manager.run(Module, Known.Modules);
+}
+
 void joinAccesses(llvm::Module &Module, llvm::TargetMachine &Machine) {
   Analyses Known(Machine, llvm::PipelineTuningOptions());
   llvm::LoadStoreVectorizerPass Join;

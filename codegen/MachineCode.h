@@ -47,6 +47,10 @@ mlir::OwningOpRef<mlir::ModuleOp> copyKernels(mlir::ModuleOp Kernels);
 void optimise(llvm::Module &Module, llvm::TargetMachine &Machine,
               llvm::OptimizationLevel Level, bool UnrollLoops = true);
 
+/// The passes of a list as `opt -passes` takes it.
+void runPasses(llvm::Module &Module, llvm::TargetMachine &Machine,
+               llvm::StringRef Passes);
+
 /// Makes accesses of neighbouring elements one, as wide as the machine has. The
 /// pipeline splits loads of vectors whose elements are used one by one.
 void joinAccesses(llvm::Module &Module, llvm::TargetMachine &Machine);

@@ -32,6 +32,10 @@ std::unique_ptr<mlir::Pass> createExpandMathPass(bool RoundsToBf16 = false);
 /// `kernel-abi`: the signature of TransXSSMCpuKernel.
 std::unique_ptr<mlir::Pass> createKernelAbiPass();
 
+/// `kernels-to-llvm`: scf, arith, math, vector, memref, func, cf and ub to the
+/// LLVM dialect.
+std::unique_ptr<mlir::Pass> createKernelsToLlvmPass();
+
 /// Makes all of them known to command-line tools.
 void registerX86Passes();
 

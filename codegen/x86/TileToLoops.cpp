@@ -459,6 +459,7 @@ void registerX86Passes() {
   registerPass([] { return createAssignScratchPass(); });
   registerPass([] { return createExpandMathPass(); });
   registerPass([] { return createKernelAbiPass(); });
+  registerPass([] { return createKernelsToLlvmPass(); });
 }
 
 } // namespace transxssm::x86
