@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 //
 // ex2.approx computes 2^y as one instruction, off by up to 2^-22 of the result
-// (PTX ISA, 9.7.3, "ex2"). That is as much as a polynomial loses; what is left
+// (PTX ISA, "ex2"). That is as much as a polynomial loses; what is left
 // to lose lies in y = x log2(e), whose rounding is half a unit in the last
 // place of y, for |y| near 100 already 2^-18. Where a kernel computes in
 // float32 throughout, the part that rounding drops is kept:
