@@ -75,6 +75,26 @@ float minimum(float A, float B) {
 
 float throughBf16(float Value) { return bfloatToFloat(floatToBFloat(Value)); }
 
+/// Two numbers rounded to bf16 in one word. The bits of a NaN in the lower half
+/// are anybody's, so that there is none.
+Value roundPair(KernelText &K, const std::vector<Value> &X) {
+  Value IsNan = K.make("i1", "fcmp uno " + X[1].str() + ", 0.0");
+  Value Low =
+      K.make("float", "select " + IsNan.str() + ", float 0.0, " + X[1].str());
+  return K.convert(
+      "bitcast",
+      K.assembly("i32", "cvt.rn.bf16x2.f32 $0, $1, $2;", "=r,f,f", {X[0], Low}),
+      "float");
+}
+
+float pairAnswer(float High, float Low) {
+  uint32_t Bits = uint32_t(floatToBFloat(High)) << 16 |
+                  floatToBFloat(std::isnan(Low) ? 0.0f : Low);
+  float Word;
+  std::memcpy(&Word, &Bits, 4);
+  return Word;
+}
+
 const std::vector<Operation> &operations() {
   using Values = std::vector<Value>;
   static const std::vector<Operation> All = {
@@ -145,6 +165,8 @@ const std::vector<Operation> &operations() {
                           "float");
        },
        [](float A, float, float) { return throughBf16(A); }},
+      {"bf16-pair", roundPair,
+       [](float A, float B, float) { return pairAnswer(A, B); }},
       // Off by 2^-22 of the result (PTX ISA, "ex2"), the answer by its own
       // rounding.
       {"ex2-approx",
