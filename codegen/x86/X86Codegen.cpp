@@ -109,6 +109,10 @@ static void prepareFunctions(llvm::Module &Module, const X86Target &Target) {
   }
 }
 
+std::string llvmStage(const X86Target &Target) {
+  return "LLVM, " + Target.Name;
+}
+
 FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
                                         const X86Target &Target,
                                         const X86Options &Options) {
@@ -120,7 +124,7 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
                                   llvm::CodeGenOptLevel::Aggressive);
   if (!Machine)
     return Kernels.emitError("LLVM lacks the x86-64 target"), failure();
-  mlir::TimingScope InLlvm = timeStage("LLVM, " + Target.Name);
+  mlir::TimingScope InLlvm = timeStage(llvmStage(Target));
   llvm::LLVMContext LlvmContext;
   auto Llvm = translateModuleToLLVMIR(*Module, LlvmContext, "kernels");
   if (!Llvm)

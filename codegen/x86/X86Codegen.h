@@ -35,6 +35,9 @@ struct X86Target {
 /// Those that a package holds, the most demanding first.
 std::vector<X86Target> x86Targets();
 
+/// What LLVM's share of the time for a target is called (PassTiming.h).
+std::string llvmStage(const X86Target &Target);
+
 struct CompiledKernel {
   std::string Name, Symbol;
   int64_t ScratchBytes;

@@ -18,6 +18,7 @@
 #include "codegen/nvptx/GpuCode.h"
 #include "codegen/nvptx/KernelPackaging.h"
 #include "codegen/sim/SimTarget.h"
+#include "codegen/x86/X86Codegen.h"
 #include "dialect/plan/PlanDialect.h"
 #include "dialect/tile/TileDialect.h"
 #include "dialect/txs/TxsDialect.h"
@@ -381,8 +382,13 @@ int main(int Argc, char **Argv) {
     DefaultTimingManager Timing; // prints when it ends
     Timing.setEnabled(O.TimePasses);
     TimingScope Root = Timing.getRootScope();
-    if (O.TimePasses)
+    if (O.TimePasses) {
+      // Timers are told apart by addresses, of passes and of names. A name made
+      // later could get the address of a pass that is gone.
+      for (const x86::X86Target &Target : x86::x86Targets())
+        TimingIdentifier::get(x86::llvmStage(Target), Timing);
       passTiming() = &Root;
+    }
     Code = Compiler(O).run();
     passTiming() = nullptr;
   }
