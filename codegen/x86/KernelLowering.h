@@ -199,6 +199,8 @@ private:
   void lowerSlice(Product &P, const Slice &S);
   void lowerPanel(Product &P, const Slice &S, mlir::Value Panel,
                   int64_t Vectors);
+  int64_t unrolledSteps(const Product &P, const Slice &S,
+                        const RegisterBlock &Block) const;
   void lowerRegisterBlock(Product &P, const Slice &S,
                           const RegisterBlock &Block);
   mlir::Value readLhs(Product &P, const Slice &S, mlir::Value Row,
