@@ -80,6 +80,7 @@ private:
   void forEachColumn(mlir::Value Row, Extent Cols, int64_t Width, Body Body);
   void forEachIndex(mlir::Value Low, mlir::Value High, int64_t Step,
                     llvm::function_ref<void(mlir::Value)> Body);
+  int64_t nestWidth(mlir::Value Tile);
   void materialise(mlir::Value Tile, mlir::Value Destination);
   void lowerStore(tile::StoreOp Store);
   void lowerReduce(tile::ReduceOp Reduce);
@@ -117,7 +118,8 @@ private:
   mlir::Value readBuffer(mlir::Value Buffer, Point P, mlir::Type Element);
   void writeBuffer(mlir::Value Vector, mlir::Value Buffer, Point P);
   int64_t widthOf(mlir::Value Tile);
-  int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen);
+  int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen,
+                     int64_t Limit);
 
   // What cells of a range share (TileToLoopsRange.cpp).
   /// A packed rhs, [panel][k][column], from panel `First` of the buffer on.
@@ -160,12 +162,14 @@ private:
   bool isReadableInPlace(mlir::Value Tile);
   bool rowsAreFarApart(mlir::Value Tile);
   bool rowsSharePages(mlir::Value Tile);
+  bool rowsAreFragments(mlir::Value Tile);
   void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   mlir::Value accumulatorFor(tile::MmaOp Mma);
   void lowerDotProduct(Product &P);
   void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows);
+  void zeroColumnsFrom(Product &P, mlir::Value Limit);
   void lowerRowProduct(Product &P);
   void lowerRowBlock(Product &P, mlir::Value Col, int64_t Width,
                      int64_t Vectors);
@@ -244,6 +248,8 @@ private:
   /// Operands of products that were prepared before a loop.
   llvm::DenseMap<mlir::Operation *, mlir::Value> PreparedLhs;
   llvm::DenseMap<mlir::Operation *, Panels> PreparedRhs;
+  /// Loads that read only rows that are in memory, where they are read now.
+  llvm::DenseSet<mlir::Operation *> InsideRows;
   /// The loop over the cells of a range.
   mlir::scf::ForOp Range;
   Scope *Current = nullptr;

@@ -76,6 +76,32 @@ const TileAnalysis::Points &TileAnalysis::points(Value Tile) {
   return PointsOf[Tile] = std::move(Result);
 }
 
+/// Of one element, its operands' aside.
+static int64_t ownCost(Operation *Op) {
+  if (isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp>(Op))
+    return 0;
+  if (isa<tile::RopeOp>(Op))
+    return 4;
+  if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp, arith::DivSIOp,
+          arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(Op))
+    return DivisionCost;
+  if (isa<math::MathDialect>(Op->getDialect()) &&
+      !isa<math::FmaOp, math::AbsFOp, math::FloorOp, math::CeilOp,
+           math::RoundEvenOp>(Op))
+    return MathCost;
+  return 1;
+}
+
+int64_t TileAnalysis::operandCost(Operation *Op) {
+  int64_t Cost = 0;
+  for (Value Operand : Op->getOperands())
+    Cost = std::min(MaximumCost, Cost + cost(Operand));
+  // The rotation reads each element of its operand twice.
+  if (auto Rope = dyn_cast<tile::RopeOp>(Op))
+    Cost = std::min(MaximumCost, Cost + cost(Rope.getValue()));
+  return Cost;
+}
+
 int64_t TileAnalysis::cost(Value Tile) {
   if (!isTile(Tile))
     return 0;
@@ -85,21 +111,12 @@ int64_t TileAnalysis::cost(Value Tile) {
   if (Known != Costs.end())
     return Known->second;
   Operation *Op = Tile.getDefiningOp();
-  int64_t Cost = 1;
-  if (isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp>(Op))
-    Cost = 0;
-  else if (isa<tile::RopeOp>(Op))
-    Cost = 4 + cost(Op->getOperand(0));
-  else if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp, arith::DivSIOp,
-               arith::DivUIOp, arith::RemSIOp, arith::RemUIOp>(Op))
-    Cost = DivisionCost;
-  else if (isa<math::MathDialect>(Op->getDialect()) &&
-           !isa<math::FmaOp, math::AbsFOp, math::FloorOp, math::CeilOp,
-                math::RoundEvenOp>(Op))
-    Cost = MathCost;
-  for (Value Operand : Op->getOperands())
-    Cost = std::min(MaximumCost, Cost + cost(Operand));
-  return Costs[Tile] = Cost;
+  return Costs[Tile] = std::min(MaximumCost, ownCost(Op) + operandCost(Op));
+}
+
+bool TileAnalysis::isLongChain(Value Tile) {
+  Operation *Op = Tile.getDefiningOp();
+  return Op && isVirtualizable(Op) && ownCost(Op) + operandCost(Op) >= MathCost;
 }
 
 /// Whether a loop around `Inner` leaves `Outer` outside.

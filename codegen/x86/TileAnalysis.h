@@ -49,6 +49,10 @@ public:
   /// tiles made from it.
   const Points &points(mlir::Value Tile);
 
+  /// Whether an element takes a transcendental function, or as long a chain of
+  /// other operations, to compute.
+  bool isLongChain(mlir::Value Tile);
+
   /// Position in program order.
   int64_t position(mlir::Operation *Op) const { return Positions.lookup(Op); }
 
@@ -61,6 +65,7 @@ private:
   bool isWorthMaterialising(mlir::Operation *Op);
   bool hasConflict(mlir::Operation *Load, mlir::Value Memory);
   int64_t cost(mlir::Value Tile);
+  int64_t operandCost(mlir::Operation *Op);
 
   tile::KernelOp Kernel;
   llvm::DenseSet<mlir::Value> Materialised;

@@ -30,11 +30,11 @@ static Type elementOf(Value Tile) {
 /// in memory.
 int64_t KernelLowering::widthOf(Value Tile) {
   llvm::DenseSet<Value> Seen;
-  return std::min(lanes(), widthLimit(Tile, Seen));
+  return widthLimit(Tile, Seen, lanes());
 }
 
-int64_t KernelLowering::widthLimit(Value Tile, llvm::DenseSet<Value> &Seen) {
-  int64_t Limit = lanes();
+int64_t KernelLowering::widthLimit(Value Tile, llvm::DenseSet<Value> &Seen,
+                                   int64_t Limit) {
   if (!isTile(Tile) || !Seen.insert(Tile).second || Buffers.lookup(Tile))
     return Limit;
   Operation *Op = Tile.getDefiningOp();
@@ -51,7 +51,7 @@ int64_t KernelLowering::widthLimit(Value Tile, llvm::DenseSet<Value> &Seen) {
     Limit = std::min(Limit, Half & -Half);
   }
   for (Value Operand : Op->getOperands())
-    Limit = std::min(Limit, widthLimit(Operand, Seen));
+    Limit = std::min(Limit, widthLimit(Operand, Seen, Limit));
   return Limit;
 }
 
@@ -207,7 +207,7 @@ Value KernelLowering::emitLoad(tile::LoadOp Op, Point P) {
     if (Current && Current->ColumnLoop)
       B.setInsertionPoint(Current->ColumnLoop);
     Indices[D] = add(Indices[D], P.Row);
-    if (!IsSafe(0))
+    if (!IsSafe(0) && !InsideRows.contains(Op))
       Condition = arith::CmpIOp::create(B, arith::CmpIPredicate::slt,
                                         Indices[D], dimension(Memory, D));
   }

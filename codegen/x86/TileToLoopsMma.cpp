@@ -264,6 +264,18 @@ bool KernelLowering::rowsSharePages(Value Tile) {
          Stride * Memory.getElementTypeBitWidth() / 8 < PageBytes;
 }
 
+/// Whether a row of the tile is a part of a row of memory, as one head's keys
+/// are: the processor sees no pattern in such short pieces.
+bool KernelLowering::rowsAreFragments(Value Tile) {
+  auto Load = loadBehind(Tile);
+  if (!Load)
+    return false;
+  ArrayRef<int64_t> Dimensions = Load.getDimensions();
+  int64_t Stride = rowStride(Load);
+  return Dimensions[0] + 1 < Dimensions[1] && !ShapedType::isDynamic(Stride) &&
+         Stride > cast<RankedTensorType>(Tile.getType()).getDimSize(1);
+}
+
 void KernelLowering::lowerDotProduct(Product &P) {
   // With so many sums the vectors of A and B still fit the registers.
   int64_t Rows = P.M <= 2 ? 4 : 2;
@@ -271,13 +283,32 @@ void KernelLowering::lowerDotProduct(Product &P) {
   // of one page (bench/cpu_bench compare: decoding 320M-wide bf16 layers
   // takes 1.37 times as long); where every row has a page, four streams beat
   // one by 5 %.
-  if (P.M == 1 && rowsSharePages(P.Mma.getRhs()))
+  bool Fragments = rowsAreFragments(P.Mma.getRhs());
+  if (P.M == 1 && (Fragments || rowsSharePages(P.Mma.getRhs())))
     Rows = 1;
-  int64_t Whole = P.N / Rows * Rows;
-  forEachIndex(index(0), index(Whole), Rows,
+  Value End = Fragments ? limitOf(P.Mma.getRhs(), 0) : Value();
+  if (End) {
+    InsideRows.insert(loadBehind(P.Mma.getRhs()));
+    if (P.FromZero)
+      zeroColumnsFrom(P, End);
+  } else {
+    End = index(P.N);
+  }
+  Value Whole = subtract(End, B.createOrFold<arith::RemUIOp>(End, index(Rows)));
+  forEachIndex(index(0), Whole, Rows,
                [&](Value N) { lowerDotBlock(P, N, Rows); });
-  forEachIndex(index(Whole), index(P.N), 1,
-               [&](Value N) { lowerDotBlock(P, N, 1); });
+  if (Rows > 1)
+    forEachIndex(Whole, End, 1, [&](Value N) { lowerDotBlock(P, N, 1); });
+  InsideRows.clear();
+}
+
+/// The columns of C whose rows of the transpose of B are not in memory.
+void KernelLowering::zeroColumnsFrom(Product &P, Value Limit) {
+  forEachIndex(Limit, index(P.N), 1, [&](Value Column) {
+    for (int64_t M = 0; M < P.M; ++M)
+      memref::StoreOp::create(B, zero(B.getF32Type()), P.C,
+                              ValueRange{index(M), Column});
+  });
 }
 
 /// The products of all rows of A with `Rows` rows of the transpose of B.
@@ -290,6 +321,7 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
   for (int64_t R = 0; R < Rows; ++R)
     Columns.push_back(add(N, R));
   int64_t Width = std::min(widthOf(P.Mma.getRhs()), widthOf(P.Mma.getLhs()));
+  bool Fragments = rowsAreFragments(P.Mma.getRhs());
   for (int64_t Start = 0; Start < P.K; Width /= 2) {
     int64_t Count = (P.K - Start) / Width;
     if (Count == 0)
@@ -312,9 +344,13 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
         Value K = add(Loop.getInductionVar(), C * Width);
         for (int64_t R = 0; R < Rows; ++R) {
           // With several rows of A the sums take about as long as the memory:
-          // without being asked ahead it waits for them.
-          if (P.M > 1)
-            prefetch(P.Mma.getRhs(), add(Columns[R], PrefetchRows), K);
+          // without being asked ahead it waits for them. Of fragments it has to
+          // be told where the next one is.
+          if (P.M > 1 || Fragments)
+            prefetch(
+                P.Mma.getRhs(),
+                add(Columns[R], Fragments ? 2 * PrefetchRows : PrefetchRows),
+                K);
           Value Rhs = emitAs(P.Mma.getRhs(), {Columns[R], K, Width}, F32);
           for (int64_t M = 0; M < P.M; ++M) {
             Point Place{LhsRows[M], K, Width};
@@ -351,7 +387,9 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows) {
 
 void KernelLowering::lowerRowProduct(Product &P) {
   int64_t Width = widthOf(P.Mma.getRhs());
-  int64_t Vectors = std::max<int64_t>(1, 8 / P.M);
+  // Fragments are read whole, one after the other.
+  int64_t Most = rowsAreFragments(P.Mma.getRhs()) ? 16 : 8;
+  int64_t Vectors = std::max<int64_t>(1, Most / P.M);
   int64_t Start = P.N / (Width * Vectors) * (Width * Vectors);
   forEachIndex(index(0), index(Start), Width * Vectors,
                [&](Value Col) { lowerRowBlock(P, Col, Width, Vectors); });
@@ -374,8 +412,12 @@ void KernelLowering::lowerRowBlock(Product &P, Value Col, int64_t Width,
       Accumulators.push_back(
           P.FromZero ? zero(vectorType(F32, Width))
                      : readBuffer(P.C, {index(M), Column, Width}, F32));
-  auto Loop =
-      scf::ForOp::create(B, index(0), index(P.K), index(1), Accumulators);
+  bool Fragments = rowsAreFragments(P.Mma.getRhs());
+  Value Limit = Fragments ? limitOf(P.Mma.getRhs(), 0) : Value();
+  if (Limit) // Rows that are not there are zero: they add nothing.
+    InsideRows.insert(loadBehind(P.Mma.getRhs()));
+  auto Loop = scf::ForOp::create(B, index(0), Limit ? Limit : index(P.K),
+                                 index(1), Accumulators);
   {
     OpBuilder::InsertionGuard Guard(B);
     if (!Loop.getBody()->empty())
@@ -391,14 +433,18 @@ void KernelLowering::lowerRowBlock(Product &P, Value Col, int64_t Width,
                     : readElement(P.Mma.getLhs(), P.LhsBuffer, index(M), K),
                 Width));
     SmallVector<Value> Rhs;
-    for (Value Column : Columns)
+    for (Value Column : Columns) {
+      if (Fragments)
+        prefetch(P.Mma.getRhs(), add(K, 2 * PrefetchRows), Column);
       Rhs.push_back(emitAs(P.Mma.getRhs(), {K, Column, Width}, F32));
+    }
     for (int64_t M = 0; M < P.M; ++M)
       for (int64_t J = 0; J < Vectors; ++J)
         Next.push_back(math::FmaOp::create(
             B, Lhs[M], Rhs[J], Loop.getRegionIterArgs()[M * Vectors + J]));
     scf::YieldOp::create(B, Next);
   }
+  InsideRows.clear();
   for (int64_t M = 0; M < P.M; ++M)
     for (int64_t J = 0; J < Vectors; ++J)
       writeBuffer(Loop.getResult(M * Vectors + J), P.C,

@@ -84,11 +84,25 @@ static Extent rowsOf(RankedTensorType Tile) {
 
 static Extent colsOf(RankedTensorType Tile) { return {Tile.getShape().back()}; }
 
+/// The width in which a nest over the tile goes. A transcendental function is
+/// one long chain, of which the processor's scheduler holds two or three at a
+/// time. Where several vectors are one operation, LLVM makes it operations of
+/// each in turns, which hide each other's latency.
+int64_t KernelLowering::nestWidth(Value Tile) {
+  int64_t Width = widthOf(Tile);
+  int64_t Cols = cast<RankedTensorType>(Tile.getType()).getShape().back();
+  if (Width < lanes() || !Analysis.isLongChain(Tile))
+    return Width;
+  llvm::DenseSet<Value> Seen;
+  int64_t Wide = widthLimit(Tile, Seen, 2 * lanes());
+  return Cols % Wide == 0 ? Wide : Width;
+}
+
 void KernelLowering::materialise(Value Tile, Value Destination) {
   auto Type = cast<RankedTensorType>(Tile.getType());
   if (Buffers.lookup(Tile) == Destination)
     return;
-  forEachPoint(Type, rowsOf(Type), colsOf(Type), widthOf(Tile),
+  forEachPoint(Type, rowsOf(Type), colsOf(Type), nestWidth(Tile),
                [&](Point P) { writeBuffer(emit(Tile, P), Destination, P); });
 }
 

@@ -43,6 +43,15 @@ static std::optional<int64_t> tripCount(scf::ForOp For) {
   return (*High - *Low + *Step - 1) / *Step;
 }
 
+/// Whether the variable is a multiple of the step: cells of a range may begin
+/// at different ones.
+static bool stepsFromZero(scf::ForOp For) {
+  auto Step = constantOf(For.getStep());
+  IndexFacts Low = computeIndexFacts(For.getLowerBound());
+  return Step && *Step > 0 && Low.Known && Low.Maximum == 0 &&
+         Low.Multiple % *Step == 0;
+}
+
 bool KernelLowering::isStored(Value Memory) {
   WalkResult Walked = Kernel.walk([&](tile::StoreOp Store) {
     return Store.getMemory() == Memory ? WalkResult::interrupt()
@@ -51,10 +60,10 @@ bool KernelLowering::isStored(Value Memory) {
   return Walked.wasInterrupted();
 }
 
-/// Whether every cell of a range computes the same value, in the same step of
-/// `Loop` if that is set, which it is when the value depends on a loop. Memory
-/// that another argument names is not written meanwhile: no cell reads what
-/// another one writes (kernel_abi.h).
+/// Whether every cell of a range computes the same value, for the same variable
+/// of `Loop` if that is set, which it is when the value depends on a loop.
+/// Memory that another argument names is not written meanwhile: no cell reads
+/// what another one writes (kernel_abi.h).
 bool KernelLowering::isSameInRange(Value V, llvm::DenseSet<Value> &Seen,
                                    scf::ForOp &Loop) {
   if (!Seen.insert(V).second)
@@ -64,7 +73,7 @@ bool KernelLowering::isSameInRange(Value V, llvm::DenseSet<Value> &Seen,
       return Argument != Kernel.getGridArguments().front();
     auto For = dyn_cast<scf::ForOp>(Argument.getOwner()->getParentOp());
     if (!For || Argument != For.getInductionVar() || (Loop && Loop != For) ||
-        !constantOf(For.getLowerBound()) || !constantOf(For.getStep()))
+        !stepsFromZero(For))
       return false;
     Loop = For;
     return true;
@@ -137,9 +146,8 @@ KernelLowering::keepPanels(tile::MmaOp Mma, ArrayRef<int64_t> Shape) {
   }
   Value Step = index(0);
   if (Loop)
-    Step = B.createOrFold<arith::DivUIOp>(
-        subtract(mapped(Loop.getInductionVar()), mapped(Loop.getLowerBound())),
-        mapped(Loop.getStep()));
+    Step = B.createOrFold<arith::DivUIOp>(mapped(Loop.getInductionVar()),
+                                          mapped(Loop.getStep()));
   Kept.Slot = B.createOrFold<arith::MinUIOp>(Step, Spare);
   Value IsSpare =
       arith::CmpIOp::create(B, arith::CmpIPredicate::eq, Kept.Slot, Spare);

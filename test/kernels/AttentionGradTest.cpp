@@ -68,9 +68,9 @@ void AttentionGradTest::check(int64_t B, int64_t T, AttentionGradShape S,
   int64_t Tiles = ceilDiv(T, AttentionTile);
   std::vector<Memory> ForQuery = Memories, ForKey = Memories;
   ForQuery.push_back(GotQ), ForKey.push_back(GotK), ForKey.push_back(GotV);
-  run(buildAttentionGradQuery(module(), S), ForQuery, Sizes, {B, H, Tiles});
+  run(buildAttentionGradQuery(module(), S), ForQuery, Sizes, {Tiles, H, B});
   Sizes.insert(Sizes.end(), {B, T});
-  run(buildAttentionGradKeyValue(module(), S), ForKey, Sizes, {B, G, Tiles});
+  run(buildAttentionGradKeyValue(module(), S), ForKey, Sizes, {Tiles, G, B});
   std::string At = " for " + std::to_string(T) + " tokens";
   double Floor = T == 1 ? 1 : 1e-6; // the only score has no gradient
   expectClose(GotQ, Want.Dquery.values(), "dq" + At, 2e-6, Floor);

@@ -91,6 +91,19 @@ struct Softmax {
 constexpr int64_t CombinedSplits = 16;
 } // namespace
 
+AttentionCell::AttentionCell(TileBuilder &B, ModuleOp Module) {
+  bool Gpu = TileSizes::of(Module).Gpu;
+  Batch = B.grid(Gpu ? 0 : 2), Head = B.grid(1), Number = B.grid(Gpu ? 2 : 0);
+}
+
+SmallVector<AffineExpr> tiling::attentionGrid(ModuleOp Module, AffineExpr Batch,
+                                              AffineExpr Heads,
+                                              AffineExpr Tiles) {
+  if (TileSizes::of(Module).Gpu)
+    return {Batch, Heads, Tiles};
+  return {Tiles, Heads, Batch};
+}
+
 /// Adds the scores S of one tile of keys and their values. Scores of keys that
 /// are not seen are HiddenScore, below any running maximum, so they give 0.
 static Softmax accumulate(TileBuilder &B, const Softmax &Old, Tile Scores,
@@ -169,7 +182,8 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
   constexpr int64_t Q = AttentionTile, K = AttentionTile;
   return defineKernel(Module, S.name("attention"), 3, [&](TileBuilder &B) {
     AttentionArguments M(B, S);
-    Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * Q;
+    AttentionCell Cell(B, Module);
+    Tile Batch = Cell.Batch, Head = Cell.Head, First = Cell.Number * Q;
     Tile Group = Head / (S.Heads / S.Groups);
     Tile Queries = B.extent(M.Query, 1);
     ScoreScale Scale(S.P, S.Element);
@@ -457,7 +471,8 @@ static LogicalResult lowerAttention(txs::AttentionOp Op, EntryBuilder &E) {
     Many = {E.seq() - 2};
   }
   E.launch(buildAttention(E.module(), Shape),
-           {E.batch(), E.constant(Shape.Heads), E.seq().ceilDiv(AttentionTile)},
+           attentionGrid(E.module(), E.batch(), E.constant(Shape.Heads),
+                         E.seq().ceilDiv(AttentionTile)),
            Arguments, Many);
   return success();
 }

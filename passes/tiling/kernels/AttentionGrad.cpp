@@ -176,7 +176,8 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
             B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize}, S.Element);
         auto Tables = G.declareTables(S.RotatedQuery);
         constexpr int64_t N = AttentionTile;
-        Tile Batch = B.grid(0), Head = B.grid(1), First = B.grid(2) * N;
+        AttentionCell Cell(B, Module);
+        Tile Batch = Cell.Batch, Head = Cell.Head, First = Cell.Number * N;
         Tile KeyHead = Head / (S.Heads / S.KeyHeads);
 
         Tile Q = B.transpose(
@@ -246,7 +247,8 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
     auto Tables = G.declareTables(S.RotatedKey);
     constexpr int64_t N = AttentionTile;
     int64_t Group = S.Heads / S.KeyHeads;
-    Tile Batch = B.grid(0), KeyHead = B.grid(1), First = B.grid(2) * N;
+    AttentionCell Cell(B, Module);
+    Tile Batch = Cell.Batch, KeyHead = Cell.Head, First = Cell.Number * N;
 
     Tile K = B.transpose(
         G.Scale.beforeProduct(G.loadRows(G.Key, Batch, First, KeyHead)));
@@ -268,8 +270,12 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                              Carried);
                        });
     };
-    SmallVector<Tile> Sums = B.forLoop(KeyHead * Group, KeyHead * Group + Group,
-                                       1, {Zero, Zero}, AddHead);
+    // Without a loop around them, the cells of a head share packed queries.
+    SmallVector<Tile> Sums =
+        Group == 1 && !TileSizes::of(Module).Gpu
+            ? AddHead(KeyHead, {Zero, Zero})
+            : B.forLoop(KeyHead * Group, KeyHead * Group + Group, 1,
+                        {Zero, Zero}, AddHead);
     G.storeRows(Sums[0] * G.Scale.Factor, DKey, Batch, First, KeyHead, Tables);
     G.storeRows(Sums[1], DValue, Batch, First, KeyHead, {});
   });
@@ -331,9 +337,11 @@ static LogicalResult lowerAttentionGrad(txs::AttentionGradOp Op,
   Write(ForKey, Op.getDvalue(), {});
   Tables(ForKey, RopeKey);
   E.launch(buildAttentionGradQuery(E.module(), S),
-           {Batch, E.constant(S.Heads), Tiles}, ForQuery);
+           attentionGrid(E.module(), Batch, E.constant(S.Heads), Tiles),
+           ForQuery);
   E.launch(buildAttentionGradKeyValue(E.module(), S),
-           {Batch, E.constant(S.KeyHeads), Tiles}, ForKey);
+           attentionGrid(E.module(), Batch, E.constant(S.KeyHeads), Tiles),
+           ForKey);
   return success();
 }
 

@@ -274,13 +274,13 @@ tile::KernelOp buildAttentionDelta(mlir::ModuleOp Module, int64_t HeadSize,
 
 /// dresult, query [B, T, H, P], key, value [B, T, G, P], log_sum_exp, delta
 /// [B, T, H], with Mask mask [B, T], with Dropout seed [2] i32, dquery
-/// [B, T, H, P], with RotatedQuery cos, sin [T, P / 2]; grid B, H, ceil(T /
-/// AttentionTile).
+/// [B, T, H, P], with RotatedQuery cos, sin [T, P / 2]; attentionGrid of B, H,
+/// ceil(T / AttentionTile).
 tile::KernelOp buildAttentionGradQuery(mlir::ModuleOp Module,
                                        const AttentionGradShape &Shape);
 
 /// The same operands, then dkey, dvalue [B, T, G, P], with RotatedKey cos, sin
-/// [T, P / 2]; grid B, G, ceil(T / AttentionTile).
+/// [T, P / 2]; attentionGrid of B, G, ceil(T / AttentionTile).
 tile::KernelOp buildAttentionGradKeyValue(mlir::ModuleOp Module,
                                           const AttentionGradShape &Shape);
 

@@ -145,6 +145,21 @@ void registerSsmScan(LoweringTable &Table);
 /// The queries and the keys of one step.
 constexpr int64_t AttentionTile = 64;
 
+/// What a cell of attention over tiles of tokens works on. The grid is batch,
+/// heads, tiles; on CPUs, whose calls run cells in a row along the first
+/// coordinate, tiles, heads, batch: so tiles of one head share packed operands.
+struct AttentionCell {
+  AttentionCell(TileBuilder &B, mlir::ModuleOp Module);
+
+  Tile Batch, Head, Number;
+};
+
+/// The grid that such cells come from.
+llvm::SmallVector<mlir::AffineExpr> attentionGrid(mlir::ModuleOp Module,
+                                                  mlir::AffineExpr Batch,
+                                                  mlir::AffineExpr Heads,
+                                                  mlir::AffineExpr Tiles);
+
 /// The factor 1 / sqrt P of the scores. In float32 the smaller operand of their
 /// product is multiplied by it; in bf16, where that would round once more, the
 /// product is.

@@ -133,3 +133,60 @@ tile.kernel @written(%a: memref<?x16xf32>, %b: memref<16x16xf32>) grid(%i) {
   %s = tile.mma %a0, %b0, %zero : tensor<12x16xf32>, tensor<16x16xf32>, tensor<12x16xf32>
   tile.store %s, %b[%c0, %c0] over [0, 1] : tensor<12x16xf32>, memref<16x16xf32>
 }
+
+// Cells of a range may begin at different multiples of the step: slots are
+// counted from zero, not from where a cell begins.
+// CHECK-LABEL: func.func @triangle
+// CHECK:       memref.alloc() : memref<{{[0-9]+}}xi32>
+// CHECK:       scf.for
+// CHECK:         scf.for %[[K:[a-z0-9]+]] =
+// CHECK-NOT:       arith.subi %[[K]]
+// CHECK:           %[[STEP:.*]] = arith.divui %[[K]]
+// CHECK:           arith.minui %[[STEP]]
+tile.kernel @triangle(%a: memref<?x16xf32>, %b: memref<?x16xf32>, %y: memref<?x16xf32>, %end: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %m = arith.muli %i, %c16 : index
+  %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+  %a0 = tile.load %a[%m, %c0] over [0, 1] : memref<?x16xf32> -> tensor<16x16xf32>
+  %s = scf.for %k = %m to %end step %c16 iter_args(%acc = %zero) -> (tensor<16x16xf32>) {
+    %b0 = tile.load %b[%k, %c0] over [0, 1] : memref<?x16xf32> -> tensor<16x16xf32>
+    %next = tile.mma %a0, %b0, %acc : tensor<16x16xf32>, tensor<16x16xf32>, tensor<16x16xf32>
+    scf.yield %next : tensor<16x16xf32>
+  }
+  tile.store %s, %y[%m, %c0] over [0, 1] : tensor<16x16xf32>, memref<?x16xf32>
+}
+
+// A transcendental function is made of two vectors at a time.
+// CHECK-LABEL: func.func @function
+// CHECK:       math.exp %{{.*}} : vector<16xf32>
+tile.kernel @function(%x: memref<4x32xf32>, %y: memref<4xf32>, %z: memref<4xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] over [0, 1] : memref<4x32xf32> -> tensor<4x32xf32>
+  %e = math.exp %t : tensor<4x32xf32>
+  %sum = tile.reduce sum %e along 1 : tensor<4x32xf32> -> tensor<4xf32>
+  %max = tile.reduce max %e along 1 : tensor<4x32xf32> -> tensor<4xf32>
+  tile.store %sum, %y[%c0] over [0] : tensor<4xf32>, memref<4xf32>
+  tile.store %max, %z[%c0] over [0] : tensor<4xf32>, memref<4xf32>
+}
+
+// One query against the keys of one head, which lie among those of others:
+// memory is asked for them ahead. Keys beyond the end are not read, nor is a
+// mask made for each of the others; their scores are zero.
+// CHECK-LABEL: func.func @fragments
+// CHECK-NOT:   maskedload
+// CHECK:       %[[LEFT:.*]] = arith.minsi
+// CHECK:       scf.for %{{.*}} = %[[LEFT]] to
+// CHECK:         memref.store %{{.*}} : memref<1x64xf32>
+// CHECK:       memref.prefetch
+// CHECK:       math.fma
+tile.kernel @fragments(%q: memref<1x32xf32>, %k: memref<?x4x32xf32>, %y: memref<1x64xf32>, %h: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %m = arith.muli %i, %c64 : index
+  %zero = arith.constant dense<0.0> : tensor<1x64xf32>
+  %a = tile.load %q[%c0, %c0] over [0, 1] : memref<1x32xf32> -> tensor<1x32xf32>
+  %b = tile.load %k[%m, %h, %c0] over [0, 2] : memref<?x4x32xf32> -> tensor<64x32xf32>
+  %s = tile.mma %a, %b, %zero {transpose_rhs} : tensor<1x32xf32>, tensor<64x32xf32>, tensor<1x64xf32>
+  tile.store %s, %y[%c0, %c0] over [0, 1] : tensor<1x64xf32>, memref<1x64xf32>
+}

@@ -3,11 +3,12 @@
 
 // A cell takes one head and 64 queries, scaled by 1 / sqrt 32, and goes over the
 // keys up to its last query, with the running maximum m, sum l and result acc. Four
-// query heads share two key heads.
+// query heads share two key heads. Tiles of queries come first in the grid, so that
+// those of one head run in a row and share its packed keys and values.
 
 // CHECK-LABEL:  tile.kernel @attention_h4_g2_p32_lse(
 // CHECK-SAME:      %[[QM:[^:]*]]: memref<?x?x4x32xf32>, %[[KM:[^:]*]]: memref<?x?x2x32xf32>, %[[VM:[^:]*]]: memref<?x?x2x32xf32>,
-// CHECK-SAME:      %[[OM:[^:]*]]: memref<?x?x4x32xf32>, %[[LSEM:[^:]*]]: memref<?x?x4xf32>, %[[PAST:[^:]*]]: index) grid(%[[BATCH:[^ ,)]*]], %[[HEAD:[^ ,)]*]], %[[CELL:[^ ,)]*]])
+// CHECK-SAME:      %[[OM:[^:]*]]: memref<?x?x4x32xf32>, %[[LSEM:[^:]*]]: memref<?x?x4xf32>, %[[PAST:[^:]*]]: index) grid(%[[CELL:[^ ,)]*]], %[[HEAD:[^ ,)]*]], %[[BATCH:[^ ,)]*]])
 // CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[CELL]], 64
 // CHECK-DAG:    %[[GROUP:.*]] = arith.divui %[[HEAD]], 2
 // CHECK-DAG:    %[[SEQ:.*]] = memref.dim %[[QM]], 1
@@ -55,7 +56,7 @@
 
 // Without a cache `past`, the last size, is 0.
 
-// CHECK:        plan.launch @attention_h4_g2_p32_lse grid (batch, 4, seq ceildiv 64){{.*}}, seq, 0)
+// CHECK:        plan.launch @attention_h4_g2_p32_lse grid (seq ceildiv 64, 4, batch){{.*}}, seq, 0)
 func.func @training(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %k: tensor<?x?x2x32xf32> {txs.input = "k"}, %v: tensor<?x?x2x32xf32> {txs.input = "v"})
     -> (tensor<?x?x4x32xf32> {txs.output = "o"}, tensor<?x?x4xf32> {txs.output = "lse"}) {
   %o, %l = txs.attention %q, %k, %v : (tensor<?x?x4x32xf32>, tensor<?x?x2x32xf32>, tensor<?x?x2x32xf32>) -> (tensor<?x?x4x32xf32>, tensor<?x?x4xf32>)
@@ -103,7 +104,7 @@ func.func @training(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %k: tensor<?x?x2
 // CHECK-DAG:    %[[V:.*]] = plan.buffer state "values" (batch, capacity, 1, 32)
 // CHECK-DAG:    %[[M:.*]] = plan.buffer state "key_mask" (batch, capacity)
 // CHECK:        plan.launch @attention_step_h4_g1_p32_mask grid (batch, 1)({{.*}}, %[[K]], %[[V]], %[[M]], {{.*}}, past) when (-seq + 1)
-// CHECK-NEXT:   plan.launch @attention_h4_g1_p32_mask grid (batch, 4, seq ceildiv 64)({{.*}}, %[[K]], %[[V]], %[[M]], {{.*}}, past) when (seq - 2)
+// CHECK-NEXT:   plan.launch @attention_h4_g1_p32_mask grid (seq ceildiv 64, 4, batch)({{.*}}, %[[K]], %[[V]], %[[M]], {{.*}}, past) when (seq - 2)
 // On GPUs a cell takes 128 of the keys and leaves m, l and acc. For up to 64 queries
 // of a head there is a kernel like it.
 
@@ -168,7 +169,7 @@ func.func @decode(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %past: index {txs.
 // CHECK-DAG:      tile.reduce sum %[[P]] along 1
 // CHECK-DAG:      %[[DROPPED:.*]] = arith.mulf %[[P]], {{.*}} : tensor<64x64xf32>
 // CHECK-DAG:      tile.mma %[[DROPPED]],
-// CHECK:        plan.launch @attention_h2_g2_p16_dropout0p25_site5 grid (batch, 2, seq ceildiv 64)
+// CHECK:        plan.launch @attention_h2_g2_p16_dropout0p25_site5 grid (seq ceildiv 64, 2, batch)
 // CHECK-NOT:    plan.launch
 func.func @dropout(%q: tensor<?x?x2x16xf32> {txs.input = "q"}, %seed: tensor<2xi32> {txs.input = "seed"})
     -> (tensor<?x?x2x16xf32> {txs.output = "o"}) {
