@@ -137,12 +137,12 @@ tile.kernel @written(%a: memref<?x16xf32>, %b: memref<16x16xf32>) grid(%i) {
 // Cells of a range may begin at different multiples of the step: slots are
 // counted from zero, not from where a cell begins.
 // CHECK-LABEL: func.func @triangle
-// CHECK:       memref.alloc() : memref<{{[0-9]+}}xi32>
-// CHECK:       scf.for
-// CHECK:         scf.for %[[K:[a-z0-9]+]] =
-// CHECK-NOT:       arith.subi %[[K]]
-// CHECK:           %[[STEP:.*]] = arith.divui %[[K]]
-// CHECK:           arith.minui %[[STEP]]
+// CHECK:       %[[MARKS:.*]] = memref.alloc() : memref<64xi32>
+// CHECK:       %[[FIRST:.*]] = arith.muli %{{.*}}, %[[C16:.*]] : index
+// CHECK:       scf.for %[[K:[a-z0-9]+]] = %[[FIRST]] to %{{.*}} step %[[C16]]
+// CHECK:         %[[STEP:.*]] = arith.divui %[[K]], %[[C16]]
+// CHECK:         %[[SLOT:.*]] = arith.minui %[[STEP]]
+// CHECK:         memref.load %[[MARKS]][%[[SLOT]]]
 tile.kernel @triangle(%a: memref<?x16xf32>, %b: memref<?x16xf32>, %y: memref<?x16xf32>, %end: index) grid(%i) {
   %c0 = arith.constant 0 : index
   %c16 = arith.constant 16 : index
@@ -178,8 +178,11 @@ tile.kernel @function(%x: memref<4x32xf32>, %y: memref<4xf32>, %z: memref<4xf32>
 // CHECK:       %[[LEFT:.*]] = arith.minsi
 // CHECK:       scf.for %{{.*}} = %[[LEFT]] to
 // CHECK:         memref.store %{{.*}} : memref<1x64xf32>
-// CHECK:       memref.prefetch
-// CHECK:       math.fma
+// CHECK:       scf.for %{{.*}} to %[[LEFT]] step
+// CHECK-NOT:     maskedload
+// CHECK:         memref.prefetch
+// CHECK-NOT:     maskedload
+// CHECK:         math.fma
 tile.kernel @fragments(%q: memref<1x32xf32>, %k: memref<?x4x32xf32>, %y: memref<1x64xf32>, %h: index) grid(%i) {
   %c0 = arith.constant 0 : index
   %c64 = arith.constant 64 : index
