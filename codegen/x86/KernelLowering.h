@@ -161,14 +161,14 @@ private:
   mlir::Value prepareLhs(tile::MmaOp Mma);
   bool isReadableInPlace(mlir::Value Tile);
   bool rowsAreFarApart(mlir::Value Tile);
-  bool rowsSharePages(mlir::Value Tile);
   bool rowsAreFragments(mlir::Value Tile);
   void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   mlir::Value accumulatorFor(tile::MmaOp Mma);
   void lowerDotProduct(Product &P);
-  void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows);
+  void lowerFragments(Product &P, int64_t Rows);
+  void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows, int64_t Distance);
   void zeroColumnsFrom(Product &P, mlir::Value Limit);
   void lowerRowProduct(Product &P);
   void lowerRowBlock(Product &P, mlir::Value Col, int64_t Width,

@@ -193,3 +193,25 @@ tile.kernel @fragments(%q: memref<1x32xf32>, %k: memref<?x4x32xf32>, %y: memref<
   %s = tile.mma %a, %b, %zero {transpose_rhs} : tensor<1x32xf32>, tensor<64x32xf32>, tensor<1x64xf32>
   tile.store %s, %y[%c0, %c0] over [0, 1] : tensor<1x64xf32>, memref<1x64xf32>
 }
+
+// One row of A: four rows of the weights at a time, a quarter of them apart.
+// CHECK-LABEL: func.func @dot
+// CHECK-DAG:     %[[FIVE:.*]] = arith.constant 5 : index
+// CHECK-DAG:     %[[TEN:.*]] = arith.constant 10 : index
+// CHECK-DAG:     %[[FIFTEEN:.*]] = arith.constant 15 : index
+// CHECK:         scf.for %[[N:.*]] = %{{.*}} to %[[FIVE]]
+// CHECK:           arith.addi %[[N]], %[[FIVE]]
+// CHECK:           arith.addi %[[N]], %[[TEN]]
+// CHECK:           arith.addi %[[N]], %[[FIFTEEN]]
+// CHECK:           scf.for
+// CHECK-COUNT-8:     math.fma
+// CHECK-NOT:         math.fma
+// CHECK:         scf.for %{{.*}} to %{{.*}} step
+tile.kernel @dot(%x: memref<1x64xf32>, %w: memref<22x64xf32>, %y: memref<1x22xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant dense<0.0> : tensor<1x22xf32>
+  %a = tile.load %x[%c0, %c0] over [0, 1] : memref<1x64xf32> -> tensor<1x64xf32>
+  %b = tile.load %w[%c0, %c0] over [0, 1] : memref<22x64xf32> -> tensor<22x64xf32>
+  %s = tile.mma %a, %b, %zero {transpose_rhs} : tensor<1x64xf32>, tensor<22x64xf32>, tensor<1x22xf32>
+  tile.store %s, %y[%c0, %c0] over [0, 1] : tensor<1x22xf32>, memref<1x22xf32>
+}
