@@ -24,7 +24,11 @@
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/support/Error.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +55,19 @@ struct DeviceCall {
   uint8_t *Host = nullptr, *Transfer = nullptr;
   uint64_t InputBytes = 0, OutputBytes = 0;
 };
+
+/// How many blocks a launch starts of a kernel whose blocks go over the cells
+/// of the grid, where `Fit` of them run at once; none where 31 bits, with which
+/// such kernels count, do not hold the number of cells.
+inline std::optional<uint32_t> residentBlocks(const int64_t *Grid,
+                                              uint64_t Fit) {
+  int64_t Cells = 1;
+  for (size_t D = 0; D < 3; ++D)
+    if (__builtin_mul_overflow(Cells, Grid[D], &Cells) ||
+        Cells > std::numeric_limits<int32_t>::max())
+      return std::nullopt;
+  return static_cast<uint32_t>(std::min<uint64_t>(Cells, Fit));
+}
 
 class Device {
 public:

@@ -109,6 +109,7 @@ struct PackageKernelCode {
   uint32_t Threads = 0;     ///< of a block; 0 on a processor
   uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
   std::vector<PackageTensorMap> TensorMaps;
+  uint32_t ResidentBlocks = 0; ///< 0: a block for each cell
 };
 
 struct PackageCode {

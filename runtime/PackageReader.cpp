@@ -36,6 +36,7 @@ constexpr size_t MaxConfigBytes = 1 << 20;
 constexpr uint64_t MaxScratchBytes = uint64_t(1) << 32;
 /// More than any GPU has.
 constexpr uint32_t MaxThreads = 1024;
+constexpr uint32_t MaxResidentBlocks = 32; // of a multiprocessor
 constexpr uint64_t MaxSharedBytes = uint64_t(1) << 20;
 constexpr int64_t MaxLimit = int64_t(1) << 31;
 
@@ -271,6 +272,10 @@ Status PackageReader::readCode() {
         return fail(Kernel, ": expected at most ", MaxThreads, " threads and ",
                     MaxSharedBytes, " bytes of shared memory, got ",
                     Into.Threads, " and ", Into.SharedBytes);
+      Into.ResidentBlocks = Code.resident_blocks();
+      if (Into.ResidentBlocks > MaxResidentBlocks)
+        return fail(Kernel, ": expected at most ", MaxResidentBlocks,
+                    " resident blocks, got ", Into.ResidentBlocks);
       if (Status Read = readTensorMaps(Code, Made.Kernels[K], Kernel, Into);
           !Read)
         return Read;

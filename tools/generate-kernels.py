@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ["320m", "1.3b"]
 ARCHITECTURES = ["sm_80", "sm_90a"]
 TOKENS = 4096
-COLUMNS = ["kernel", "threads", "shared", "registers", "spills", "blocks", "warps", "mma", "wgmma"]
-COLUMNS += ["barriers", "16-byte", "launches", "MB at least", "GFLOP"]
+COLUMNS = ["kernel", "threads", "shared", "registers", "spills", "blocks", "warps"]
+COLUMNS += ["resident", "mma", "wgmma", "barriers", "16-byte", "launches", "MB at least", "GFLOP"]
 
 HEAD = """# Kernels on NVIDIA GPUs
 
@@ -34,7 +34,8 @@ again when kernels change. What a test does compare: no kernel of forward and de
 - *registers*, *spills*: of a thread, as ptxas allocates them; bytes of stack, spilled and loaded
   again.
 - *blocks*, *warps*: how many of them a multiprocessor holds at once, by registers, shared memory
-  and threads. Fewer than eight warps would be a warning.
+  and threads. Fewer than eight warps would be a warning. *resident*: not 0 where blocks stay on
+  their multiprocessor and go over the cells of the grid, so many at once (`docs/gpu.md`).
 - *mma*, *wgmma*: instructions for tensor cores in the code (`mma.sync`, `wgmma.mma_async`).
   *barriers*: of the whole block.
 - *16-byte*: the share of instructions that access global memory and move 16 bytes a thread.
@@ -93,8 +94,8 @@ def table(rows: list[list[str]]) -> str:
     """One architecture as Markdown."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1)]
     for row in rows:
-        floor, flop = int(row[12]) / 1e6, int(row[13]) / 1e9
-        cells = [f"`{row[0]}`", *row[1:12], f"{floor:.3f}", f"{flop:.3f}" if flop else "0"]
+        floor, flop = int(row[13]) / 1e6, int(row[14]) / 1e9
+        cells = [f"`{row[0]}`", *row[1:13], f"{floor:.3f}", f"{flop:.3f}" if flop else "0"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

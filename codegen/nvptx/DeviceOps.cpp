@@ -36,6 +36,10 @@ Value blockCoordinate(ImplicitLocOpBuilder &B, unsigned Dimension) {
   return readRegister(B, "ctaid." + Twine("xyz"[Dimension]));
 }
 
+Value blockCount(ImplicitLocOpBuilder &B) {
+  return readRegister(B, "nctaid.x");
+}
+
 static Value word(ImplicitLocOpBuilder &B, int32_t Number) {
   return arith::ConstantOp::create(B, B.getI32IntegerAttr(Number));
 }

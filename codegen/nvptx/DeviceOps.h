@@ -22,6 +22,8 @@ constexpr unsigned GlobalSpace = 1, SharedSpace = 3;
 /// The number of the thread in its block, the block's coordinate: `index`.
 mlir::Value threadNumber(mlir::ImplicitLocOpBuilder &B);
 mlir::Value blockCoordinate(mlir::ImplicitLocOpBuilder &B, unsigned Dimension);
+/// Blocks of the launch, in the first dimension.
+mlir::Value blockCount(mlir::ImplicitLocOpBuilder &B);
 
 /// Waits for all threads of the block; for its first `Threads`, which alone
 /// come here, if not 0.

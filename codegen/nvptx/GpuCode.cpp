@@ -166,6 +166,7 @@ static std::string describe(const GpuTarget &Target, const DeviceKernel &Kernel,
   Column(Number(Of.SpillStores + Of.SpillLoads + Of.StackBytes), 7);
   Column(Number(Holds.Blocks), 7);
   Column(Number(Holds.Warps), 6);
+  Column(std::to_string(Kernel.ResidentBlocks), 9);
   Column(std::to_string(Seen.Mma), 4);
   Column(std::to_string(Seen.Wgmma), 6);
   Column(std::to_string(Seen.Barriers), 9);
@@ -188,8 +189,8 @@ std::string describe(const GpuCode &Code,
   std::string Text;
   llvm::raw_string_ostream Out(Text);
   Out << llvm::left_justify("kernel", Width)
-      << "  threads  shared  registers  spills  blocks  warps  mma  wgmma  "
-         "barriers  16-byte  launches   floor bytes          FLOP\n";
+      << "  threads  shared  registers  spills  blocks  warps  resident  mma  "
+         "wgmma  barriers  16-byte  launches   floor bytes          FLOP\n";
   for (const DeviceKernel &Kernel : Code.Device.Kernels)
     Out << llvm::left_justify(Kernel.Name, Width)
         << describe(Code.Target, Kernel, Counts.lookup(Kernel.Symbol),

@@ -41,10 +41,11 @@ mlir::FailureOr<GpuCode> compileForGpu(mlir::ModuleOp Kernels,
                                        const GpuOptions &Options = {});
 
 /// A table of the kernels: threads, shared memory, registers and spills, blocks
-/// and warps that a multiprocessor holds at once, instructions for tensor cores
-/// by kind, barriers, and the share of global accesses that move sixteen bytes;
-/// then, by what `Costs` says, how often the kernel is launched, and the floor
-/// bytes and products' FLOP of its largest launch.
+/// and warps that a multiprocessor holds at once, blocks that stay there to go
+/// over several cells (0: each has one), instructions for tensor cores by kind,
+/// barriers, and the share of global accesses that move sixteen bytes; then, by
+/// what `Costs` says, how often the kernel is launched, and the floor bytes and
+/// products' FLOP of its largest launch.
 std::string describe(const GpuCode &Code,
                      const llvm::StringMap<KernelCost> &Costs);
 

@@ -21,6 +21,7 @@ inline KernelCode packagedKernel(const DeviceKernel &Kernel) {
   Made.Symbol = Kernel.Symbol;
   Made.Threads = static_cast<uint32_t>(Kernel.Threads);
   Made.SharedBytes = static_cast<uint64_t>(Kernel.SharedBytes);
+  Made.ResidentBlocks = static_cast<uint32_t>(Kernel.ResidentBlocks);
   for (const TensorMap &Map : Kernel.TensorMaps)
     Made.TensorMaps.push_back({Map.Operand,
                                Map.Shape,

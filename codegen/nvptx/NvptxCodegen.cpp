@@ -110,6 +110,9 @@ static LogicalResult lower(ModuleOp Module, const GpuTarget &Target,
     Kernels.push_back({Function.getSymName().str(), Function.getSymName().str(),
                        Number(ThreadsAttr), Number(SharedBytesAttr),
                        tensorMapsOf(Function)});
+    if (Function->hasAttr(ResidentAttr))
+      Kernels.back().ResidentBlocks = Number(ResidentAttr);
+    Function->removeAttr(ResidentAttr);
     Function->removeAttr(TensorMapsAttr);
     Function->removeAttr(ThreadsAttr);
     Function->removeAttr(ConsumersAttr);

@@ -35,6 +35,10 @@ struct DeviceKernel {
   int64_t Threads, SharedBytes;
   /// Parameters of 128 bytes after the sizes.
   std::vector<TensorMap> TensorMaps;
+  /// Not 0: blocks go over all cells in turn, as many of them as fit at once,
+  /// these on a multiprocessor; the grid's three extents are parameters between
+  /// the sizes and the maps.
+  int64_t ResidentBlocks = 0;
 };
 
 struct DeviceModule {
@@ -52,7 +56,8 @@ struct DeviceModule {
 /// with one pointer to global memory per memref argument, then the sizes
 /// (dynamic extents of memrefs and index arguments), each in argument order,
 /// then tensor maps by value.
-/// The block's coordinates are the grid cell. Errors are reported on the
+/// The block's coordinates are the grid cell, but for kernels with resident
+/// blocks. Errors are reported on the
 /// operations at fault.
 mlir::FailureOr<DeviceModule> lowerForGpu(mlir::ModuleOp Kernels,
                                           const GpuTarget &Target);

@@ -48,6 +48,10 @@ constexpr char ConsumersAttr[] = "tile.consumers";
 /// On a function: some of its kernel's memory is bf16.
 constexpr char HalfMemoryAttr[] = "tile.half_memory";
 constexpr char SharedBytesAttr[] = "tile.shared_bytes";
+/// On a function whose blocks go over all cells in turn, with the grid's three
+/// extents as arguments behind the sizes: how many a multiprocessor has at
+/// once.
+constexpr char ResidentAttr[] = "tile.resident_blocks";
 /// On a function: the tensor maps that it has as its last arguments, each as
 /// operand, first size, extents of the memory and of the box.
 constexpr char TensorMapsAttr[] = "tile.tensor_maps";

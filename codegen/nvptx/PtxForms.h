@@ -11,7 +11,7 @@
 // does not occur.
 //
 // Intrinsics:
-//   llvm.nvvm.read.ptx.sreg.{tid.x, ctaid.x, ctaid.y, ctaid.z}
+//   llvm.nvvm.read.ptx.sreg.{tid.x, ctaid.x, ctaid.y, ctaid.z, nctaid.x}
 //   llvm.nvvm.barrier.cta.sync.aligned.all(0), .count(1, consumers)
 //   llvm.nvvm.shfl.sync.bfly.{f32, i32}(-1, value, lane mask, 31)
 //   llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4[.trans].b16

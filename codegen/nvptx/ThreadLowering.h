@@ -276,6 +276,7 @@ private:
   bool canProduce(mlir::scf::ForOp Loop);
   void findBoxRings();
   int64_t otherCopiedBytes();
+  bool onlyAddsProducts();
   void chooseStages();
   void blockBarrier();
   mlir::Value stageBarrier(mlir::Value Stage, bool Empty);
@@ -292,6 +293,11 @@ private:
   void produceBlock(mlir::Block &Block);
   void lowerBoxLoop(const Ring &R);
   void lowerWithProducer();
+
+  // Blocks that go over several cells (TileToThreadsCells.cpp).
+  bool paysToStay();
+  void addGridExtents();
+  void forEachCell(llvm::function_ref<void()> Body);
 
   // Shapes (TileToThreadsShapes.cpp).
   void lowerBroadcast(tile::BroadcastOp Broadcast);
@@ -359,6 +365,8 @@ private:
   int64_t NextRing = 0;
   bool InRing = false;
   Pipe Channel;
+  /// Where few blocks go over all cells of the grid: its extents.
+  llvm::SmallVector<mlir::Value> GridExtents;
   llvm::DenseMap<mlir::Operation *, Ring> BoxRings;
   /// Products of this loop are waited for in its next iteration.
   bool ProductsStay = false;

@@ -91,7 +91,10 @@ bool ThreadLowering::run() {
 
 /// The kernel but for what a producer does.
 void ThreadLowering::lowerAll() {
-  lowerBlock(Kernel.getBody().front());
+  forEachCell([&] {
+    lowerBlock(Kernel.getBody().front());
+    awaitCopies();
+  });
   if (!Failed)
     awaitBoxStores();
 }

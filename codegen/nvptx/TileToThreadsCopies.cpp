@@ -244,7 +244,7 @@ void ThreadLowering::startRing(Ring &R) {
     R.Tiles.push_back(Tile);
   }
   // The loop may have run before.
-  if (R.For->getParentOfType<scf::ForOp>())
+  if (R.For->getParentOfType<scf::ForOp>() || !GridExtents.empty())
     blockBarrier();
   Value Iteration = scalar(R.For.getLowerBound());
   Value Step = scalar(R.For.getStep());

@@ -136,12 +136,17 @@ int64_t ThreadLowering::otherCopiedBytes() {
   return Bytes;
 }
 
+/// Whether two groups of consumers do nothing in the producer's loops but to
+/// add products to sums.
+bool ThreadLowering::onlyAddsProducts() {
+  return Layouts.threads() > ProducerThreads &&
+         llvm::all_of(BoxRings, [&](const auto &Each) {
+           return productsUnderWay(Each.second) != 0;
+         });
+}
+
 void ThreadLowering::chooseStages() {
-  bool OnlyProducts = Layouts.threads() > ProducerThreads &&
-                      llvm::all_of(BoxRings, [&](const auto &Each) {
-                        return productsUnderWay(Each.second) != 0;
-                      });
-  int64_t Bytes = OnlyProducts ? LongPipeBytes : PipeBytes;
+  int64_t Bytes = onlyAddsProducts() ? LongPipeBytes : PipeBytes;
   // A second block is worth more than a stage.
   if (Layouts.threads() == ProducerThreads)
     Bytes = std::min(Bytes, BlockBytes - otherCopiedBytes());
@@ -422,6 +427,8 @@ void ThreadLowering::produceBlock(Block &Block) {
 /// The kernel as consumers and a producer.
 void ThreadLowering::lowerWithProducer() {
   makePipe();
+  if (paysToStay())
+    addGridExtents();
   IRMapping Arguments = Scalars;
   int64_t Consumers = Layouts.threads();
   Function->setAttr(ConsumersAttr, B.getI64IntegerAttr(Consumers));
@@ -443,7 +450,7 @@ void ThreadLowering::lowerWithProducer() {
                                       index(Consumers));
   auto If = scf::IfOp::create(B, Leads, /*withElseRegion=*/false);
   B.setInsertionPointToStart(If.thenBlock());
-  produceBlock(Kernel.getBody().front());
+  forEachCell([&] { produceBlock(Kernel.getBody().front()); });
 }
 
 } // namespace transxssm::nvptx

@@ -250,7 +250,7 @@ LogicalResult PackageWriter::addCode(const CodeObject &From) {
       MapsAt = Builder.CreateVector(Maps);
     Code.push_back(fbs::CreateKernelCode(
         Builder, Builder.CreateString(Found->Symbol), Found->ScratchBytes,
-        Found->Threads, Found->SharedBytes, MapsAt));
+        Found->Threads, Found->SharedBytes, MapsAt, Found->ResidentBlocks));
   }
   auto Target = Builder.CreateString(From.Target);
   auto Features = Builder.CreateVectorOfStrings(From.Features);

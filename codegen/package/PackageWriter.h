@@ -35,7 +35,8 @@ struct KernelCode {
   uint32_t Threads = 0;     ///< of a block; 0 on a processor
   uint64_t SharedBytes = 0; ///< dynamic shared memory of a block
   std::vector<TensorMapCode> TensorMaps =
-      {}; ///< in the order of the parameters
+      {};                      ///< in the order of the parameters
+  uint32_t ResidentBlocks = 0; ///< see package.fbs
 };
 
 /// All kernels compiled for one target.

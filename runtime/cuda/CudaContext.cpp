@@ -116,18 +116,20 @@ Status CudaContext::open(unsigned Ordinal) {
       !Done)
     return Done;
   char Text[256] = "";
-  int Major = 0, Minor = 0, Shared = 0;
+  int Major = 0, Minor = 0, Shared = 0, Processors = 0;
   for (CuResult Result :
        {Driver.DeviceName(Text, int(sizeof(Text)) - 1, Device),
         Driver.DeviceAttribute(&Major, CuAttributeCapabilityMajor, Device),
         Driver.DeviceAttribute(&Minor, CuAttributeCapabilityMinor, Device),
         Driver.DeviceAttribute(&Shared, CuAttributeMaxSharedBytes, Device),
+        Driver.DeviceAttribute(&Processors, CuAttributeMultiprocessors, Device),
         Driver.ContextRetain(&Context, Device)})
     if (Status Done = check(Result, "opening it"); !Done)
       return Done;
   ModelName = Text;
   Capability = 10 * Major + Minor;
   MaxSharedBytes = uint64_t(std::max(Shared, 0));
+  Multiprocessors = unsigned(std::max(Processors, 1));
   if (Status Entered = enter(); !Entered)
     return Entered;
   return check(Driver.StreamCreate(&Stream, CuStreamNonBlocking),

@@ -41,6 +41,7 @@ public:
   int capability() const { return Capability; }
   /// The most dynamic shared memory that a block may ask for.
   uint64_t maxSharedBytes() const { return MaxSharedBytes; }
+  unsigned multiprocessors() const { return Multiprocessors; }
 
   /// Makes the GPU the calling thread's. An error if it has failed for good.
   Status enter();
@@ -73,6 +74,7 @@ private:
   CuStream Stream = nullptr;
   int Capability = 0;
   uint64_t MaxSharedBytes = 0;
+  unsigned Multiprocessors = 0;
   std::mutex Guard;
   std::string Broken; ///< what every call says after an error that stays
 };

@@ -199,6 +199,15 @@ Status CudaDevice::prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const {
     Into.Node.Grid[D] = unsigned(Launch.Grid[D]);
     Into.Node.Block[D] = D == 0 ? Kernel.Threads : 1;
   }
+  if (Kernel.ResidentBlocks) {
+    std::optional<uint32_t> Blocks =
+        residentBlocks(Launch.Grid, uint64_t(Kernel.ResidentBlocks) *
+                                        Context->multiprocessors());
+    if (!Blocks)
+      return makeError(kernelName(Launch), ": the grid has too many cells");
+    Into.Node.Grid[0] = *Blocks;
+    Into.Node.Grid[1] = Into.Node.Grid[2] = 1;
+  }
   Into.Node.Function = Kernels[Launch.From->Kernel];
   Into.Node.SharedBytes = unsigned(Kernel.SharedBytes);
   // The driver copies the values while it is given the launch.
@@ -207,6 +216,9 @@ Status CudaDevice::prepare(const DeviceLaunch &Launch, CudaLaunch &Into) const {
     Into.Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
   for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
     Into.Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  if (Kernel.ResidentBlocks)
+    for (size_t D = 0; D < 3; ++D)
+      Into.Parameters.push_back(const_cast<int64_t *>(&Launch.Grid[D]));
   if (Status Done = addTensorMaps(Launch, Into); !Done)
     return Done;
   Into.Parameters.push_back(nullptr);

@@ -55,6 +55,7 @@ enum CuResult : int {
 };
 
 // CUdevice_attribute, CUfunction_attribute, CUjit_option, CUstream_flags.
+constexpr int CuAttributeMultiprocessors = 16;
 constexpr int CuAttributeCapabilityMajor = 75;
 constexpr int CuAttributeCapabilityMinor = 76;
 constexpr int CuAttributeMaxSharedBytes = 97; // of a block that opts in

@@ -68,7 +68,8 @@ Status SimDevice::resolveKernels() {
                        "' in the object code, got none");
     const PackageKernel &Kernel = From.kernels()[I];
     uint64_t Expected = uint64_t(Kernel.MemrefCount) + Kernel.SizeCount +
-                        Code->Kernels[I].TensorMaps.size();
+                        Code->Kernels[I].TensorMaps.size() +
+                        (Code->Kernels[I].ResidentBlocks ? 3 : 0);
     if (Found->Parameters != Expected)
       return makeError(Where, ": kernel '", Symbol, "': expected ", Expected,
                        " parameters, got ", Found->Parameters);
@@ -177,16 +178,39 @@ Status SimDevice::addTensorMaps(const DeviceLaunch &Launch,
   return {};
 }
 
-Status SimDevice::launch(const DeviceLaunch &Launch) {
-  declare(Launch);
+/// How many multiprocessors there are for kernels with resident blocks: few, so
+/// that blocks have several cells.
+constexpr uint64_t Multiprocessors = 3;
+
+Status SimDevice::setGrid(const DeviceLaunch &Launch,
+                          LaunchShape &Shape) const {
   uint32_t Number = Launch.From->Kernel;
-  LaunchShape Shape;
+  constexpr int64_t Most = std::numeric_limits<int32_t>::max();
   for (size_t D = 0; D < 3; ++D) {
-    if (Launch.Grid[D] > std::numeric_limits<int32_t>::max())
+    if (Launch.Grid[D] > Most)
       return makeError("kernel '", From.kernels()[Number].Name,
                        "': grid extent ", Launch.Grid[D], " is too large");
     Shape.Grid[D] = uint32_t(Launch.Grid[D]);
   }
+  uint64_t Resident = Code->Kernels[Number].ResidentBlocks;
+  if (Resident == 0)
+    return {};
+  std::optional<uint32_t> Blocks =
+      residentBlocks(Launch.Grid, Resident * Multiprocessors);
+  if (!Blocks)
+    return makeError("kernel '", From.kernels()[Number].Name,
+                     "': the grid has too many cells");
+  Shape.Grid[0] = *Blocks;
+  Shape.Grid[1] = Shape.Grid[2] = 1;
+  return {};
+}
+
+Status SimDevice::launch(const DeviceLaunch &Launch) {
+  declare(Launch);
+  uint32_t Number = Launch.From->Kernel;
+  LaunchShape Shape;
+  if (Status Set = setGrid(Launch, Shape); !Set)
+    return Set;
   Shape.Threads = Code->Kernels[Number].Threads;
   Shape.DynamicSharedBytes = Code->Kernels[Number].SharedBytes;
   std::vector<void *> Parameters;
@@ -194,6 +218,9 @@ Status SimDevice::launch(const DeviceLaunch &Launch) {
     Parameters.push_back(const_cast<void **>(&Launch.Operands[I]));
   for (size_t I = 0; I < Launch.From->Sizes.size(); ++I)
     Parameters.push_back(const_cast<int64_t *>(&Launch.Sizes[I]));
+  if (Code->Kernels[Number].ResidentBlocks)
+    for (size_t D = 0; D < 3; ++D)
+      Parameters.push_back(const_cast<int64_t *>(&Launch.Grid[D]));
   std::vector<TransXSSMSimTensorMap> Maps;
   if (Status Made = addTensorMaps(Launch, Maps, Parameters); !Made)
     return Made;

@@ -39,6 +39,7 @@ private:
       : Device(From, Code) {}
 
   Status resolveKernels();
+  Status setGrid(const DeviceLaunch &Launch, LaunchShape &Shape) const;
   Status addTensorMaps(const DeviceLaunch &Launch,
                        std::vector<TransXSSMSimTensorMap> &Maps,
                        std::vector<void *> &Parameters) const;

@@ -97,6 +97,9 @@ FAKE CuResult cuDeviceGetAttribute(int *Value, int Attribute, CuDevice) {
   Lock Held(driver().Guard);
   const Settings &Given = driver().Given;
   switch (Attribute) {
+  case CuAttributeMultiprocessors:
+    *Value = 2;
+    return CuSuccess;
   case CuAttributeCapabilityMajor:
     *Value = int(Given.capability / 10);
     return CuSuccess;

@@ -10,6 +10,7 @@
 
 #include "SamplePackage.h"
 #include "runtime/PackageFile.h"
+#include "transxssm/kernel_abi.h"
 
 #include <gtest/gtest.h>
 
@@ -77,8 +78,11 @@ TEST(Package, ChecksTheFrame) {
   EXPECT_EQ(failure({}), "p: not a package: expected at least 32 bytes, got 0");
   EXPECT_EQ(With(0, 'X'),
             "p: not a package: expected it to start with TXSSMPKG");
-  EXPECT_EQ(With(8, 99), "p: expected package version 2, got 99; compile the "
-                         "model again");
+  for (unsigned Other : {99u, TRANSXSSM_PACKAGE_VERSION - 1})
+    EXPECT_EQ(With(8, uint8_t(Other)),
+              "p: expected package version " +
+                  std::to_string(TRANSXSSM_PACKAGE_VERSION) + ", got " +
+                  std::to_string(Other) + "; compile the model again");
   EXPECT_EQ(With(12, 1), "p: expected zero in bytes 12 to 15, got 1");
   EXPECT_NE(With(16, File[16] + 1).find("truncated or damaged"),
             std::string::npos);
@@ -151,6 +155,9 @@ TEST(Package, ChecksTheMeaning) {
       {"p: code 0 (x86-64-v1), kernel 'sample_embed': expected at most "
        "4294967296 bytes of scratch, got 18446744073709551615",
        [](PackageT &P) { P.code[0]->kernels[0]->scratch_bytes = ~0ull; }},
+      {"p: code 0 (x86-64-v1), kernel 'sample_embed': expected at most 32 "
+       "resident blocks, got 33",
+       [](PackageT &P) { P.code[0]->kernels[0]->resident_blocks = 33; }},
       {"p: entry 1 'forward': defined twice",
        [](PackageT &P) { P.entries[1]->name = "forward"; }},
       {"p: entry 'forward', buffer 0: expected a kind 0 to 8, got 9",

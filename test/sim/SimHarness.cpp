@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -61,6 +62,24 @@ SimLaunch &SimLaunch::size(int64_t Value) {
   Values.push_back(std::make_unique<uint64_t>(uint64_t(Value)));
   Parameters.push_back(Values.back().get());
   return *this;
+}
+
+sim::LaunchShape SimLaunch::cells(llvm::ArrayRef<int64_t> Grid, bool Resident,
+                                  int64_t Blocks) {
+  sim::LaunchShape Shape;
+  int64_t Cells = 1;
+  for (size_t D = 0; D < 3; ++D) {
+    int64_t Extent = D < Grid.size() ? Grid[D] : 1;
+    Shape.Grid[D] = Extent;
+    Cells *= Extent;
+    if (Resident)
+      size(Extent);
+  }
+  if (Resident) {
+    Shape.Grid[0] = std::min(Cells, Blocks);
+    Shape.Grid[1] = Shape.Grid[2] = 1;
+  }
+  return Shape;
 }
 
 SimLaunch &SimLaunch::map(const nvptx::TensorMap &Wanted, const void *Base,

@@ -77,6 +77,11 @@ public:
                     bool Initialized);
   /// Adds an integer.
   SimLaunch &size(int64_t Value);
+  /// Adds the grid where the kernel's blocks go over its cells
+  /// (ResidentBlocks); what to launch, with so many blocks at most in that
+  /// case.
+  sim::LaunchShape cells(llvm::ArrayRef<int64_t> Grid, bool Resident,
+                         int64_t Blocks = 3);
   /// Adds a tensor map, which must outlive the launch.
   SimLaunch &map(TransXSSMSimTensorMap &Map) {
     Parameters.push_back(&Map);

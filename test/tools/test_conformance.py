@@ -12,8 +12,8 @@ CASES = os.environ["TRANSXSSM_GPU_CASES"]
 
 # What is not here are moves, integers, comparisons, plain accesses and branches.
 KINDS = """bar barrier shfl vote redux elect ldmatrix stmatrix mma wgmma cp mbarrier fence
-    setmaxnreg add.f32 sub.f32 mul.f32 abs.f32 fma div rcp sqrt rsqrt ex2 lg2 tanh sin cos
-    min.f32 max.f32 min.NaN max.NaN cvt.rn cvt.rz""".split()
+    setmaxnreg add.f32 sub.f32 mul.f32 abs.f32 fma div.full div.approx div.rn rcp
+    sqrt rsqrt ex2 lg2 tanh sin cos min.f32 max.f32 min.NaN max.NaN cvt.rn cvt.rz""".split()
 
 
 def instructions(ptx):

@@ -19,7 +19,7 @@
 
 /// Version of the package format and of this interface. A runtime loads the
 /// packages of exactly its own version.
-#define TRANSXSSM_PACKAGE_VERSION 2u
+#define TRANSXSSM_PACKAGE_VERSION 3u
 
 /// Alignment in bytes of every buffer and of the scratch area.
 #define TRANSXSSM_ALIGNMENT 64

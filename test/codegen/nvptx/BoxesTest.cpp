@@ -93,11 +93,9 @@ void run(const SimKernels &Kernels, const nvptx::DeviceKernel &Kernel,
     Launch.input("left", Left).input("right", Right).output("result", Actual);
     for (int64_t Size : P.Sizes)
       Launch.size(Size);
+    sim::LaunchShape Shape = Launch.cells(P.Grid, Kernel.ResidentBlocks != 0);
     for (const nvptx::TensorMap &Map : Kernel.TensorMaps)
       Launch.map(Map, Map.Operand == 0 ? Left.data() : Right.data(), P.Sizes);
-    sim::LaunchShape Shape;
-    for (auto [I, Extent] : llvm::enumerate(P.Grid))
-      Shape.Grid[I] = Extent;
     Shape.Threads = Kernel.Threads;
     Shape.DynamicSharedBytes = Kernel.SharedBytes;
     Launch.run(Shape);

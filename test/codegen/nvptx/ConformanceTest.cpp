@@ -68,11 +68,9 @@ protected:
                  A.IsWritten);
     for (int64_t Size : Sizes)
       Run.size(Size);
+    sim::LaunchShape Shape = Run.cells(Grid, Code->ResidentBlocks != 0);
     for (const nvptx::TensorMap &Map : Code->TensorMaps)
       Run.map(Map, Arguments[Map.Operand].Data, Sizes);
-    sim::LaunchShape Shape;
-    for (auto [I, Extent] : llvm::enumerate(Grid))
-      Shape.Grid[I] = Extent;
     Shape.Threads = Code->Threads;
     Shape.DynamicSharedBytes = Code->SharedBytes;
     Run.run(Shape);
