@@ -9,6 +9,10 @@ from cpu import picture, report, work
 from cpu.common import BIN, machine, median, run, say
 from cpu.families import FAMILIES, open_family, package_path
 
+# Seconds from which on what only a first call does (pages touched for the first time, about half
+# a second for each GiB) no longer counts: such a call is not made again.
+LONG_CALL = 30
+
 
 def predicted_bytes(config, path, seq, dtype):
     """What the compiler says that a training step of one sequence takes."""
@@ -49,6 +53,8 @@ def grow(name, seq, entry, options):
             request = {"seconds": 1.0, "most": most, "limit": 600}
             answer = worker.ask("call", 660, job=f"{name}/{entry}", **request)
             calls, peak = answer["calls"], answer["peak_bytes"]
+            if calls[0][0] > LONG_CALL:
+                break
     made = {"seq": seq, "seconds": median([clock for clock, _ in calls]), "peak_bytes": peak}
     made["cache_bytes"] = work.cache_bytes(config, seq, options.dtype)
     if entry == "train":

@@ -66,7 +66,7 @@ def add_measure(commands):
     parser.add_argument(
         "--minutes", type=positive(float), help="at most, about; what is left over shortens [11]"
     )
-    parser.add_argument("--models", type=words(MODELS), help="tiny,320m-4,320m [tiny,320m-4]")
+    parser.add_argument("--models", type=words(MODELS), help="tiny,320m-4,320m [all]")
     parser.add_argument("--dtypes", type=words(("f32", "bf16")), help="[f32,bf16]")
     parser.add_argument("--threads", type=lambda t: [positive(int)(n) for n in t.split(",")])
     parser.add_argument("--entries", type=words(ENTRIES), default=list(ENTRIES))
@@ -128,7 +128,7 @@ def parse(arguments=None):
     if options.command == "measure":
         quick = options.quick
         options.minutes = options.minutes or (2 if quick else 11)
-        options.models = options.models or (["tiny"] if quick else ["tiny", "320m, 4 layers"])
+        options.models = options.models or (["tiny"] if quick else list(MODELS))
         options.dtypes = options.dtypes or (["f32"] if quick else ["f32", "bf16"])
         options.threads = options.threads or ([1] if quick else [1, 2])
         options.ways = [] if options.without_torch else options.ways
