@@ -14,23 +14,23 @@
 #ifndef TRANSXSSM_RUNTIME_CPU_CEILINGS_H
 #define TRANSXSSM_RUNTIME_CPU_CEILINGS_H
 
-#include <vector>
+#include <cstddef>
 
 namespace transxssm {
 
 struct Ceilings {
   double FlopsPerSecond = 0;     ///< of independent float32 FMA chains
-  double BytesReadPerSecond = 0; ///< of a plain sum over memory
+  double BytesReadPerSecond = 0; ///< of sums over memory
 };
 
 /// Floating-point operations per second of `Threads` threads together.
 double measureFmaPeak(unsigned Threads);
 
-/// Bytes per second that `Threads` threads read of `Data`, which is much larger
-/// than the caches.
-double measureReadBandwidth(unsigned Threads, const std::vector<float> &Data);
+/// Bytes per second that `Threads` threads read of `Size` floats, much more
+/// than the caches hold, in as many streams as is fastest.
+double measureReadBandwidth(unsigned Threads, const float *Data, size_t Size);
 
-/// Both, with 256 MiB of memory: about a third of a second.
+/// Both, with 256 MiB of memory: about half a second.
 Ceilings measureCeilings(unsigned Threads);
 
 } // namespace transxssm
