@@ -1,6 +1,7 @@
 """Our packages and PyTorch in turns: training, prefill, decoding, products, compile time."""
 
 import datetime
+import itertools
 import re
 import time
 
@@ -194,16 +195,16 @@ def compile_times(folder, threads):
 
 def make_units(options):
     made = []
-    for threads in options.threads:
-        for name in options.models:
-            config, batch, seq, entries, weight = MODELS[name]
-            for dtype in options.dtypes:
-                slug = name.replace(", ", "-").replace(" layers", "")
-                unit = {"model": name, "dtype": dtype, "threads": threads, "batch": batch}
-                unit["clock"] = options.by
-                unit |= {"seq": seq, "config": config(), "key": f"{slug}-{dtype}"}
-                unit["entries"] = tuple(e for e in entries if e in options.entries)
-                made.append((unit, weight / threads))
+    # One and two threads of a model follow each other, so that a slower moment of the machine meets
+    # both and the gain by the second is of one moment.
+    for name, dtype, threads in itertools.product(options.models, options.dtypes, options.threads):
+        config, batch, seq, entries, weight = MODELS[name]
+        slug = name.replace(", ", "-").replace(" layers", "")
+        unit = {"model": name, "dtype": dtype, "threads": threads, "batch": batch}
+        unit["clock"] = options.by
+        unit |= {"seq": seq, "config": config(), "key": f"{slug}-{dtype}"}
+        unit["entries"] = tuple(e for e in entries if e in options.entries)
+        made.append((unit, weight / threads))
     return [(unit, weight) for unit, weight in made if unit["entries"]]
 
 
