@@ -262,7 +262,7 @@ def test_a_figure_keeps_its_calls_or_its_reason():
 
 def test_options_have_defaults_by_length():
     options = main.parse(["measure"])
-    assert options.models == ["tiny", "320m, 4 layers"] and options.threads == [1, 2]
+    assert options.models == ["tiny", "320m, 4 layers", "320m"] and options.threads == [1, 2]
     options = main.parse(["measure", "--quick", "--models", "320m-4", "--without-torch"])
     assert options.models == ["320m, 4 layers"] and options.dtypes == ["f32"] and not options.ways
 
