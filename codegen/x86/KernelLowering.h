@@ -36,10 +36,12 @@ struct Point {
   int64_t Width;
 };
 
-/// 0 .. Size - 1, or 0 .. Limit - 1 with a limit known at run time.
+/// 0 .. Size - 1, or 0 .. Limit - 1 with a limit known at run time. Without
+/// one, vectors of columns below `Inside` read no memory beyond its end.
 struct Extent {
   int64_t Size;
   mlir::Value Limit = {};
+  mlir::Value Inside = {};
 };
 
 /// The panel that stays in the L1 cache has so many rows.
@@ -77,12 +79,22 @@ private:
   // Nests (TileToLoopsNests.cpp).
   void forEachPoint(mlir::RankedTensorType Tile, Extent Rows, Extent Cols,
                     int64_t Width, Body Body);
+  void visitColumns(mlir::Value Row, mlir::Value Low, mlir::Value High,
+                    int64_t Step, Body Body);
   void forEachColumn(mlir::Value Row, Extent Cols, int64_t Width, Body Body);
   void forEachIndex(mlir::Value Low, mlir::Value High, int64_t Step,
                     llvm::function_ref<void(mlir::Value)> Body);
   int64_t nestWidth(mlir::Value Tile);
   void materialise(mlir::Value Tile, mlir::Value Destination);
   void lowerStore(tile::StoreOp Store);
+  void lowerFlatStores(mlir::ArrayRef<tile::StoreOp> Stores);
+  mlir::Value limitStore(tile::StoreOp Store, int64_t I);
+  void storeValue(tile::StoreOp Store, Point P);
+  mlir::Value insideColumns(mlir::ArrayRef<mlir::Value> Tiles,
+                            mlir::Value Limit, int64_t Width);
+  mlir::Value smaller(mlir::Value A, mlir::Value B);
+  mlir::Value limitOn(mlir::Value Memory, mlir::ValueRange Indices,
+                      int64_t Dimension, int64_t Size);
   void lowerReduce(tile::ReduceOp Reduce);
   void reduceRows(tile::ReduceOp Reduce, mlir::Value Destination);
   void reduceColumns(tile::ReduceOp Reduce, mlir::Value Destination);
@@ -250,6 +262,8 @@ private:
   llvm::DenseMap<mlir::Operation *, Panels> PreparedRhs;
   /// Loads that read only rows that are in memory, where they are read now.
   llvm::DenseSet<mlir::Operation *> InsideRows;
+  /// Whether loads read only columns that are in memory.
+  bool AreColumnsInside = false;
   /// The loop over the cells of a range.
   mlir::scf::ForOp Range;
   Scope *Current = nullptr;

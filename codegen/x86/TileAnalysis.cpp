@@ -21,6 +21,8 @@ namespace transxssm::x86 {
 static constexpr int64_t MathCost = 20, DivisionCost = 5, MaximumCost = 1000;
 // Recomputing is cheaper than a buffer up to here.
 static constexpr int64_t CheapCost = 8, CheapLoopCost = 3;
+// Elements of a step of a flat walk, at least.
+static constexpr int64_t FlatStep = 256;
 
 bool isVirtualizable(Operation *Op) {
   if (Op->getNumResults() != 1 || !isTile(Op->getResult(0)))
@@ -31,14 +33,31 @@ bool isVirtualizable(Operation *Op) {
           OpTrait::hasElementwiseMappableTraits(Op));
 }
 
+static bool isUnitStride(Value Memory, ArrayRef<int64_t> Dimensions) {
+  return !Dimensions.empty() &&
+         Dimensions.back() == cast<MemRefType>(Memory.getType()).getRank() - 1;
+}
+
 bool isUnitStride(tile::LoadOp Load) {
-  auto Memory = cast<MemRefType>(Load.getMemory().getType());
-  return !Load.getDimensions().empty() &&
-         Load.getDimensions().back() == Memory.getRank() - 1;
+  return isUnitStride(Load.getMemory(), Load.getDimensions());
+}
+
+bool isUnitStride(tile::StoreOp Store) {
+  return isUnitStride(Store.getMemory(), Store.getDimensions());
+}
+
+bool isFlatStep(RankedTensorType Tile) {
+  return Tile.getRank() == 1 && Tile.getDimSize(0) >= FlatStep;
+}
+
+bool isFlatStore(tile::StoreOp Store) {
+  auto Tile = dyn_cast<RankedTensorType>(Store.getValue().getType());
+  return Tile && isFlatStep(Tile) && isUnitStride(Store);
 }
 
 TileAnalysis::TileAnalysis(tile::KernelOp Kernel) : Kernel(Kernel) {
   SmallVector<Operation *> Order;
+  Kernel.walk([&](Block *Block) { groupStores(*Block); });
   Kernel.walk<WalkOrder::PreOrder>([&](Operation *Op) {
     Positions[Op] = Order.size();
     Order.push_back(Op);
@@ -60,6 +79,61 @@ TileAnalysis::TileAnalysis(tile::KernelOp Kernel) : Kernel(Kernel) {
       Materialised.insert(Op->getResult(0));
 }
 
+/// The memory that is read by an operation without a loop of its own.
+static Value memoryRead(Operation *Op) {
+  if (auto Load = dyn_cast<tile::LoadOp>(Op))
+    return Load.getMemory();
+  if (auto Gather = dyn_cast<tile::GatherOp>(Op))
+    return Gather.getMemory();
+  return {};
+}
+
+static bool canJoin(tile::StoreOp Store, ArrayRef<tile::StoreOp> Group) {
+  auto SizeOf = [](tile::StoreOp Store) {
+    return cast<RankedTensorType>(Store.getValue().getType()).getDimSize(0);
+  };
+  return llvm::none_of(Group, [&](tile::StoreOp Other) {
+    return Other.getMemory() == Store.getMemory() ||
+           SizeOf(Other) != SizeOf(Store);
+  });
+}
+
+/// Stores share a nest when nothing between them has a loop of its own or reads
+/// what one of them writes.
+void TileAnalysis::groupStores(Block &Block) {
+  bool IsOpen = false;
+  for (Operation &Op : Block) {
+    if (auto Store = dyn_cast<tile::StoreOp>(Op)) {
+      bool IsFlat = isFlatStore(Store);
+      if (!IsOpen || !IsFlat || !canJoin(Store, StoreGroups.back()))
+        StoreGroups.emplace_back();
+      StoreGroups.back().push_back(Store);
+      GroupOf[Store] = StoreGroups.size() - 1;
+      IsOpen = IsFlat;
+      continue;
+    }
+    if (!IsOpen)
+      continue;
+    Value Memory = memoryRead(&Op);
+    IsOpen = Memory ? llvm::none_of(StoreGroups.back(),
+                                    [&](tile::StoreOp Store) {
+                                      return Store.getMemory() == Memory;
+                                    })
+                    : isVirtualizable(&Op) ||
+                          (Op.getNumRegions() == 0 && isMemoryEffectFree(&Op) &&
+                           llvm::none_of(Op.getOperands(), isTile));
+  }
+}
+
+/// Where an operation is lowered.
+Operation *TileAnalysis::placeOf(Operation *Op) const {
+  auto Store = dyn_cast<tile::StoreOp>(Op);
+  if (!Store)
+    return Op;
+  tile::StoreOp Last = storesWith(Store).back();
+  return Last;
+}
+
 const TileAnalysis::Points &TileAnalysis::points(Value Tile) {
   auto Known = PointsOf.find(Tile);
   if (Known != PointsOf.end())
@@ -70,7 +144,7 @@ const TileAnalysis::Points &TileAnalysis::points(Value Tile) {
       const Points &Theirs = points(User->getResult(0));
       Result.insert(Theirs.begin(), Theirs.end());
     } else {
-      Result.insert(User);
+      Result.insert(placeOf(User));
     }
   }
   return PointsOf[Tile] = std::move(Result);
@@ -135,24 +209,33 @@ static bool shareDeeperLoop(Operation *A, Operation *B, Operation *Outer) {
   return false;
 }
 
+/// Whether the nest that makes a store would read, for another of the elements
+/// that it writes, one that it has written: reading the element that is about
+/// to be written is fine.
+bool TileAnalysis::conflictsWithin(Operation *Load, tile::StoreOp Store) {
+  auto Tile = dyn_cast<tile::LoadOp>(Load);
+  if (!Tile || Tile.getDimensions() != Store.getDimensions() ||
+      !llvm::equal(Tile.getIndices(), Store.getIndices()))
+    return true;
+  return llvm::any_of(storesWith(Store), [&](tile::StoreOp Other) {
+    return reads(Other.getValue(), Load->getResult(0), true);
+  });
+}
+
 /// Whether a load expanded at its points would see a later store.
 bool TileAnalysis::hasConflict(Operation *Load, Value Memory) {
   for (tile::StoreOp Store : Stores) {
     if (Store.getMemory() != Memory)
       continue;
+    Operation *Place = placeOf(Store);
     for (Operation *Point : points(Load->getResult(0))) {
-      if (shareDeeperLoop(Store, Point, Load))
+      if (shareDeeperLoop(Place, Point, Load))
         return true;
-      if (Store == Point) {
-        // Reading the element that is about to be written is fine.
-        auto Tile = dyn_cast<tile::LoadOp>(Load);
-        bool SamePlace = Tile &&
-                         Tile.getDimensions() == Store.getDimensions() &&
-                         llvm::equal(Tile.getIndices(), Store.getIndices());
-        if (!SamePlace || reads(Store.getValue(), Load->getResult(0), true))
+      if (Place == Point) {
+        if (conflictsWithin(Load, Store))
           return true;
-      } else if (position(Load) < position(Store) &&
-                 position(Store) < position(Point)) {
+      } else if (position(Load) < position(Place) &&
+                 position(Place) < position(Point)) {
         return true;
       }
     }

@@ -31,8 +31,14 @@ inline bool isTile(mlir::Value V) {
 /// it is needed.
 bool isVirtualizable(mlir::Operation *Op);
 
-/// Whether consecutive columns of a load are consecutive in memory.
+/// Whether consecutive columns of a load or store are consecutive in memory.
 bool isUnitStride(tile::LoadOp Load);
+bool isUnitStride(tile::StoreOp Store);
+
+/// Whether a tile is a step of a walk over flat memory, most of which lies far
+/// from the memory's end.
+bool isFlatStep(mlir::RankedTensorType Tile);
+bool isFlatStore(tile::StoreOp Store);
 
 class TileAnalysis {
 public:
@@ -56,14 +62,23 @@ public:
   /// Position in program order.
   int64_t position(mlir::Operation *Op) const { return Positions.lookup(Op); }
 
+  /// The stores that one nest makes, all at the place of the last: those of a
+  /// step of a flat walk, such as moments and parameters.
+  llvm::ArrayRef<tile::StoreOp> storesWith(tile::StoreOp Store) const {
+    return StoreGroups[GroupOf.lookup(Store)];
+  }
+
   /// Whether expanding `Root` reads `Tile`'s buffer; `OnlyElsewhere` leaves
   /// out the reads of the very element that is being computed.
   bool reads(mlir::Value Root, mlir::Value Tile, bool OnlyElsewhere) const;
 
 private:
+  void groupStores(mlir::Block &Block);
+  mlir::Operation *placeOf(mlir::Operation *Op) const;
   bool mustMaterialise(mlir::Operation *Op);
   bool isWorthMaterialising(mlir::Operation *Op);
   bool hasConflict(mlir::Operation *Load, mlir::Value Memory);
+  bool conflictsWithin(mlir::Operation *Load, tile::StoreOp Store);
   int64_t cost(mlir::Value Tile);
   int64_t operandCost(mlir::Operation *Op);
 
@@ -73,6 +88,8 @@ private:
   llvm::DenseMap<mlir::Value, int64_t> Costs;
   llvm::DenseMap<mlir::Operation *, int64_t> Positions;
   llvm::SmallVector<tile::StoreOp> Stores;
+  llvm::SmallVector<llvm::SmallVector<tile::StoreOp>> StoreGroups;
+  llvm::DenseMap<mlir::Operation *, unsigned> GroupOf;
 };
 
 } // namespace transxssm::x86

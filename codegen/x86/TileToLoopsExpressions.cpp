@@ -213,7 +213,7 @@ Value KernelLowering::emitLoad(tile::LoadOp Op, Point P) {
   }
   int64_t D = Dimensions.back();
   Indices[D] = add(Indices[D], P.Col);
-  if (!IsSafe(Tile.getRank() - 1))
+  if (!AreColumnsInside && !IsSafe(Tile.getRank() - 1))
     Count = subtract(dimension(Memory, D), Indices[D]);
   return readMemory(Memory, Indices, P.Width, Condition, Count);
 }

@@ -14,6 +14,7 @@
 
 #include "codegen/x86/IndexFacts.h"
 #include "codegen/x86/KernelLowering.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 
@@ -36,37 +37,89 @@ void KernelLowering::forEachIndex(Value Low, Value High, int64_t Step,
   Body(Loop.getInductionVar());
 }
 
+/// Visits columns Low .. High - 1, a multiple of `Step`.
+void KernelLowering::visitColumns(Value Row, Value Low, Value High,
+                                  int64_t Step, Body Body) {
+  auto First = getConstantIntValue(Low), Last = getConstantIntValue(High);
+  if (First && Last && *Last - *First <= Step) {
+    if (*Last <= *First)
+      return;
+    InScope Scope(*this);
+    return Body({Row, Low, Step});
+  }
+  auto Loop = scf::ForOp::create(B, Low, High, index(Step));
+  OpBuilder::InsertionGuard Guard(B);
+  B.setInsertionPoint(Loop.getBody()->getTerminator());
+  InScope Scope(*this, Loop);
+  Body({Row, Loop.getInductionVar(), Step});
+}
+
 /// Visits columns in vectors of `Width`; what is left over is visited in
 /// smaller vectors when the number of columns is known, else one by one.
 void KernelLowering::forEachColumn(Value Row, Extent Cols, int64_t Width,
                                    Body Body) {
-  auto Visit = [&](Value Low, Value High, int64_t Step) {
-    auto First = getConstantIntValue(Low), Last = getConstantIntValue(High);
-    if (First && Last && *Last - *First <= Step) {
-      if (*Last <= *First)
-        return;
-      InScope Scope(*this);
-      return Body({Row, Low, Step});
-    }
-    auto Loop = scf::ForOp::create(B, Low, High, index(Step));
-    OpBuilder::InsertionGuard Guard(B);
-    B.setInsertionPoint(Loop.getBody()->getTerminator());
-    InScope Scope(*this, Loop);
-    Body({Row, Loop.getInductionVar(), Step});
-  };
   if (Cols.Limit) {
     Value Whole = subtract(
         Cols.Limit, B.createOrFold<arith::RemUIOp>(Cols.Limit, index(Width)));
-    Visit(index(0), Whole, Width);
+    visitColumns(Row, index(0), Whole, Width, Body);
     if (Width > 1)
-      Visit(Whole, Cols.Limit, 1);
+      visitColumns(Row, Whole, Cols.Limit, 1, Body);
     return;
+  }
+  Value Low = index(0);
+  if (Cols.Inside) {
+    llvm::SaveAndRestore Inside(AreColumnsInside, true);
+    visitColumns(Row, Low, Cols.Inside, Width, Body);
+    Low = Cols.Inside;
   }
   for (int64_t Start = 0; Start < Cols.Size; Width /= 2) {
     int64_t End = Start + (Cols.Size - Start) / Width * Width;
-    Visit(index(Start), index(End), Width);
+    visitColumns(Row, Start == 0 ? Low : index(Start), index(End), Width, Body);
     Start = End;
   }
+}
+
+/// The columns below `Limit` whose vectors lie inside of all memory that tiles
+/// of a flat walk are loaded from; null where every one does. Everywhere but at
+/// the end of memory, a mask for each vector would be for nothing.
+Value KernelLowering::insideColumns(ArrayRef<Value> Tiles, Value Limit,
+                                    int64_t Width) {
+  Value Inside = Limit;
+  llvm::DenseSet<Value> Seen;
+  SmallVector<Value> Work(Tiles);
+  while (!Work.empty()) {
+    Value Tile = Work.pop_back_val();
+    if (!isTile(Tile) || !Seen.insert(Tile).second || Buffers.lookup(Tile) ||
+        !isFlatStep(cast<RankedTensorType>(Tile.getType())))
+      continue;
+    Operation *Op = Tile.getDefiningOp();
+    llvm::append_range(Work, Op->getOperands());
+    if (auto Load = dyn_cast<tile::LoadOp>(Op))
+      Inside = smaller(
+          Inside,
+          limitOn(Load.getMemory(), Load.getIndices(), Load.getDimensions()[0],
+                  cast<RankedTensorType>(Tile.getType()).getDimSize(0)));
+  }
+  if (!Inside)
+    return {};
+  return subtract(Inside, B.createOrFold<arith::RemUIOp>(Inside, index(Width)));
+}
+
+/// The smaller of two limits, null where there is none.
+Value KernelLowering::smaller(Value A, Value C) {
+  return A && C ? B.createOrFold<arith::MinSIOp>(A, C) : A ? A : C;
+}
+
+/// How many of `Size` elements along a dimension of memory there are, from the
+/// indices on; null where all are.
+Value KernelLowering::limitOn(Value Memory, ValueRange Indices,
+                              int64_t Dimension, int64_t Size) {
+  Value Base = Indices[Dimension], Mapped = mapped(Memory);
+  if (isInBounds(Base, Size,
+                 cast<MemRefType>(Memory.getType()).getDimSize(Dimension)))
+    return {};
+  return B.createOrFold<arith::MinSIOp>(
+      remaining(mapped(Base), dimension(Mapped, Dimension)), index(Size));
 }
 
 void KernelLowering::forEachPoint(RankedTensorType Tile, Extent Rows,
@@ -102,39 +155,91 @@ void KernelLowering::materialise(Value Tile, Value Destination) {
   auto Type = cast<RankedTensorType>(Tile.getType());
   if (Buffers.lookup(Tile) == Destination)
     return;
-  forEachPoint(Type, rowsOf(Type), colsOf(Type), nestWidth(Tile),
+  int64_t Width = nestWidth(Tile);
+  Extent Cols = colsOf(Type);
+  Cols.Inside = insideColumns(Tile, {}, Width);
+  forEachPoint(Type, rowsOf(Type), Cols, Width,
                [&](Point P) { writeBuffer(emit(Tile, P), Destination, P); });
+}
+
+/// How far a store's tile reaches along its dimension `I`.
+Value KernelLowering::limitStore(tile::StoreOp Store, int64_t I) {
+  auto Tile = cast<RankedTensorType>(Store.getValue().getType());
+  return limitOn(Store.getMemory(), Store.getIndices(),
+                 Store.getDimensions()[I], Tile.getDimSize(I));
+}
+
+void KernelLowering::storeValue(tile::StoreOp Store, Point P) {
+  Value Memory = mapped(Store.getMemory());
+  ArrayRef<int64_t> Dimensions = Store.getDimensions();
+  SmallVector<Value> Indices;
+  for (Value Index : Store.getIndices())
+    Indices.push_back(mapped(Index));
+  if (P.Row)
+    Indices[Dimensions[0]] = add(Indices[Dimensions[0]], P.Row);
+  Indices[Dimensions.back()] = add(Indices[Dimensions.back()], P.Col);
+  Value Vector = emit(Store.getValue(), P);
+  if (P.Width == 1)
+    memref::StoreOp::create(B, Vector, Memory, Indices);
+  else
+    vector::StoreOp::create(B, Vector, Memory, Indices);
 }
 
 void KernelLowering::lowerStore(tile::StoreOp Store) {
   auto Tile = cast<RankedTensorType>(Store.getValue().getType());
-  Value Memory = mapped(Store.getMemory());
-  auto MemoryType = cast<MemRefType>(Memory.getType());
-  ArrayRef<int64_t> Dimensions = Store.getDimensions();
-  Extent Extents[2] = {rowsOf(Tile), colsOf(Tile)};
-  for (auto [I, Dimension] : llvm::enumerate(Dimensions)) {
-    Value Base = Store.getIndices()[Dimension];
-    int64_t Size = Tile.getDimSize(I);
-    Extent &E = Extents[Tile.getRank() == 1 ? 1 : I];
-    if (!isInBounds(Base, Size, MemoryType.getDimSize(Dimension)))
-      E.Limit = B.createOrFold<arith::MinSIOp>(
-          remaining(mapped(Base), dimension(Memory, Dimension)), index(Size));
+  if (isFlatStore(Store)) {
+    ArrayRef<tile::StoreOp> Together = Analysis.storesWith(Store);
+    if (Store == Together.back())
+      lowerFlatStores(Together);
+    return;
   }
-  bool UnitStride = Dimensions.back() == MemoryType.getRank() - 1;
-  int64_t Width = UnitStride ? widthOf(Store.getValue()) : 1;
-  forEachPoint(Tile, Extents[0], Extents[1], Width, [&](Point P) {
-    SmallVector<Value> Indices;
-    for (Value Index : Store.getIndices())
-      Indices.push_back(mapped(Index));
-    if (P.Row)
-      Indices[Dimensions[0]] = add(Indices[Dimensions[0]], P.Row);
-    Indices[Dimensions.back()] = add(Indices[Dimensions.back()], P.Col);
-    Value Vector = emit(Store.getValue(), P);
-    if (P.Width == 1)
-      memref::StoreOp::create(B, Vector, Memory, Indices);
-    else
-      vector::StoreOp::create(B, Vector, Memory, Indices);
-  });
+  Extent Rows = rowsOf(Tile), Cols = colsOf(Tile);
+  if (Tile.getRank() == 2)
+    Rows.Limit = limitStore(Store, 0);
+  Cols.Limit = limitStore(Store, Tile.getRank() - 1);
+  int64_t Width = isUnitStride(Store) ? widthOf(Store.getValue()) : 1;
+  forEachPoint(Tile, Rows, Cols, Width, [&](Point P) { storeValue(Store, P); });
+}
+
+/// Makes all values of a point before it stores them: some of them replace what
+/// others are made of. Vectors where all memory has them, then one by one.
+void KernelLowering::lowerFlatStores(ArrayRef<tile::StoreOp> Stores) {
+  int64_t Width = lanes();
+  tile::StoreOp First = Stores.front();
+  int64_t Size =
+      cast<RankedTensorType>(First.getValue().getType()).getDimSize(0);
+  SmallVector<Value> Values, Limits;
+  Value Shortest, Longest;
+  for (tile::StoreOp Store : Stores) {
+    Values.push_back(Store.getValue());
+    Width = std::min(Width, widthOf(Store.getValue()));
+    Value Limit = limitStore(Store, 0), End = Limit ? Limit : index(Size);
+    Limits.push_back(Limit);
+    Shortest = smaller(Shortest, Limit);
+    Longest = Longest ? B.createOrFold<arith::MaxSIOp>(Longest, End) : End;
+  }
+  auto Store = [&](Point P) {
+    for (Value V : Values)
+      emit(V, P); // Known from here on in this scope.
+    for (auto [Store, Limit] : llvm::zip(Stores, Limits)) {
+      OpBuilder::InsertionGuard Guard(B);
+      if (!AreColumnsInside && Limit && Limit != Longest) {
+        Value IsThere =
+            arith::CmpIOp::create(B, arith::CmpIPredicate::slt, P.Col, Limit);
+        auto If = scf::IfOp::create(B, IsThere, /*withElseRegion=*/false);
+        B.setInsertionPoint(If.thenBlock()->getTerminator());
+      }
+      storeValue(Store, P);
+    }
+  };
+  Value Inside = insideColumns(Values, Shortest, Width);
+  if (!Inside)
+    return forEachColumn({}, {Size}, Width, Store);
+  {
+    llvm::SaveAndRestore AllInside(AreColumnsInside, true);
+    visitColumns({}, index(0), Inside, Width, Store);
+  }
+  visitColumns({}, Inside, Longest, 1, Store);
 }
 
 //===----------------------------------------------------------------------===//

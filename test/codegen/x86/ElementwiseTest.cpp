@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 using namespace transxssm::test;
 
 namespace {
@@ -70,6 +72,56 @@ tile.kernel @negate(%x: memref<?xf32>, %y: memref<?xf32>) grid(%i) {
     K.run("negate", {X.data(), Y.data()}, {Size, Size});
     for (size_t I = 0; I < 21; ++I)
       ASSERT_EQ(Y[I], -X[I]) << Size << " elements, at " << I;
+  }
+}
+
+/// Two memories updated in one nest, from each other's old values, and a third
+/// from the new ones.
+const char *Walk = R"(
+tile.kernel @walk(%g: memref<?xf32>, %m: memref<?xf32>, %p: memref<?xf32>, %q: memref<?xf32>) grid(%i) {
+  %n = arith.constant $STEP : index
+  %r = arith.muli %i, %n : index
+  %half = arith.constant dense<0.5> : tensor<$STEPxf32>
+  %g0 = tile.load %g[%r] over [0] : memref<?xf32> -> tensor<$STEPxf32>
+  %m0 = tile.load %m[%r] over [0] : memref<?xf32> -> tensor<$STEPxf32>
+  %p0 = tile.load %p[%r] over [0] : memref<?xf32> -> tensor<$STEPxf32>
+  %m1 = arith.mulf %m0, %half : tensor<$STEPxf32>
+  %m2 = arith.addf %m1, %g0 : tensor<$STEPxf32>
+  %p1 = arith.subf %p0, %m2 : tensor<$STEPxf32>
+  tile.store %m2, %m[%r] over [0] : tensor<$STEPxf32>, memref<?xf32>
+  tile.store %p1, %p[%r] over [0] : tensor<$STEPxf32>, memref<?xf32>
+  %m3 = tile.load %m[%r] over [0] : memref<?xf32> -> tensor<$STEPxf32>
+  %q1 = arith.mulf %m3, %half : tensor<$STEPxf32>
+  tile.store %q1, %q[%r] over [0] : tensor<$STEPxf32>, memref<?xf32>
+}
+)";
+
+TEST(Elementwise, WalkOverMemoriesOfUnequalSizes) {
+  for (int Step : {256, 300}) {
+    Kernels K(substitute(Walk, {{"STEP", std::to_string(Step)}}));
+    for (auto [G, M, P, Q] : {std::array{512, 512, 512, 512},
+                              {600, 600, 600, 600},
+                              {700, 690, 699, 701},
+                              {5, 300, 259, 512},
+                              {900, 3, 601, 256}}) {
+      Array<float> Gs = randomArray(G, 1), Ms = randomArray(M, 2);
+      Array<float> Ps = randomArray(P, 3), Qs(Q);
+      Array<float> NewMs = randomArray(M, 2), NewPs = randomArray(P, 3);
+      K.run("walk", {Gs.data(), NewMs.data(), NewPs.data(), Qs.data()},
+            {G, M, P, Q}, (900 + Step - 1) / Step + 1);
+      auto At = [](const Array<float> &Memory, int I) {
+        return static_cast<size_t>(I) < Memory.size() ? Memory[I] : 0.0f;
+      };
+      for (int I = 0; I < 900; ++I) {
+        float Moment = At(Ms, I) * 0.5f + At(Gs, I);
+        if (I < M)
+          ASSERT_EQ(NewMs[I], Moment) << M << " moments, at " << I;
+        if (I < P)
+          ASSERT_EQ(NewPs[I], Ps[I] - Moment) << P << " values, at " << I;
+        if (I < Q)
+          ASSERT_EQ(Qs[I], At(NewMs, I) * 0.5f) << Q << " results, at " << I;
+      }
+    }
   }
 }
 

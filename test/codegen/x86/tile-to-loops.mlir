@@ -83,6 +83,34 @@ tile.kernel @inside(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i, %j) {
   tile.store %t, %y[%r, %c] over [0, 1] : tensor<16x16xf32>, memref<64x32xf32>
 }
 
+// A step of a flat walk: stores share a nest without buffers, which reads whole
+// vectors without masks; what is left at the end of memory goes one by one.
+// CHECK-LABEL: func.func @walk
+// CHECK-NOT:   memref.alloc
+// CHECK-NOT:   create_mask
+// CHECK:       %[[REST:.*]] = arith.remui
+// CHECK-NEXT:  %[[INSIDE:.*]] = arith.subi %{{.*}}, %[[REST]]
+// CHECK-NEXT:  scf.for %{{.*}} = %{{.*}} to %[[INSIDE]]
+// CHECK:         vector.load %[[M:arg[0-9]+]]
+// CHECK:         vector.load %[[P:arg[0-9]+]]
+// CHECK:         vector.store {{.*}}, %[[M]]
+// CHECK:         vector.store {{.*}}, %[[P]]
+// CHECK:       scf.for %{{.*}} = %[[INSIDE]] to
+// CHECK:         memref.store {{.*}}, %[[M]]
+// CHECK:         memref.store {{.*}}, %[[P]]
+// CHECK-NOT:   scf.for
+// CHECK:       return
+tile.kernel @walk(%m: memref<?xf32>, %p: memref<?xf32>) grid(%i) {
+  %n = arith.constant 512 : index
+  %r = arith.muli %i, %n : index
+  %m0 = tile.load %m[%r] over [0] : memref<?xf32> -> tensor<512xf32>
+  %m1 = arith.addf %m0, %m0 : tensor<512xf32>
+  %p0 = tile.load %p[%r] over [0] : memref<?xf32> -> tensor<512xf32>
+  %p1 = arith.subf %p0, %m1 : tensor<512xf32>
+  tile.store %m1, %m[%r] over [0] : tensor<512xf32>, memref<?xf32>
+  tile.store %p1, %p[%r] over [0] : tensor<512xf32>, memref<?xf32>
+}
+
 // The weights do not depend on the innermost coordinate: two steps of them have
 // a place each, which outlives the cell, and are copied by whichever cell finds
 // its step unmarked. A cell that is alone uses the first place for all steps.
