@@ -531,6 +531,7 @@ Result<Json> measureBandwidth(const Options &O, uint64_t Bytes, int Rounds) {
   return Json{{"device", O.Device},
               {"model", (*On)->model()},
               {"capability", (*On)->capability()},
+              {"multiprocessors", (*On)->multiprocessors()},
               {"bytes", Bytes},
               {"bytes_per_second", 2 * double(Bytes) / Best}};
 }

@@ -98,6 +98,7 @@ void transxssm::addPlanPasses(OpPassManager &Manager,
   TxsToTileOptions Tiling;
   Tiling.fuse = Options.Fuse;
   Tiling.gpu = Options.Gpu;
+  Tiling.productTiles = Options.ProductTiles;
   Manager.addPass(createTxsToTile(Tiling));
   Manager.addPass(createCSEPass());
 }

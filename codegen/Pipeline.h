@@ -51,6 +51,9 @@ struct PlanOptions {
   /// Note in every launch which values of the model it writes.
   bool DebugNames = false;
   bool Gpu = false; ///< tile sizes for GPUs
+  /// Of a GPU's products that continue from a cache: "by-size", "large" or
+  /// "small".
+  std::string ProductTiles = "by-size";
 };
 
 /// The passes from txs to plan.

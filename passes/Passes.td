@@ -99,7 +99,11 @@ def TxsToTile : Pass<"txs-to-tile", "::mlir::ModuleOp"> {
   let options = [Option<"fuse", "fuse", "bool", /*default=*/"true",
                         "Apply elementwise operations in other kernels">,
                  Option<"gpu", "gpu", "bool", /*default=*/"false",
-                        "Choose tile sizes for GPUs">];
+                        "Choose tile sizes for GPUs">,
+                 Option<"productTiles", "product-tiles", "std::string",
+                        /*default=*/"\"by-size\"",
+                        "Tiles of a GPU's products that continue from a cache: "
+                        "by-size, or always large or small, to time both">];
   let dependentDialects = [
     "::transxssm::txs::TxsDialect", "::transxssm::tile::TileDialect",
     "::transxssm::plan::PlanDialect", "::mlir::arith::ArithDialect",

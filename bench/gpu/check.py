@@ -6,12 +6,12 @@ import shutil
 import time
 from pathlib import Path
 
-from gpu import peers, report
+from gpu import peers, rates, report
 from gpu.common import PROGRAMS, ROOT, Skipped, commit, run_json, say
 from gpu.common import run as call
 
 # In this order; each gives a dictionary for the report.
-PARTS = ("kernels", "goldens", "launches", "ceilings", "models", "peers")
+PARTS = ("kernels", "goldens", "launches", "ceilings", "rates", "models", "peers")
 
 # Kernels after which no more are run in a process of their own.
 MOST_BROKEN = 12
@@ -235,6 +235,7 @@ def run(options):
         "goldens": goldens,
         "launches": launches,
         "ceilings": ceilings,
+        "rates": rates.measure,
         "models": models,
         "peers": peers.run,
     }

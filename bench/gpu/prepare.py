@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 
+from gpu import rates
 from gpu.common import GOLDENS, PROGRAMS, ROOT, commit, say
 from gpu.common import run as call
 
@@ -84,6 +85,26 @@ def model(options, name, folder):
     return made | {"tokens": TOKENS, "dtype": "bf16"}
 
 
+def product(options, tiles, folder):
+    """The product that is timed with large and with small tiles."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, _, _, dtype = rates.product(options.smoke)
+    (folder / "config.json").write_text(json.dumps(rates.config(options.smoke)))
+    out = folder / ("sim.txpkg" if options.smoke else "gpu.txpkg")
+    command = [options.bin / "transxssm-compile", folder / "config.json", "-o", out, "-q"]
+    command += ["--target=sim" if options.smoke else "--target=nvptx", "--gpu-arch", options.archs]
+    command += [f"--dtype={dtype}", "--entry=decode", f"--product-tiles={tiles}"]
+    command += ["--max-batch", "1", "--max-seq-len", rows]
+    try:
+        call(*command)
+    except RuntimeError as why:
+        say(f"{out}: {why}")
+        return {"entries": "", "problems": [str(why)]}
+    if options.smoke:
+        fake(options, out, folder / "gpu.txpkg")
+    return {"entries": "decode", "problems": []}
+
+
 def run(options):
     """1 where something could not be compiled at all."""
     options.bin = options.bin or ROOT / "build/bin"
@@ -94,17 +115,20 @@ def run(options):
     for program in PROGRAMS:
         shutil.copy(options.bin / program, out / "bin" / program)
     manifest = {"commit": commit(), "date": str(datetime.date.today()), "archs": options.archs}
-    manifest |= {"smoke": options.smoke, "goldens": {}, "models": {}}
+    manifest |= {"smoke": options.smoke, "goldens": {}, "models": {}, "rates": {}}
     manifest["kernels"] = kernels(options, out / "kernels")
     names = ["ssm-tiny"] if options.smoke else sorted(p.name for p in GOLDENS.iterdir())
     work = [(golden, "goldens", n) for n in names if (GOLDENS / n).is_dir()]
     work += [(model, "models", n) for n in (("smoke",) if options.smoke else MODELS)]
+    work += [(product, "rates", tiles) for tiles in rates.TILES]
     for number, (make, kind, name) in enumerate(work):
         began = time.monotonic()
         manifest[kind][name] = make(options, name, out / kind / name)
         passed = time.monotonic() - began
         say(f"{number + 1} of {len(work)}: {kind}/{name}, {passed:.1f} s")
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    made = [*manifest["goldens"].values(), *manifest["models"].values()]
+    made = [
+        package for kind in ("goldens", "models", "rates") for package in manifest[kind].values()
+    ]
     complete = all(package["entries"] for package in made)
     return 0 if complete and not manifest["kernels"] else 1

@@ -76,6 +76,19 @@ def ceiling_lines(results):
     return lines
 
 
+def rate_line(results):
+    made = results["rates"]
+    if problem(made):
+        return f"small tiles: {problem(made)}"
+    rows, inner, columns = made["product"]["shape"]
+    times = ", ".join(f"{tiles} {each * 1e6:.1f} us" for tiles, each in made["seconds"].items())
+    return (
+        f"small tiles: {made['small_tile_rate']:.3f} of large ones' rate on {made['architecture']},"
+        f" {made['multiprocessors']} multiprocessors; {rows} x {inner} x {columns}"
+        f" {made['product']['dtype']}: {times}"
+    )
+
+
 def share(value, most):
     return f"{100 * value / most:5.1f}%" if value and most else "     -"
 
@@ -173,6 +186,7 @@ def text(results):
         *check_lines(results, "goldens", "goldens against the authors' numbers, run against run"),
         *check_lines(results, "launches", "launches against the simulator's"),
         *ceiling_lines(results),
+        rate_line(results),
         *model_lines(results),
         *peer_lines(results),
         "",
@@ -191,4 +205,5 @@ def passed(results):
             return all(fine(value) for value in made.values())
         return all(fine(value) for value in made) if isinstance(made, list) else True
 
-    return all(fine(results[part]) for part in ("kernels", "goldens", "launches", "models"))
+    parts = ("kernels", "goldens", "launches", "rates", "models")
+    return all(fine(results[part]) for part in parts)

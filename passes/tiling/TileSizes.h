@@ -49,18 +49,22 @@ namespace tiling {
 
 /// On a module while it is tiled for GPUs.
 constexpr char GpuAttribute[] = "tiling.gpu";
+/// On a module whose products shall all have one size of tiles: "large" or
+/// "small" (ProductTiles.h).
+constexpr char ProductTilesAttribute[] = "tiling.product_tiles";
 
 /// What sizes depend on of an architecture.
 struct GpuSizes {
   const char *Name;
   int64_t Multiprocessors;
+  double SmallTileRate; ///< see ProductTiles.h
+  const char *From;     ///< what was measured, or that it is an estimate
 };
 
 /// One line for each architecture. A package has one plan, with its grids, for
 /// all of its architectures; so a choice has to suit each line.
 inline constexpr GpuSizes GpuTable[] = {
-    {"sm_80", 108}, // A100
-    {"sm_90a", 132} // H100 SXM
+#include "passes/tiling/GpuRates.inc"
 };
 
 /// Edges of the tiles of a product's result.

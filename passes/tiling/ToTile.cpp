@@ -203,10 +203,24 @@ namespace {
 struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
   using TxsToTileBase::TxsToTileBase;
 
+  LogicalResult setProductTiles(ModuleOp Module) {
+    if (productTiles == "by-size")
+      return success();
+    if (productTiles != "large" && productTiles != "small")
+      return Module->emitError("product-tiles: expected by-size, large or "
+                               "small, got '")
+             << productTiles << "'";
+    Module->setAttr(ProductTilesAttribute,
+                    StringAttr::get(&getContext(), productTiles));
+    return success();
+  }
+
   void runOnOperation() override {
     ModuleOp Module = getOperation();
     if (gpu)
       Module->setAttr(GpuAttribute, UnitAttr::get(&getContext()));
+    if (failed(setProductTiles(Module)))
+      return signalPassFailure();
     LoweringTable Table;
     for (auto Register : Lowerings)
       Register(Table);
@@ -224,6 +238,7 @@ struct TxsToTile : transxssm::impl::TxsToTileBase<TxsToTile> {
       if (failed(lowerFunction(Function, Table, fuse, Builder)))
         return signalPassFailure();
     Module->removeAttr(GpuAttribute);
+    Module->removeAttr(ProductTilesAttribute);
     for (func::FuncOp Function : Functions)
       Function.erase();
     for (auto Parameter :

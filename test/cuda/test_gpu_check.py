@@ -3,6 +3,7 @@ sees what is not."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,11 +49,20 @@ def test_reports_everything(packages, tmp_path):
     (launches,) = (golden["checks"] for golden in figures["launches"].values())
     assert launches[0]["ok"] and launches[0]["launches"] > 10
     assert figures["ceilings"]["copy"]["bytes_per_second"] > 0
+    rates = figures["rates"]
+    assert (rates["architecture"], rates["multiprocessors"]) == ("sm_80", 2)
+    assert rates["small_tile_rate"] == rates["seconds"]["large"] / rates["seconds"]["small"] > 0
+    assert f"small tiles: {rates['small_tile_rate']:.3f} of large ones'" in done.stdout
     for entry in ("train", "prefill", "decode"):
         made = figures["models"]["smoke"][entry]
         assert made["seconds_median"] > 0
         assert all(kernel["bytes"] > 0 for kernel in made["kernels"])
     assert figures["peers"] == {"skipped": "by --skip"}
+    # That simulated GPU is not the one that the compiler's table is of.
+    table = tmp_path / "table.inc"
+    shutil.copy(ROOT / "passes/tiling/GpuRates.inc", table)
+    refused = gpu_check("--refill", out, "--table", table, code=2)
+    assert "expected a GPU with 108 multiprocessors" in refused.stderr
     assert "passed" in done.stdout.splitlines()[-1]
 
 

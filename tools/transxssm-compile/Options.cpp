@@ -125,6 +125,11 @@ static void declareOptions(CLI::App &App, Options &O, std::string &Size) {
                  "architectures for --target=nvptx and sim, such as "
                  "sm_80,sm_90a")
       ->type_name("LIST");
+  restrictTo(App.add_option("--product-tiles", O.ProductTiles,
+                            "tiles of a GPU's products in decode and prefill: "
+                            "by-size, or always large or small, to time both")
+                 ->capture_default_str(),
+             {"by-size", "large", "small"});
   restrictTo(
       App.add_option("--dtype", O.DType, "type of weights and activations")
           ->capture_default_str(),
@@ -178,6 +183,9 @@ static std::optional<int> checkOptions(Options &O, const std::string &Size) {
   if (!O.GpuArch.empty() && O.Target == "cpu")
     return usageError("--gpu-arch: expected --target=nvptx or --target=sim "
                       "with it, got --target=cpu");
+  if (O.ProductTiles != "by-size" && O.Target == "cpu")
+    return usageError("--product-tiles: expected --target=nvptx or "
+                      "--target=sim with it, got --target=cpu");
   if (O.Emit == "package" && O.Output.empty() && !O.PrintMemory &&
       !O.PrintKernels)
     return usageError("-o: expected the file of the package, got nothing");

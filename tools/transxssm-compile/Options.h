@@ -22,6 +22,7 @@ struct Options {
   std::string Output; ///< empty: standard output
   std::string Target = "cpu";
   std::string GpuArch;
+  std::string ProductTiles = "by-size";
   std::string DType = "f32";
   std::string Emit = "package";
   std::vector<std::string> Entries;

@@ -147,6 +147,7 @@ int Compiler::buildStages() {
   PlanOptions Wanted;
   Wanted.DebugNames = O.DebugNames;
   Wanted.Gpu = O.Target != "cpu";
+  Wanted.ProductTiles = O.ProductTiles;
   if (O.ActivationMemory) {
     if (!llvm::is_contained(Entries, "train"))
       return fail("--activation-memory: expected --entry=train with it, got " +

@@ -413,6 +413,16 @@ static void launchTiles(EntryBuilder &E, LinearGroup &Group, AffineExpr Rows,
   E.launch(buildLinear(Module, Group, Small), Grid, Arguments, When);
 }
 
+/// Up to so many rows a GPU's products have small tiles.
+static int64_t rowsOfSmallTiles(ModuleOp Module, const LinearGroup &Group) {
+  if (!TileSizes::of(Module).Gpu)
+    return 0;
+  if (auto Forced = Module->getAttrOfType<StringAttr>(ProductTilesAttribute))
+    return Forced == "small" ? MostSmallTileRows : 0;
+  return smallTileRows(columnTiles(Module, Group, /*Small=*/true),
+                       columnTiles(Module, Group, /*Small=*/false));
+}
+
 static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
   LinearGroup Group(E, E.group(Op));
   AffineExpr Rows = E.tokens(Op.getInput());
@@ -430,10 +440,7 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
              {1 - Rows});
     E.launch(buildLinearRows(E.module(), Group, 4), Grid, Arguments,
              {Rows - 2, FewRows - Rows});
-    int64_t Some = TileSizes::of(E.module()).Gpu
-                       ? smallTileRows(columnTiles(E.module(), Group, true),
-                                       columnTiles(E.module(), Group, false))
-                       : 0;
+    int64_t Some = rowsOfSmallTiles(E.module(), Group);
     if (Some > FewRows)
       launchTiles(E, Group, Rows, Arguments, /*Small=*/true,
                   {Rows - (FewRows + 1), Some - Rows});
