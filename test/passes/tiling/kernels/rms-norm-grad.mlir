@@ -1,47 +1,56 @@
 // RUN: %tiled %s | FileCheck %s
+// RUN: transxssm-opt %s --txs-to-tile=gpu=true --mlir-print-local-scope | FileCheck %s --check-prefix=GPU
 
 // With r = 1 / sqrt(mean(x^2) + eps) and g = w dy, dx = r g - x r^3 mean(g x) and
-// dw = sum of dy x r. A cell goes over the columns of 64 rows twice: for the sums of
-// x^2 and g x, then for the results.
+// dw = sum of dy x r. A cell takes each of its 64 rows twice: for the sums of x^2 and
+// g x, then for the results.
 
 // CHECK-LABEL:  tile.kernel @rms_norm_grad_n200_e1em06(
 // CHECK-SAME:      %[[DYM:[^:]*]]: memref<?x200xf32>, %[[XM:[^:]*]]: memref<?x200xf32>, %[[WM:[^:]*]]: memref<200xf32>,
 // CHECK-SAME:      %[[DXM:[^:]*]]: memref<?x200xf32>, %[[PARTIALS:[^:]*]]: memref<?x200xf32>) grid(%[[CELL:[^ ,)]*]])
-// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[CELL]], 64
-// CHECK:        %[[R:.*]]:2 = scf.for %[[C:[^ ,)]*]] = 0 to 200 step 128 iter_args(%[[SX0:[^ ,)]*]] = 0, %[[SG0:[^ ,)]*]] = 0) -> (tensor<64xf32>, tensor<64xf32>) {
-// CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[ROW]], %[[C]]] over [0, 1]
-// CHECK-DAG:      %[[DY:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C]]] over [0, 1]
-// CHECK-DAG:      %[[WV:.*]] = tile.load %[[WM]][%[[C]]] over [0]
+// CHECK-DAG:    %[[FIRST:.*]] = arith.muli %[[CELL]], 64
+// CHECK-DAG:    %[[END:.*]] = arith.addi %[[FIRST]], 64
+// CHECK-DAG:    %[[ROWS:.*]] = memref.dim %[[XM]], 0
+// CHECK:        %[[LAST:.*]] = arith.minsi %[[END]], %[[ROWS]]
+// CHECK:        %[[DW:.*]] = scf.for %[[ROW:[^ ,)]*]] = %[[FIRST]] to %[[LAST]] step 1 iter_args(%[[DW0:[^ ,)]*]] = 0) -> (tensor<200xf32>) {
+// CHECK-DAG:      %[[X:.*]] = tile.load %[[XM]][%[[ROW]], 0] over [0, 1] : memref<?x200xf32> -> tensor<1x200xf32>
+// CHECK-DAG:      %[[DY:.*]] = tile.load %[[DYM]][%[[ROW]], 0] over [0, 1]
+// CHECK-DAG:      %[[WV:.*]] = tile.load %[[WM]][0] over [0]
 // CHECK-DAG:      %[[W:.*]] = tile.broadcast %[[WV]] along [1]
 // CHECK-DAG:      %[[G:.*]] = arith.mulf %[[DY]], %[[W]]
 // CHECK-DAG:      %[[XX:.*]] = arith.mulf %[[X]], %[[X]]
-// CHECK-DAG:      %[[XXSUM:.*]] = tile.reduce sum %[[XX]] along 1
-// CHECK-DAG:      %[[SX:.*]] = arith.addf %[[SX0]], %[[XXSUM]]
-// CHECK-DAG:      %[[GX:.*]] = arith.mulf %[[G]], %[[X]]
-// CHECK-DAG:      %[[GXSUM:.*]] = tile.reduce sum %[[GX]] along 1
-// CHECK-DAG:      %[[SG:.*]] = arith.addf %[[SG0]], %[[GXSUM]]
-// CHECK:          scf.yield %[[SX]], %[[SG]]
-// CHECK-DAG:    %[[MEANX:.*]] = arith.mulf %[[R]]#0, 0.005
-// CHECK-DAG:    %[[SAFE:.*]] = arith.addf %[[MEANX]], 1e-06
-// CHECK-DAG:    %[[ROOT:.*]] = math.sqrt %[[SAFE]]
-// CHECK-DAG:    %[[INVERSE:.*]] = arith.divf 1, %[[ROOT]]
-// CHECK-DAG:    %[[MEANG:.*]] = arith.mulf %[[R]]#1, 0.005
-// CHECK-DAG:    %[[G1:.*]] = arith.mulf %[[MEANG]], %[[INVERSE]]
-// CHECK-DAG:    %[[G2:.*]] = arith.mulf %[[G1]], %[[INVERSE]]
-// CHECK-DAG:    %[[G3:.*]] = arith.mulf %[[G2]], %[[INVERSE]]
-// CHECK-DAG:    %[[RS:.*]] = tile.broadcast %[[INVERSE]] along [0]
-// CHECK-DAG:    %[[GS:.*]] = tile.broadcast %[[G3]] along [0]
-// CHECK:        scf.for %[[C2:[^ ,)]*]] = 0 to 200 step 128 {
-// CHECK-DAG:      %[[X2:.*]] = tile.load %[[XM]][%[[ROW]], %[[C2]]] over [0, 1]
-// CHECK-DAG:      %[[DY2:.*]] = tile.load %[[DYM]][%[[ROW]], %[[C2]]] over [0, 1]
+// CHECK-DAG:      %[[SX:.*]] = tile.reduce sum %[[XX]] along 1
+// CHECK-DAG:      %[[SG:.*]] = tile.reduce sum %[[GX:.*]] along 1
+// CHECK-DAG:      %[[MEANX:.*]] = arith.mulf %[[SX]], 0.005
+// CHECK-DAG:      %[[SAFE:.*]] = arith.addf %[[MEANX]], 1e-06
+// CHECK-DAG:      %[[ROOT:.*]] = math.sqrt %[[SAFE]]
+// CHECK-DAG:      %[[INVERSE:.*]] = arith.divf 1, %[[ROOT]]
+// CHECK-DAG:      %[[MEANG:.*]] = arith.mulf %[[SG]], 0.005
+// CHECK-DAG:      %[[G1:.*]] = arith.mulf %[[MEANG]], %[[INVERSE]]
+// CHECK-DAG:      %[[G2:.*]] = arith.mulf %[[G1]], %[[INVERSE]]
+// CHECK-DAG:      %[[G3:.*]] = arith.mulf %[[G2]], %[[INVERSE]]
+// CHECK-DAG:      %[[RS:.*]] = tile.broadcast %[[INVERSE]] along [0]
+// CHECK-DAG:      %[[GS:.*]] = tile.broadcast %[[G3]] along [0]
 // CHECK-DAG:      %[[RG:.*]] = arith.mulf {{.*}}, %[[RS]]
-// CHECK-DAG:      %[[XG:.*]] = arith.mulf %[[X2]], %[[GS]]
+// CHECK-DAG:      %[[XG:.*]] = arith.mulf {{.*}}, %[[GS]]
 // CHECK-DAG:      %[[DX:.*]] = arith.subf %[[RG]], %[[XG]]
-// CHECK:          tile.store %[[DX]], %[[DXM]][%[[ROW]], %[[C2]]] over [0, 1]
-// CHECK-DAG:      %[[DYX:.*]] = arith.mulf %[[DY2]], %[[X2]]
+// CHECK:          tile.store %[[DX]], %[[DXM]][%[[ROW]], 0] over [0, 1]
+// CHECK-DAG:      %[[DYX:.*]] = arith.mulf
 // CHECK-DAG:      %[[DYXR:.*]] = arith.mulf %[[DYX]], %[[RS]]
-// CHECK-DAG:      %[[DW:.*]] = tile.reduce sum %[[DYXR]] along 0
-// CHECK:          tile.store %[[DW]], %[[PARTIALS]][%[[CELL]], %[[C2]]] over [1]
+// CHECK-DAG:      %[[OWN:.*]] = tile.reduce sum %[[DYXR]] along 0
+// CHECK:          %[[DW1:.*]] = arith.addf %[[DW0]], %[[OWN]]
+// CHECK:          scf.yield %[[DW1]]
+// CHECK:        tile.store %[[DW]], %[[PARTIALS]][%[[CELL]], 0] over [1]
+
+// On GPUs, it takes 64 rows at a time, 128 columns of them twice.
+
+// GPU-LABEL:    tile.kernel @rms_norm_grad_n200_e1em06(
+// GPU:          scf.for %[[C:[^ ,)]*]] = %{{.*}} to %{{.*}} step %c128{{.*}} -> (tensor<64xf32>, tensor<64xf32>) {
+// GPU-DAG:        tile.load %{{.*}}[%{{.*}}, %[[C]]] over [0, 1] : memref<?x200xf32> -> tensor<64x128xf32>
+// GPU:            scf.yield
+// GPU:          scf.for %[[C2:[^ ,)]*]] = %{{.*}} to %{{.*}} step %c128
+// GPU:            tile.store %{{.*}}, %{{.*}}[%{{.*}}, %[[C2]]] over [0, 1] : tensor<64x128xf32>
+// GPU:            tile.store %{{.*}}, %{{.*}}[%{{.*}}, %[[C2]]] over [1] : tensor<128xf32>
 
 // The cells' parts of dw are added up by a kernel of their own.
 
