@@ -122,6 +122,14 @@ std::string SimLaunch::reportText() const {
   return Text;
 }
 
+std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator) {
+  std::uniform_real_distribution<float> Uniform(-1.0f, 1.0f);
+  std::vector<uint16_t> Values(Count);
+  for (uint16_t &V : Values)
+    V = toBf16(Uniform(Generator));
+  return Values;
+}
+
 std::vector<sim::SimOptions> manySchedules(unsigned Seeds) {
   std::vector<sim::SimOptions> All;
   for (sim::Schedule Order :

@@ -32,6 +32,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,8 @@ std::string kernelText(const std::string &Name, const std::string &Bug = "");
 
 inline uint16_t toBf16(float Value) { return floatToBFloat(Value); }
 inline float fromBf16(uint16_t Bits) { return bfloatToFloat(Bits); }
+/// So many bf16 between -1 and 1.
+std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator);
 
 } // namespace transxssm::test
 

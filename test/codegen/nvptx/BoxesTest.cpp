@@ -69,14 +69,6 @@ tile.kernel @states(%b: memref<?x?x2x128xbf16>, %x: memref<?x?x2x64xbf16>,
   tile.store %sum, %s[%batch, %head, %zero, %zero] over [2, 3] : tensor<128x64xf32>, memref<?x2x128x64xf32>
 })";
 
-std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator) {
-  std::uniform_real_distribution<float> Uniform(-1.0f, 1.0f);
-  std::vector<uint16_t> Values(Count);
-  for (uint16_t &V : Values)
-    V = toBf16(Uniform(Generator));
-  return Values;
-}
-
 struct Problem {
   const char *Text, *Name;
   size_t LeftCount, RightCount, ResultCount;

@@ -70,14 +70,6 @@ tile.kernel @chain(%a: memref<{0}xbf16>, %b: memref<{1}xbf16>,
                        Extents(S.M, S.N));
 }
 
-std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator) {
-  std::uniform_real_distribution<float> Uniform(-1.0f, 1.0f);
-  std::vector<uint16_t> Values(Count);
-  for (uint16_t &V : Values)
-    V = toBf16(Uniform(Generator));
-  return Values;
-}
-
 /// How many instructions take their left operand from registers.
 size_t countLeftInRegisters(const llvm::Module &Module) {
   std::string Text;

@@ -102,14 +102,6 @@ TEST(ResidentBlocks, AreForShortCells) {
       0);
 }
 
-std::vector<uint16_t> randomHalves(size_t Count, std::mt19937 &Generator) {
-  std::uniform_real_distribution<float> Uniform(-1.0f, 1.0f);
-  std::vector<uint16_t> Values(Count);
-  for (uint16_t &V : Values)
-    V = toBf16(Uniform(Generator));
-  return Values;
-}
-
 /// Of 300 rows: six cells, the last ones cut off. Five iterations a cell, in
 /// four stages, so that each begins at another one.
 TEST(ResidentBlocks, GiveTheSameBits) {
