@@ -46,6 +46,9 @@ struct Extent {
 
 /// The panel that stays in the L1 cache has so many rows.
 inline constexpr int64_t PanelDepth = 256;
+/// Elements of a cache line. Buffers have a line more than needed where their
+/// rows or panels would else lie a power of two apart and share cache sets.
+inline constexpr int64_t LineElements = 16;
 /// How far copies look ahead.
 inline constexpr int64_t PrefetchRows = 4;
 
@@ -84,6 +87,7 @@ private:
   void forEachColumn(mlir::Value Row, Extent Cols, int64_t Width, Body Body);
   void forEachIndex(mlir::Value Low, mlir::Value High, int64_t Step,
                     llvm::function_ref<void(mlir::Value)> Body);
+  static mlir::Operation *loopOf(mlir::Value Index);
   int64_t nestWidth(mlir::Value Tile);
   void materialise(mlir::Value Tile, mlir::Value Destination);
   void lowerStore(tile::StoreOp Store);
@@ -106,9 +110,9 @@ private:
   using StoreVector = llvm::function_ref<void(
       mlir::Value Vector, mlir::Value Row, mlir::Value Col)>;
   void emitTransposed(mlir::Value Tile, mlir::Type As, StoreVector Store);
-  void emitTransposedBlock(mlir::Value Tile, mlir::Type As, mlir::Value Row,
-                           mlir::Value Col, int64_t Rows, int64_t Cols,
-                           StoreVector Store);
+  void emitTransposedBlock(mlir::Value Tile, mlir::Type As,
+                           mlir::ArrayRef<mlir::Value> Rows, mlir::Value Col,
+                           int64_t Cols, StoreVector Store);
 
   // Expressions (TileToLoopsExpressions.cpp).
   mlir::Value emit(mlir::Value Tile, Point P);
@@ -134,7 +138,8 @@ private:
                      int64_t Limit);
 
   // What cells of a range share (TileToLoopsRange.cpp).
-  /// A packed rhs, [panel][k][column], from panel `First` of the buffer on.
+  /// A packed rhs, [panel][k][column], from panel `First` of the buffer on; or
+  /// a scratch buffer [k][column] that is read as it is, without `First`.
   struct Panels {
     mlir::Value Buffer = {}, First = {};
   };
@@ -157,8 +162,11 @@ private:
   struct Product {
     tile::MmaOp Mma;
     int64_t M, N, K;
-    mlir::Value C = {};    // Accumulator and result.
-    bool FromZero = false; // The accumulator counts as zero; C is undefined.
+    mlir::Value C = {};       // Accumulator and result.
+    bool FromZero = false;    // The accumulator counts as zero; C is undefined.
+    bool Expanded = false;    // Blocks compute the accumulator; C is undefined.
+    bool LowerLhs = false;    // The lhs tile is zero above its diagonal,
+    bool LowerResult = false; // and C is not read there.
     mlir::Value LhsBuffer = {};  // A copy of the lhs; null: read where it lies,
     mlir::Value LhsRows = {};    // or in a copy of some rows of it.
     Panels Rhs = {};             // Packed.
@@ -178,6 +186,7 @@ private:
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   mlir::Value accumulatorFor(tile::MmaOp Mma);
+  bool expandsAccumulator(Product &P);
   void lowerDotProduct(Product &P);
   void lowerFragments(Product &P, int64_t Rows);
   void lowerDotBlock(Product &P, mlir::Value N, int64_t Rows, int64_t Distance);
@@ -203,6 +212,8 @@ private:
     int64_t Vectors;
   };
   Panels packRhs(tile::MmaOp Mma, mlir::Value DepthLimit = {});
+  Panels prepareRhs(tile::MmaOp Mma, mlir::Value DepthLimit = {});
+  void sharePanels(tile::MmaOp Mma, const Panels &Packed);
   void copyRhs(tile::MmaOp Mma, const Panels &To, mlir::Value DepthLimit);
   mlir::Value allocateLhsRows(Product &P);
   void copyLhsRows(Product &P, const Slice &S);
@@ -219,6 +230,12 @@ private:
                         const RegisterBlock &Block) const;
   void lowerRegisterBlock(Product &P, const Slice &S,
                           const RegisterBlock &Block);
+  std::pair<mlir::Value, mlir::Value> depthOf(Product &P, const Slice &S,
+                                              const RegisterBlock &Block);
+  void copyLhsRow(Product &P, const Slice &S, mlir::Value To);
+  mlir::Value firstSum(Product &P, Point At);
+  mlir::Value readRhs(const Product &P, mlir::Value Panel, mlir::Value K,
+                      int64_t Vector);
   mlir::Value readLhs(Product &P, const Slice &S, mlir::Value Row,
                       int64_t Offset, mlir::Value K);
   /// Accumulators, vectors of B and one broadcast fill the registers: 16 on

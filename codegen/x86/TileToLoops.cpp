@@ -162,11 +162,15 @@ Value KernelLowering::allocate(ArrayRef<int64_t> Shape, Type Element) {
   return memref::AllocOp::create(B, MemRefType::get(Shape, Element));
 }
 
-/// Rows are padded to whole vectors, so that products need no remainder.
+/// Rows are padded to whole vectors, so that products need no remainder, and by
+/// a cache line more where they would lie so far apart that they share cache
+/// sets: a product reads them one below the other.
 Value KernelLowering::allocateTile(Type Tile) {
   auto Type = cast<RankedTensorType>(Tile);
   SmallVector<int64_t> Shape(Type.getShape());
   Shape.back() = llvm::alignTo(Shape.back(), lanes());
+  if (Shape.size() == 2 && Shape[0] > lanes() && Shape.back() % 64 == 0)
+    Shape.back() += LineElements;
   return allocate(Shape, Type.getElementType());
 }
 

@@ -20,6 +20,7 @@
 
 #include "codegen/x86/IndexFacts.h"
 #include "codegen/x86/KernelLowering.h"
+#include "codegen/x86/Triangles.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
@@ -160,7 +161,7 @@ Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
   SmallVector<int64_t> Shape(Tile.getShape());
   Shape.back() = llvm::alignTo(Shape.back(), lanes());
   Value Buffer = allocate(Shape, B.getF32Type());
-  forEachPoint(Tile, {Tile.getDimSize(0)}, {Tile.getDimSize(1)}, widthOf(Lhs),
+  forEachPoint(Tile, {Tile.getDimSize(0)}, {Tile.getDimSize(1)}, nestWidth(Lhs),
                [&](Point P) {
                  prefetch(Lhs, add(P.Row, PrefetchRows), P.Col);
                  writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
@@ -176,7 +177,9 @@ bool KernelLowering::copiesLhsByRows(tile::MmaOp Mma) {
   if (PreparedLhs.contains(Mma) || !laterProducts(Mma).empty() ||
       !needsLhsCopy(Mma))
     return false;
-  return !Mma.getTransposeLhs() || loadBehind(Mma.getLhs());
+  // Columns are made in vectors that begin anywhere and overlap.
+  return !Mma.getTransposeLhs() || (widthOf(Mma.getLhs()) == lanes() &&
+                                    !Analysis.isLongChain(Mma.getLhs()));
 }
 
 /// Operands from outside a loop are prepared once, before it.
@@ -191,7 +194,7 @@ void KernelLowering::prepareInvariantOperands(scf::ForOp For) {
       if (Value Buffer = prepareLhs(Mma))
         PreparedLhs[Mma] = Buffer;
     if (IsOutside(Mma.getRhs()) && !PreparedRhs.contains(Mma))
-      PreparedRhs[Mma] = packRhs(Mma);
+      PreparedRhs[Mma] = prepareRhs(Mma);
   });
 }
 
@@ -214,12 +217,22 @@ Value KernelLowering::accumulatorFor(tile::MmaOp Mma) {
   return Dies ? Buffers.lookup(Old) : destinationFor(Mma.getResult());
 }
 
+/// Whether blocks of C may compute what they start with, which saves a walk
+/// over C before the product: they reach every element, and each once.
+bool KernelLowering::expandsAccumulator(Product &P) {
+  Value Old = P.Mma.getAccumulator();
+  return !P.FromZero && !P.RowLimit && P.K <= PanelDepth &&
+         P.N % lanes() == 0 && !Buffers.lookup(Old) && widthOf(Old) == lanes();
+}
+
 void KernelLowering::lowerMma(tile::MmaOp Mma) {
   auto Lhs = cast<RankedTensorType>(Mma.getLhs().getType());
   auto Result = cast<RankedTensorType>(Mma.getType());
   Product P{Mma, Result.getDimSize(0), Result.getDimSize(1),
             Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1)};
   P.FromZero = isZero(Mma.getAccumulator());
+  P.LowerLhs = isZeroAboveDiagonal(Mma.getLhs());
+  P.LowerResult = isReadBelowDiagonal(Mma.getResult());
   // The operands come first: the result may replace a tile that they read.
   bool Few = P.M <= FewRows;
   bool Dot = Few && Mma.getTransposeRhs() && !Mma.getTransposeLhs();
@@ -232,12 +245,13 @@ void KernelLowering::lowerMma(tile::MmaOp Mma) {
     P.RowLimit = limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 1 : 0);
     if (P.K <= PanelDepth)
       P.DepthLimit = depthLimit(Mma);
-    P.Rhs = packRhs(Mma, P.DepthLimit);
+    P.Rhs = prepareRhs(Mma, P.DepthLimit);
   }
   if (Packed && P.K > PanelDepth)
     P.FromZero = false;
   P.C = accumulatorFor(Mma);
-  if (!P.FromZero)
+  P.Expanded = Packed && expandsAccumulator(P);
+  if (!P.FromZero && !P.Expanded)
     materialise(Mma.getAccumulator(), P.C);
   if (Packed)
     lowerPackedProduct(P);

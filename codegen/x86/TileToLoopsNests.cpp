@@ -37,6 +37,12 @@ void KernelLowering::forEachIndex(Value Low, Value High, int64_t Step,
   Body(Loop.getInductionVar());
 }
 
+/// The loop that a variable of forEachIndex belongs to; null without one.
+Operation *KernelLowering::loopOf(Value Index) {
+  auto Variable = dyn_cast<BlockArgument>(Index);
+  return Variable ? Variable.getOwner()->getParentOp() : nullptr;
+}
+
 /// Visits columns Low .. High - 1, a multiple of `Step`.
 void KernelLowering::visitColumns(Value Row, Value Low, Value High,
                                   int64_t Step, Body Body) {
@@ -406,22 +412,19 @@ static void exchange(ImplicitLocOpBuilder &B, MutableArrayRef<Value> Vectors,
   }
 }
 
-/// Hands out the columns of `Rows` x `Cols` elements as vectors of `Cols`
+/// Hands out the columns of some rows, `Cols` of them, as vectors of `Cols`
 /// elements; rows that are missing count as zero.
-void KernelLowering::emitTransposedBlock(Value Tile, Type As, Value Row,
-                                         Value Col, int64_t Rows, int64_t Cols,
-                                         StoreVector Store) {
-  SmallVector<Value> RowNumbers;
-  for (int64_t I = 0; I < Rows; ++I)
-    RowNumbers.push_back(add(Row, I));
+void KernelLowering::emitTransposedBlock(Value Tile, Type As,
+                                         ArrayRef<Value> Rows, Value Col,
+                                         int64_t Cols, StoreVector Store) {
   SmallVector<Value> Vectors;
-  for (Value Number : RowNumbers)
-    Vectors.push_back(emitAs(Tile, {Number, Col, Cols}, As));
-  Vectors.append(Cols - Rows, zero(vectorType(As, Cols)));
+  for (Value Row : Rows)
+    Vectors.push_back(emitAs(Tile, {Row, Col, Cols}, As));
+  Vectors.append(Cols - Rows.size(), zero(vectorType(As, Cols)));
   for (int64_t Group = 1; Group < Cols; Group *= 2)
     exchange(B, Vectors, Group);
   for (int64_t I = 0; I < Cols; ++I)
-    Store(Vectors[I], Row, add(Col, I));
+    Store(Vectors[I], Rows.front(), add(Col, I));
 }
 
 /// Calls `Store` with vectors that run along the rows of the tile: element i
@@ -433,16 +436,21 @@ void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
   // Rows of memory are often a power of two apart and share cache sets: walk
   // along a few of them, not across all.
   auto Strip = [&](Value Row, int64_t Count, int64_t Width) {
+    // Made here: masks of rows go before the loop over columns.
+    SmallVector<Value> Below;
+    for (int64_t I = 0; I < Count; ++I)
+      Below.push_back(add(Row, I));
     int64_t Step = Width;
     for (int64_t Start = 0; Start < Cols; Step /= 2) {
       int64_t End = Start + (Cols - Start) / Step * Step;
       forEachIndex(index(Start), index(End), Step, [&](Value Col) {
+        InScope Scope(*this, loopOf(Col));
         for (int64_t I = 0; I < Count; I += Step) {
-          InScope Scope(*this);
           for (int64_t J = 0; J < Count; ++J)
             prefetch(Tile, add(Row, Count + J), Col);
-          emitTransposedBlock(Tile, As, add(Row, I), Col,
-                              std::min(Step, Count - I), Step, Store);
+          emitTransposedBlock(
+              Tile, As, ArrayRef(Below).slice(I, std::min(Step, Count - I)),
+              Col, Step, Store);
         }
       });
       Start = End;

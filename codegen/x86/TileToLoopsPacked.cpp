@@ -34,9 +34,6 @@ namespace transxssm::x86 {
 
 // Rows of A that are copied at a time: 128 KiB where PanelDepth columns are.
 static constexpr int64_t ChunkRows = 128;
-// Elements of a cache line. Buffers have a line more than needed where their
-// rows or panels would else lie a power of two apart and share cache sets.
-static constexpr int64_t LineElements = 16;
 
 //===----------------------------------------------------------------------===//
 // Operands
@@ -62,10 +59,40 @@ Value KernelLowering::depthLimit(tile::MmaOp Mma) {
   return Limit ? Limit : limitOf(Mma.getRhs(), Mma.getTransposeRhs() ? 1 : 0);
 }
 
-KernelLowering::Panels KernelLowering::packRhs(tile::MmaOp Mma,
-                                               Value DepthLimit) {
+/// Another product of the same rhs finds the panels that this one has packed.
+/// How deep they are filled must not depend on either lhs.
+void KernelLowering::sharePanels(tile::MmaOp Mma, const Panels &Packed) {
+  auto IsLimitedByLhs = [&](tile::MmaOp Mma) {
+    return limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 0 : 1) != Value();
+  };
+  for (Operation *User : Mma.getRhs().getUsers()) {
+    auto Other = dyn_cast<tile::MmaOp>(User);
+    if (Other && Other.getRhs() == Mma.getRhs() &&
+        Other.getTransposeRhs() == Mma.getTransposeRhs() &&
+        Other->getBlock() == Mma->getBlock() && Mma->isBeforeInBlock(Other) &&
+        !IsLimitedByLhs(Mma) && !IsLimitedByLhs(Other))
+      PreparedRhs.try_emplace(Other, Packed);
+  }
+}
+
+/// The rhs as the packed form reads it. What lies in a scratch buffer with the
+/// right side first needs no copy: its rows do not share cache sets.
+KernelLowering::Panels KernelLowering::prepareRhs(tile::MmaOp Mma,
+                                                  Value DepthLimit) {
   if (PreparedRhs.contains(Mma))
     return PreparedRhs[Mma];
+  Value Buffer = Buffers.lookup(Mma.getRhs());
+  bool IsTable = Mma.getRhs().getDefiningOp<arith::ConstantOp>() != nullptr;
+  if (Buffer && !Mma.getTransposeRhs() && !IsTable &&
+      cast<MemRefType>(Buffer.getType()).getElementType().isF32())
+    return {Buffer};
+  Panels Packed = packRhs(Mma, DepthLimit);
+  sharePanels(Mma, Packed);
+  return Packed;
+}
+
+KernelLowering::Panels KernelLowering::packRhs(tile::MmaOp Mma,
+                                               Value DepthLimit) {
   auto Tile = cast<RankedTensorType>(Mma.getRhs().getType());
   int64_t Panel = 2 * lanes();
   int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
@@ -131,20 +158,30 @@ Value KernelLowering::allocateLhsRows(Product &P) {
 /// As many rows as the blocks read that have one below the limit.
 static int64_t rowsReadBeyond(int64_t BlockRows) { return 2 * BlockRows; }
 
+/// Of a row of a lower triangle, what the block of rows around it reads.
+void KernelLowering::copyLhsRow(Product &P, const Slice &S, Value To) {
+  Value Lhs = P.Mma.getLhs(), From = add(S.FirstRow, To);
+  int64_t Width = nestWidth(Lhs);
+  auto Copy = [&](Point At) {
+    At.Col = add(S.Low, At.Col);
+    prefetch(Lhs, add(From, PrefetchRows), At.Col);
+    writeBuffer(emitAs(Lhs, At, B.getF32Type()), P.LhsRows,
+                {To, At.Col, At.Width});
+  };
+  if (!P.LowerLhs || S.Depth < P.K || S.Depth % Width != 0)
+    return forEachColumn(From, {S.Depth}, Width, Copy);
+  Value End = add(From, blockRows() + Width - 1);
+  End = subtract(End, B.createOrFold<arith::RemUIOp>(End, index(Width)));
+  End = B.createOrFold<arith::MinUIOp>(End, index(S.Depth));
+  visitColumns(From, index(0), End, Width, Copy);
+}
+
 void KernelLowering::copyLhsRows(Product &P, const Slice &S) {
-  Value Lhs = P.Mma.getLhs(), End = index(S.Rows);
+  Value End = index(S.Rows);
   if (S.RowLimit)
     End = B.createOrFold<arith::MinSIOp>(
         add(S.RowLimit, rowsReadBeyond(blockRows())), End);
-  forEachIndex(index(0), End, 1, [&](Value To) {
-    Value From = add(S.FirstRow, To);
-    forEachColumn(From, {S.Depth}, widthOf(Lhs), [&](Point At) {
-      At.Col = add(S.Low, At.Col);
-      prefetch(Lhs, add(From, PrefetchRows), At.Col);
-      writeBuffer(emitAs(Lhs, At, B.getF32Type()), P.LhsRows,
-                  {To, At.Col, At.Width});
-    });
-  });
+  forEachIndex(index(0), End, 1, [&](Value To) { copyLhsRow(P, S, To); });
 }
 
 /// Of each row of memory, a vector for every block, which may be longer than
@@ -157,7 +194,7 @@ void KernelLowering::copyLhsColumns(Product &P, const Slice &S) {
   forEachIndex(S.Low, S.High, 1, [&](Value K) {
     Value Place = multiply(K, Block);
     auto Copy = [&](Value I, int64_t Offset, int64_t Count) {
-      InScope Scope(*this);
+      InScope Scope(*this, loopOf(I));
       Value Column = add(S.FirstRow, add(multiply(I, Block), Offset));
       prefetch(P.Mma.getLhs(), add(K, PrefetchRows), Column);
       Value Copied = emitAs(P.Mma.getLhs(), {K, Column, Count}, B.getF32Type());
@@ -300,26 +337,64 @@ int64_t KernelLowering::unrolledSteps(const Product &P, const Slice &S,
   return IsWhole && !P.DepthLimit && S.Depth % 2 == 0 ? 2 : 1;
 }
 
+/// The steps of k that a block takes. Where the lhs is a lower triangle, row i
+/// has k up to i only, or from i on if it is transposed; a block above the
+/// diagonal of a result that is not read there has none.
+std::pair<Value, Value> KernelLowering::depthOf(Product &P, const Slice &S,
+                                                const RegisterBlock &Block) {
+  Value Low = S.Low, High = S.High;
+  Value First = add(S.FirstRow, Block.FirstRow), End = add(First, Block.Rows);
+  if (P.LowerLhs && P.Mma.getTransposeLhs())
+    Low = B.createOrFold<arith::MaxSIOp>(Low, First);
+  else if (P.LowerLhs)
+    High = B.createOrFold<arith::MinSIOp>(High, End);
+  if (P.LowerResult) {
+    Value IsAbove = B.createOrFold<arith::CmpIOp>(
+        arith::CmpIPredicate::sge, multiply(Block.Panel, 2 * lanes()), End);
+    High = B.createOrFold<arith::SelectOp>(IsAbove, Low, High);
+  }
+  return {Low, High};
+}
+
+/// What a vector of C starts with.
+Value KernelLowering::firstSum(Product &P, Point At) {
+  if (P.FromZero)
+    return zero(VectorType::get({lanes()}, B.getF32Type()));
+  return P.Expanded ? emit(P.Mma.getAccumulator(), At)
+                    : readBuffer(P.C, At, B.getF32Type());
+}
+
+/// Row k of the rhs: one of the two vectors in a panel.
+Value KernelLowering::readRhs(const Product &P, Value Panel, Value K,
+                              int64_t Vector) {
+  SmallVector<Value> Place;
+  if (P.Rhs.First)
+    Place = {add(P.Rhs.First, Panel), K, index(Vector * lanes())};
+  else
+    Place = {K, add(multiply(Panel, 2 * lanes()), Vector * lanes())};
+  return vector::LoadOp::create(B, VectorType::get({lanes()}, B.getF32Type()),
+                                P.Rhs.Buffer, Place);
+}
+
 void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
                                         const RegisterBlock &Block) {
-  auto Type = VectorType::get({lanes()}, B.getF32Type());
   int64_t Vectors = Block.Vectors;
-  Value Panel = add(P.Rhs.First, Block.Panel);
   SmallVector<Value> Rows, Columns, Accumulators;
   for (int64_t I = 0; I < Block.Rows; ++I)
     Rows.push_back(add(S.FirstRow, add(Block.FirstRow, I)));
   Value First = multiply(Block.Panel, 2 * lanes());
   for (int64_t J = 0; J < Vectors; ++J)
     Columns.push_back(add(First, J * lanes()));
-  for (Value Row : Rows)
-    for (Value Column : Columns)
-      Accumulators.push_back(P.FromZero
-                                 ? zero(Type)
-                                 : Value(vector::LoadOp::create(
-                                       B, Type, P.C, ValueRange{Row, Column})));
+  {
+    InScope Scope(*this);
+    for (Value Row : Rows)
+      for (Value Column : Columns)
+        Accumulators.push_back(firstSum(P, {Row, Column, lanes()}));
+  }
 
   int64_t Steps = unrolledSteps(P, S, Block);
-  auto Loop = scf::ForOp::create(B, S.Low, S.High, index(Steps), Accumulators);
+  auto [Low, High] = depthOf(P, S, Block);
+  auto Loop = scf::ForOp::create(B, Low, High, index(Steps), Accumulators);
   {
     OpBuilder::InsertionGuard Guard(B);
     if (!Loop.getBody()->empty())
@@ -330,8 +405,7 @@ void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
       Value K = add(Loop.getInductionVar(), Step);
       SmallVector<Value> Rhs;
       for (int64_t J = 0; J < Vectors; ++J)
-        Rhs.push_back(vector::LoadOp::create(
-            B, Type, P.Rhs.Buffer, ValueRange{Panel, K, index(J * lanes())}));
+        Rhs.push_back(readRhs(P, Block.Panel, K, J));
       for (int64_t I = 0; I < Block.Rows; ++I) {
         Value A = splat(readLhs(P, S, Block.FirstRow, I, K), lanes());
         for (int64_t J = 0; J < Vectors; ++J) {

@@ -195,8 +195,8 @@ static tile::KernelOp buildChunkOutputs(ModuleOp Module,
         Tile CT = Load(C, B.index(0), TileN), KT = Load(Key, B.index(0), TileN);
         Tile State =
             B.load(States, {Batch, Head, Chunk, Value, 0}, {TileP, TileN});
-        Tile Before = B.mmaTransposedRight(CT * B.asColumn(exp(D.Sum), TileN),
-                                           State, B.zeros({Q, TileP}));
+        Tile Before = B.mmaTransposedRight(CT, State, B.zeros({Q, TileP})) *
+                      B.asColumn(exp(D.Sum), TileP);
         Tile Weights = B.mmaTransposedRight(CT, KT, B.zeros({Q, Q}));
         Tile Scaled = Load(X, Value, TileP) * B.asColumn(D.Steps, TileP);
         Tile Result = B.mma(Weights * chunkDecay(B, D.Sum), Scaled, Before);

@@ -271,6 +271,84 @@ TEST(Blocked, Bf16) {
     checkBlocked<uint16_t>(M, N, K, "bf16", ToBits, FromBits);
 }
 
+/// A chunk of the scan: w = (a b^T) o exp(d_i - d_j) below the diagonal,
+/// y = w v + x o a, u = w^T v, and z = a^T (w v) with w v read as it lies.
+const char *Causal = R"(
+tile.kernel @causal(%a: memref<$QSx$NSxf32>, %b: memref<$QSx$NSxf32>, %v: memref<$QSx$NSxf32>, %x: memref<$NSxf32>, %d: memref<$QSxf32>,
+                    %y: memref<$QSx$NSxf32>, %u: memref<$QSx$NSxf32>, %z: memref<$NSx$NSxf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<$QSx$NSxf32> -> tensor<$QSx$NSxf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<$QSx$NSxf32> -> tensor<$QSx$NSxf32>
+  %v0 = tile.load %v[%c0, %c0] over [0, 1] : memref<$QSx$NSxf32> -> tensor<$QSx$NSxf32>
+  %x0 = tile.load %x[%c0] over [0] : memref<$NSxf32> -> tensor<$NSxf32>
+  %d0 = tile.load %d[%c0] over [0] : memref<$QSxf32> -> tensor<$QSxf32>
+  %none = arith.constant dense<0.0> : tensor<$QSx$QSxf32>
+  %s = tile.mma %a0, %b0, %none {transpose_rhs} : tensor<$QSx$NSxf32>, tensor<$QSx$NSxf32>, tensor<$QSx$QSxf32>
+  %rows = tile.iota 0 : tensor<$QSx$QSxi32>
+  %columns = tile.iota 1 : tensor<$QSx$QSxi32>
+  %seen = arith.cmpi sge, %rows, %columns : tensor<$QSx$QSxi32>
+  %di = tile.broadcast %d0 along [0] : tensor<$QSxf32> -> tensor<$QSx$QSxf32>
+  %dj = tile.broadcast %d0 along [1] : tensor<$QSxf32> -> tensor<$QSx$QSxf32>
+  %fall = arith.subf %di, %dj : tensor<$QSx$QSxf32>
+  %hidden = arith.constant dense<-1.0e30> : tensor<$QSx$QSxf32>
+  %masked = arith.select %seen, %fall, %hidden : tensor<$QSx$QSxi1>, tensor<$QSx$QSxf32>
+  %l = math.exp %masked : tensor<$QSx$QSxf32>
+  %w = arith.mulf %s, %l : tensor<$QSx$QSxf32>
+  %xs = tile.broadcast %x0 along [1] : tensor<$NSxf32> -> tensor<$QSx$NSxf32>
+  %start = arith.mulf %xs, %a0 : tensor<$QSx$NSxf32>
+  %y0 = tile.mma %w, %v0, %start : tensor<$QSx$QSxf32>, tensor<$QSx$NSxf32>, tensor<$QSx$NSxf32>
+  tile.store %y0, %y[%c0, %c0] over [0, 1] : tensor<$QSx$NSxf32>, memref<$QSx$NSxf32>
+  %empty = arith.constant dense<0.0> : tensor<$QSx$NSxf32>
+  %u0 = tile.mma %w, %v0, %empty {transpose_lhs} : tensor<$QSx$QSxf32>, tensor<$QSx$NSxf32>, tensor<$QSx$NSxf32>
+  tile.store %u0, %u[%c0, %c0] over [0, 1] : tensor<$QSx$NSxf32>, memref<$QSx$NSxf32>
+  %square = arith.constant dense<0.0> : tensor<$NSx$NSxf32>
+  %z0 = tile.mma %a0, %y0, %square {transpose_lhs} : tensor<$QSx$NSxf32>, tensor<$QSx$NSxf32>, tensor<$NSx$NSxf32>
+  tile.store %z0, %z[%c0, %c0] over [0, 1] : tensor<$NSx$NSxf32>, memref<$NSx$NSxf32>
+}
+)";
+
+TEST(Products, LowerTriangles) {
+  for (auto [Q, N] :
+       {std::pair{64, 64}, {64, 128}, {13, 24}, {70, 16}, {5, 7}}) {
+    SCOPED_TRACE(std::to_string(Q) + " x " + std::to_string(N));
+    Kernels Kernel(substitute(
+        Causal, {{"QS", std::to_string(Q)}, {"NS", std::to_string(N)}}));
+    Array<float> A = randomArray(Q * N, 1), B = randomArray(Q * N, 2);
+    Array<float> V = randomArray(Q * N, 3), X = randomArray(N, 4);
+    Array<float> D = randomArray(Q, 5), Y(Q * N), U(Q * N), Z(N * N);
+    Kernel.run("causal",
+               {A.data(), B.data(), V.data(), X.data(), D.data(), Y.data(),
+                U.data(), Z.data()},
+               {});
+    std::vector<double> W(Q * Q);
+    for (int I = 0; I < Q; ++I)
+      for (int J = 0; J <= I; ++J) {
+        for (int C = 0; C < N; ++C)
+          W[I * Q + J] += double(A[I * N + C]) * B[J * N + C];
+        W[I * Q + J] *= std::exp(double(D[I]) - D[J]);
+      }
+    std::vector<double> ExpectedY(Q * N);
+    for (int I = 0; I < Q; ++I)
+      for (int C = 0; C < N; ++C) {
+        double Row = double(X[C]) * A[I * N + C], Column = 0;
+        for (int J = 0; J < Q; ++J) {
+          Row += W[I * Q + J] * V[J * N + C];
+          Column += W[J * Q + I] * V[J * N + C];
+        }
+        ExpectedY[I * N + C] = Row;
+        ASSERT_NEAR(Y[I * N + C], Row, 1e-3) << "y " << I << ", " << C;
+        ASSERT_NEAR(U[I * N + C], Column, 1e-3) << "u " << I << ", " << C;
+      }
+    for (int R = 0; R < N; ++R)
+      for (int C = 0; C < N; ++C) {
+        double Sum = 0;
+        for (int I = 0; I < Q; ++I)
+          Sum += A[I * N + R] * ExpectedY[I * N + C];
+        ASSERT_NEAR(Z[R * N + C], Sum, 1e-2) << "z " << R << ", " << C;
+      }
+  }
+}
+
 /// Two tiles that change places in every step, and one that sums the first.
 TEST(Loops, CarriedTilesExchange) {
   Kernels Kernel(R"(

@@ -32,12 +32,14 @@
 // CHECK:        %[[LAST:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[EIGHTS]]) -> (tensor<8x16xf32>) {
 // CHECK:        tile.store %[[LAST]], %[[STATE]]
 
-// Y = (L o C B^T) (dt X) + diag(exp(a)) C S^T.
+// Y = (L o C B^T) (dt X) + diag(exp(a)) (C S^T), with c as it is.
 
 // CHECK-LABEL:  tile.kernel @ssm_chunk_outputs_h4_p96_n16_q64_v64(
 // CHECK-SAME:     %[[STATES:[^:]*]]: memref<?x4x?x96x16xf32>, %[[Y:[^:]*]]: memref<?x?x4x96xf32>) grid(
 // CHECK-DAG:    %[[S:.*]] = tile.load %[[STATES]]{{.*}} -> tensor<64x16xf32>
-// CHECK-DAG:    %[[BEFORE:.*]] = tile.mma %{{.*}}, %[[S]], %{{.*}} {transpose_rhs}
+// CHECK-DAG:    %[[C:.*]] = tile.load {{.*}} -> tensor<64x16xf32>
+// CHECK-DAG:    %[[CS:.*]] = tile.mma %[[C]], %[[S]], %{{.*}} {transpose_rhs}
+// CHECK-DAG:    %[[BEFORE:.*]] = arith.mulf %[[CS]],
 // CHECK-DAG:    tile.mma %{{.*}} {transpose_rhs} : tensor<64x16xf32>, tensor<64x16xf32>, tensor<64x64xf32>
 // CHECK:        %[[RESULT:.*]] = tile.mma %{{.*}}, %{{.*}}, %[[BEFORE]] :
 // CHECK:        tile.store %[[RESULT]], %[[Y]]

@@ -22,14 +22,14 @@
 // CHECK-DAG:      %[[SUMS:.*]] = tile.cumulative_sum %[[DECAY]] : tensor<64xf32>
 // CHECK-DAG:      %[[LAST:.*]] = tile.extract %[[SUMS]][63]
 
-// Y = (L o C B^T) (dt X) + (exp(a) C) S^T with L[i, j] = exp(a_i - a_j) for i >= j,
+// Y = (L o C B^T) (dt X) + exp(a) (C S^T) with L[i, j] = exp(a_i - a_j) for i >= j,
 // else 0, masked before the exponential.
 
 // CHECK-DAG:      %[[CB:.*]] = tile.mma %[[C]], %[[B]], 0 {transpose_rhs}
 // CHECK-DAG:      %[[FROMSTART:.*]] = math.exp %[[SUMS]]
 // CHECK-DAG:      %[[FROMSTARTS:.*]] = tile.broadcast %[[FROMSTART]] along [0]
-// CHECK-DAG:      %[[CSCALED:.*]] = arith.mulf %[[C]], %[[FROMSTARTS]]
-// CHECK-DAG:      %[[BEFORE:.*]] = tile.mma %[[CSCALED]], %[[S]], 0 :
+// CHECK-DAG:      %[[CS:.*]] = tile.mma %[[C]], %[[S]], 0 :
+// CHECK-DAG:      %[[BEFORE:.*]] = arith.mulf %[[CS]], %[[FROMSTARTS]]
 // CHECK-DAG:      %[[CAUSAL:.*]] = arith.cmpi sge
 // CHECK-DAG:      %[[AI:.*]] = tile.broadcast %[[SUMS]] along [0] : tensor<64xf32> -> tensor<64x64xf32>
 // CHECK-DAG:      %[[AJ:.*]] = tile.broadcast %[[SUMS]] along [1] : tensor<64xf32> -> tensor<64x64xf32>
