@@ -48,10 +48,10 @@ RowLabels tiling::loadLabels(TileBuilder &B, Tile Labels, Tile Row,
 tile::KernelOp tiling::buildCrossEntropyPartial(ModuleOp Module,
                                                 const CrossEntropyShape &S,
                                                 bool InChunks) {
-  constexpr int64_t R = CrossEntropyRows;
-  int64_t N = S.columnTile(),
-          K = TileSizes::of(Module).innerExtent(
-              S.Width, productTile(S.Width, 256), S.Element);
+  TileEdges Edges = S.edges(Module);
+  int64_t R = Edges.Rows, N = Edges.Columns;
+  int64_t K = TileSizes::of(Module).innerExtent(
+      S.Width, productTile(S.Width, 256), S.Element);
   std::string Name =
       llvm::formatv("cross_entropy_partial_k{0}_v{1}{2}{3}{4}", S.Width,
                     S.Vocabulary, typeSuffix({S.Element, S.WeightElement}),
@@ -169,7 +169,8 @@ static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
   Buffer *Counts = E.temporary("cross_entropy_counts", {Tiles});
   Buffer *Labels = E.read(Op.getLabels());
 
-  E.launch(buildCrossEntropyPartial(E.module(), Shape), {Tiles, Ranges},
+  E.launch(buildCrossEntropyPartial(E.module(), Shape),
+           {Rows.ceilDiv(Shape.edges(E.module()).Rows), Ranges},
            {{E.read(Op.getHidden()), {Rows}},
             {E.read(Op.getWeight())},
             {Labels, {Rows}},

@@ -86,6 +86,11 @@ constexpr int64_t ProductColumns = 128;
 /// Those of dx and, with the most outputs of its products, of dweight.
 TileEdges inputGradEdges(TileSizes Sizes, int64_t Inputs);
 TileEdges weightGradEdges(TileSizes Sizes, int64_t Outputs, int64_t Inputs);
+/// Steps of the inner dimension on a CPU, for tiles of so many rows: what is
+/// packed for a step of small tiles stays in the L1 cache.
+inline int64_t innerSteps(TileEdges Edges, int64_t Small) {
+  return Edges.Rows > 64 ? 256 : Small;
+}
 
 /// The sum over the products with these numbers of outputs: for each one dy
 /// [R, Outputs], weight [Outputs, Inputs], then dx [R, Inputs] or what the
@@ -349,13 +354,13 @@ tile::KernelOp buildChunkLogitsGrad(mlir::ModuleOp Module, int64_t Vocabulary,
                                     mlir::Type Element = {});
 
 /// dlogits [C, Vocabulary], weight [Vocabulary, Width], dhidden [R, Width],
-/// index first row; grid ceil(C / ProductRows), ceil(Width / ProductColumns).
+/// index first row; a cell for each of inputGradEdges.
 tile::KernelOp buildChunkHiddenGrad(mlir::ModuleOp Module,
                                     const CrossEntropyGradShape &Shape);
 
 /// dlogits [C, Vocabulary], hidden [R, Width], dweight [Vocabulary, Width],
-/// index first row; grid ceil(Vocabulary / ProductRows), ceil(Width /
-/// ProductColumns). Adds to dweight with Accumulate.
+/// index first row; a cell for each of weightGradEdges. Adds to dweight with
+/// Accumulate.
 tile::KernelOp buildChunkWeightGrad(mlir::ModuleOp Module,
                                     const CrossEntropyGradShape &Shape,
                                     bool Accumulate);

@@ -210,17 +210,26 @@ struct CrossEntropyShape {
   mlir::Type Element, WeightElement;
 
   static CrossEntropyShape of(txs::LinearCrossEntropyOp Op);
-  int64_t columnTile() const { return productTile(Vocabulary, 128); }
-  /// The vocabulary of one cell, a multiple of the column tile.
+  int64_t smallColumns() const { return productTile(Vocabulary, 128); }
+  /// The vocabulary of one cell, a multiple of the columns of a tile.
   int64_t range() const {
-    return std::max<int64_t>(4096 / columnTile(), 1) * columnTile();
+    return std::max<int64_t>(4096 / smallColumns(), 1) * smallColumns();
+  }
+  /// Of the tiles of logits. A cell takes rows of one range.
+  TileEdges edges(mlir::ModuleOp Module) const {
+    TileEdges Large = {256, productTile(Vocabulary, 256)};
+    bool IsLarge =
+        range() % Large.Columns == 0 &&
+        TileSizes::of(Module).hasLargeTiles(TileSizes::TypicalTokens, ranges(),
+                                            {Large.Rows, 1});
+    return IsLarge ? Large : TileEdges{CrossEntropyRows, smallColumns()};
   }
   int64_t ranges() const { return (Vocabulary + range() - 1) / range(); }
 };
 
 /// hidden [R, Width], weight [Vocabulary, Width], labels [R] i32, maxima, sums
 /// and chosen logits [ranges, C], InChunks logits [C, Vocabulary], index length
-/// of a sequence, InChunks index first row; grid ceil(C / CrossEntropyRows),
+/// of a sequence, InChunks index first row; grid ceil(C / rows of edges),
 /// ranges. C is R, or InChunks the rows of a chunk.
 tile::KernelOp buildCrossEntropyPartial(mlir::ModuleOp Module,
                                         const CrossEntropyShape &Shape,

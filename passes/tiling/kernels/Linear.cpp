@@ -296,11 +296,16 @@ void LinearGroup::addCells(
 static TileEdges largeEdges(TileSizes Sizes, const LinearGroup &Group,
                             TileEdges Usual) {
   int64_t Outputs = 0;
+  bool Several = false;
   for (const LinearPart &Part : Group.Parts) {
-    if (Part.productCount() > 1)
-      return Usual;
+    Several |= Part.productCount() > 1;
     Outputs += Part.Outputs;
   }
+  TileEdges Large = {256, 128};
+  if (Several)
+    return Sizes.hasLargeTiles(TileSizes::TypicalTokens, Outputs, Large)
+               ? Large
+               : Usual;
   return Sizes.productEdges(TileSizes::TypicalTokens, Outputs, Usual);
 }
 

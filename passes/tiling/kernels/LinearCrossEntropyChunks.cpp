@@ -85,13 +85,14 @@ tile::KernelOp tiling::buildChunkHiddenGrad(ModuleOp Module,
         Tile Weight = B.memory({S.Vocabulary, S.Width}, S.WeightElement);
         Tile DHidden = B.memory({Dynamic, S.Width}, S.Element);
         Tile Start = B.indexArgument();
-        int64_t Inner = tileExtent(S.Vocabulary, 128);
-        int64_t Columns = tileExtent(S.Width, ProductColumns);
-        Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+        TileEdges Edges = inputGradEdges(TileSizes::of(Module), S.Width);
+        int64_t Inner = tileExtent(S.Vocabulary, innerSteps(Edges, 128));
+        int64_t Columns = tileExtent(S.Width, Edges.Columns);
+        Tile Row = B.grid(0) * Edges.Rows, Column = B.grid(1) * Edges.Columns;
         Tile Sum = sumOfProducts(
-            B, S.Vocabulary, Inner, B.zeros({ProductRows, Columns}),
+            B, S.Vocabulary, Inner, B.zeros({Edges.Rows, Columns}),
             [&](Tile K) {
-              return B.load(DLogits, {Row, K}, {ProductRows, Inner});
+              return B.load(DLogits, {Row, K}, {Edges.Rows, Inner});
             },
             [&](Tile K) {
               return B.load(Weight, {K, Column}, {Inner, Columns});
@@ -112,9 +113,12 @@ tile::KernelOp tiling::buildChunkWeightGrad(ModuleOp Module,
         Tile Hidden = B.memory({Dynamic, S.Width}, S.Element);
         Tile DWeight = B.memory({S.Vocabulary, S.Width});
         Tile Start = B.indexArgument();
-        int64_t Rows = tileExtent(S.Vocabulary, ProductRows);
-        int64_t Columns = tileExtent(S.Width, ProductColumns), Inner = 64;
-        Tile Row = B.grid(0) * ProductRows, Column = B.grid(1) * ProductColumns;
+        TileEdges Edges =
+            weightGradEdges(TileSizes::of(Module), S.Vocabulary, S.Width);
+        int64_t Rows = tileExtent(S.Vocabulary, Edges.Rows);
+        int64_t Columns = tileExtent(S.Width, Edges.Columns);
+        int64_t Inner = innerSteps(Edges, 64);
+        Tile Row = B.grid(0) * Edges.Rows, Column = B.grid(1) * Edges.Columns;
         Tile Before = Accumulate
                           ? B.load(DWeight, {Row, Column}, {Rows, Columns})
                           : B.zeros({Rows, Columns});
@@ -216,7 +220,8 @@ void LossChunks::lowerTargets() {
 
 void LossChunks::lowerLoss(AffineExpr Start, ArrayRef<AffineExpr> When) {
   E.launch(buildCrossEntropyPartial(E.module(), Shape, /*InChunks=*/true),
-           {Tiles, E.constant(Shape.ranges())},
+           {ChunkRows.ceilDiv(Shape.edges(E.module()).Rows),
+            E.constant(Shape.ranges())},
            {{Hidden, {Rows}},
             {Weight},
             {Labels, {Rows}},
@@ -254,13 +259,16 @@ void LossChunks::lowerGradients(int64_t Number, AffineExpr Start,
            {ChunkRows.ceilDiv(ChunkLogitsRows),
             Vocabulary.ceilDiv(ChunkLogitsColumns)},
            Arguments, When);
+  TileSizes Sizes = TileSizes::of(E.module());
+  TileEdges Edges = inputGradEdges(Sizes, Shape.Width);
   E.launch(buildChunkHiddenGrad(E.module(), GradShape),
-           {ChunkRows.ceilDiv(ProductRows), Width.ceilDiv(ProductColumns)},
+           {ChunkRows.ceilDiv(Edges.Rows), Width.ceilDiv(Edges.Columns)},
            {{DLogits, {ChunkRows}}, {Weight}, {DHidden, {Rows}}, {Start}},
            When);
+  Edges = weightGradEdges(Sizes, Shape.Vocabulary, Shape.Width);
   E.launch(
       buildChunkWeightGrad(E.module(), GradShape, /*Accumulate=*/Number > 0),
-      {Vocabulary.ceilDiv(ProductRows), Width.ceilDiv(ProductColumns)},
+      {Vocabulary.ceilDiv(Edges.Rows), Width.ceilDiv(Edges.Columns)},
       {{DLogits, {ChunkRows}}, {Hidden, {Rows}}, {DWeight}, {Start}}, When);
 }
 

@@ -46,12 +46,6 @@ TileEdges tiling::weightGradEdges(TileSizes Sizes, int64_t Outputs,
   return Sizes.productEdges(Outputs, Inputs, {ProductRows, ProductColumns});
 }
 
-/// Steps of the inner dimension on a CPU, for tiles of so many rows: what is
-/// packed for a step of small tiles stays in the L1 cache.
-static int64_t innerSteps(TileEdges Edges, int64_t Small) {
-  return Edges.Rows > 64 ? 256 : Small;
-}
-
 Tile tiling::sumOfProducts(TileBuilder &B, Operand Extent, int64_t Step,
                            Tile Start, function_ref<Tile(Tile)> Left,
                            function_ref<Tile(Tile)> Right, bool TransposeLeft,
