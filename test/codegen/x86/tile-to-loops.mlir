@@ -243,3 +243,60 @@ tile.kernel @dot(%x: memref<1x64xf32>, %w: memref<22x64xf32>, %y: memref<1x22xf3
   %s = tile.mma %a, %b, %zero {transpose_rhs} : tensor<1x64xf32>, tensor<22x64xf32>, tensor<1x22xf32>
   tile.store %s, %y[%c0, %c0] over [0, 1] : tensor<1x22xf32>, memref<1x22xf32>
 }
+
+// A lower triangle, as the weights of the scan's chunks are: what is above the
+// diagonal is neither multiplied nor made. Of the result of which the triangle is
+// read, blocks above the diagonal have no k; of rows of the triangle as an
+// operand, a block has k up to its last row, and makes what it starts with.
+// CHECK-LABEL: func.func @causal
+// CHECK:       %[[ABOVE:.*]] = arith.cmpi sge, %{{.*}} : index
+// CHECK-NEXT:  %[[END:.*]] = arith.select %[[ABOVE]], %c0, %c16 : index
+// CHECK-NEXT:  scf.for %{{.*}} = %c0 to %[[END]] step %c2 iter_args
+// CHECK:       %[[COPIED:.*]] = arith.minui %{{.*}}, %c32
+// CHECK-NEXT:  scf.for %{{.*}} = %c0 to %[[COPIED]] step %c16
+// CHECK:         math.exp
+// CHECK:       scf.for %[[ROW:.*]] = %c0 to %c24 step %c6
+// CHECK:         %[[FIRST:.*]] = arith.mulf
+// CHECK:         %[[LAST:.*]] = arith.minsi %{{.*}}, %c32
+// CHECK-NEXT:    scf.for %{{.*}} = %c0 to %[[LAST]] step %c2 iter_args(%{{.*}} = %[[FIRST]],
+tile.kernel @causal(%a: memref<32x16xf32>, %b: memref<32x16xf32>, %d: memref<32x32xf32>, %y: memref<32x16xf32>) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<32x16xf32> -> tensor<32x16xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<32x16xf32> -> tensor<32x16xf32>
+  %d0 = tile.load %d[%c0, %c0] over [0, 1] : memref<32x32xf32> -> tensor<32x32xf32>
+  %none = arith.constant dense<0.0> : tensor<32x32xf32>
+  %s = tile.mma %a0, %b0, %none {transpose_rhs} : tensor<32x16xf32>, tensor<32x16xf32>, tensor<32x32xf32>
+  %rows = tile.iota 0 : tensor<32x32xi32>
+  %columns = tile.iota 1 : tensor<32x32xi32>
+  %seen = arith.cmpi sge, %rows, %columns : tensor<32x32xi32>
+  %low = arith.constant dense<-1.0e30> : tensor<32x32xf32>
+  %masked = arith.select %seen, %d0, %low : tensor<32x32xi1>, tensor<32x32xf32>
+  %l = math.exp %masked : tensor<32x32xf32>
+  %w = arith.mulf %s, %l : tensor<32x32xf32>
+  %scale = arith.constant dense<2.0> : tensor<32x16xf32>
+  %start = arith.mulf %b0, %scale : tensor<32x16xf32>
+  %y0 = tile.mma %w, %b0, %start : tensor<32x32xf32>, tensor<32x16xf32>, tensor<32x16xf32>
+  tile.store %y0, %y[%c0, %c0] over [0, 1] : tensor<32x16xf32>, memref<32x16xf32>
+}
+
+// A tile in a scratch buffer is the right side of a product where it lies, its
+// rows a line longer than 256 bytes; one from memory is packed, once for both
+// products that read it.
+// CHECK-LABEL: func.func @inplace
+// CHECK:       %[[PANELS:.*]] = memref.alloc() : memref<4x13x16xf32>
+// CHECK:       %[[SUM:.*]] = memref.alloc() : memref<12x80xf32>
+// CHECK:       %[[NEXT:.*]] = memref.alloc() : memref<12x80xf32>
+// CHECK-NOT:   memref.alloc() : memref<4x13x16xf32>
+// CHECK:       vector.load %[[SUM]][%{{.*}}] : memref<12x80xf32>
+// CHECK:       return
+tile.kernel @inplace(%a: memref<12x12xf32>, %b: memref<12x64xf32>, %y: memref<12x64xf32>, %z: memref<12x64xf32>, %j: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<12x12xf32> -> tensor<12x12xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<12x64xf32> -> tensor<12x64xf32>
+  %none = arith.constant dense<0.0> : tensor<12x64xf32>
+  %s = tile.mma %a0, %b0, %none : tensor<12x12xf32>, tensor<12x64xf32>, tensor<12x64xf32>
+  %t = tile.mma %a0, %s, %none : tensor<12x12xf32>, tensor<12x64xf32>, tensor<12x64xf32>
+  tile.store %t, %y[%c0, %c0] over [0, 1] : tensor<12x64xf32>, memref<12x64xf32>
+  %u = tile.mma %a0, %b0, %t {transpose_lhs} : tensor<12x12xf32>, tensor<12x64xf32>, tensor<12x64xf32>
+  tile.store %u, %z[%c0, %c0] over [0, 1] : tensor<12x64xf32>, memref<12x64xf32>
+}
