@@ -62,9 +62,10 @@ LinearLayout LinearLayout::blocked(int64_t Rows, int64_t Columns,
   Bits.columns(Thread, 3);
   // The lowest rows stay in the thread, up to four of those that the threads
   // leave over: then products read four rows of a transposed operand at once.
-  // A single column is no operand, and lies in memory as a row does.
+  // Where rows are too short for eight threads, these take neighbouring rows,
+  // which lie beside each other in shared memory.
   unsigned ForThreads = ThreadBits - Thread.size();
-  unsigned Spare = Bits.rowsLeft() > ForThreads && Columns > 1
+  unsigned Spare = Bits.rowsLeft() > ForThreads && Thread.size() == 3
                        ? Bits.rowsLeft() - ForThreads
                        : 0;
   Bits.rows(Register, std::min(Spare, 2u));

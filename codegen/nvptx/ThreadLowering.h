@@ -98,6 +98,8 @@ private:
     mlir::Value Row, RowBound, Column, ColumnBound;
     /// The same for the tile's own extent, where the layout is larger.
     mlir::Value TileRow, TileRows, TileColumn, TileColumns;
+    /// Whether this thread has to load anything; null: it has.
+    mlir::Value Takes;
     int64_t Width = 1;
     /// The whole tile is inside: then accesses need no check of columns. Where
     /// it is not, memory may end within the InsideWidth elements of one.
@@ -105,10 +107,12 @@ private:
     int64_t InsideWidth = 1;
   };
   /// How a tile goes to and from memory: in the layout of Place, which differs
-  /// from the exchanged one in the order of registers alone.
+  /// from the exchanged one in the order of registers alone. Exchanges between
+  /// lanes lead there, or a copy in shared memory.
   struct Traffic {
     LinearLayout Own, Exchanged;
     llvm::SmallVector<LaneExchange> Exchanges;
+    bool ThroughShared = false;
     Access Place;
   };
 
@@ -159,6 +163,7 @@ private:
   // Global memory (TileToThreadsMemory.cpp).
   void lowerLoad(tile::LoadOp Load);
   void lowerStore(tile::StoreOp Store);
+  Registers spreadOverCopies(LinearLayout &Layout, Registers Values);
   void lowerScalarLoad(tile::LoadOp Load);
   void lowerScalarStore(tile::StoreOp Store);
   void lowerGather(tile::GatherOp Gather);
@@ -208,7 +213,9 @@ private:
              llvm::ArrayRef<mlir::Value> Values, int64_t CopyMask,
              mlir::Value Shift = {});
   Registers read(const SharedTile &From, const LinearLayout &Layout,
-                 mlir::Type Element, bool Transposed = false);
+                 mlir::Type Element);
+  Registers readTransposed(const SharedTile &From, const LinearLayout &Layout,
+                           mlir::Type Element);
   mlir::Value sharedPointer(const SharedTile &Tile);
   void markShared(mlir::Operation *Op, const SharedTile &Tile);
   mlir::Value rowOffset(const SharedTile &Tile, mlir::Value Row,

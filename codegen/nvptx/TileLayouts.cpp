@@ -60,7 +60,8 @@ static std::optional<unsigned> findColumn(ArrayRef<Coordinates> Bases,
 }
 
 SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
-                                             Type Element, int64_t Widest) {
+                                             Type Element, int64_t Widest,
+                                             bool AtOddPlaces) {
   constexpr unsigned LaneBits = 5;
   constexpr int64_t WordBits = 32, SectorBits = 256;
   int64_t Bits = Element.getIntOrFloatBitWidth();
@@ -74,11 +75,20 @@ SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
   auto InLanes = [&](int64_t Column) {
     return findColumn(Changed.threadBases().take_front(LaneBits), Column);
   };
+  // Rows at odd places begin in the middle of sectors: the longer a part of one
+  // a warp takes at once, the fewer sectors it has a share of only.
+  int64_t Run = Sector;
+  if (AtOddPlaces) {
+    ArrayRef<Coordinates> Lanes = Layout.threadBases().take_front(LaneBits);
+    Run = std::max(Sector, Widest << llvm::count_if(Lanes, [](Coordinates C) {
+                             return !C.isZero();
+                           }));
+  }
   // Where what lanes have follows on what an access takes.
   int64_t Covered = std::min(Width, Widest);
   while (Covered < Layout.columns() && InLanes(Covered))
     Covered *= 2;
-  if (Covered >= std::min(Sector, Layout.columns()))
+  if (Covered >= std::min(Run, Layout.columns()))
     return {};
   SmallVector<LaneExchange> Exchanges;
   auto Exchange = [&](std::optional<unsigned> Register,
@@ -100,9 +110,19 @@ SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
   // The columns of an access come to registers, for some that it cannot take.
   for (int64_t Column = Width; Column < Widest; Column *= 2)
     Exchange(First(Widest, InRegisters), InLanes(Column));
-  // The next ones go to lanes, for some of another sector.
-  for (int64_t Column = Widest; Column < Sector; Column *= 2)
-    Exchange(InRegisters(Column), First(Sector, InLanes));
+  // The next ones go to lanes, for some of another sector, or else of a row.
+  auto OtherLane = [&]() -> std::optional<unsigned> {
+    if (std::optional<unsigned> Bit = First(Run, InLanes))
+      return Bit;
+    ArrayRef<Coordinates> Lanes = Changed.threadBases().take_front(LaneBits);
+    const auto *Found =
+        llvm::find_if(Lanes, [](Coordinates C) { return C.Row != 0; });
+    if (Run == Sector || Found == Lanes.end())
+      return std::nullopt;
+    return Found - Lanes.begin();
+  };
+  for (int64_t Column = Widest; Column < Run; Column *= 2)
+    Exchange(InRegisters(Column), OtherLane());
   return Exchanges;
 }
 
@@ -292,10 +312,18 @@ void TileLayouts::connectVectors(tile::KernelOp Kernel) {
   });
 }
 
-/// Gives the class of a vector its layout, unless it has one.
-void TileLayouts::assign(Value Vector, const LinearLayout &Layout) {
+/// Gives the class of a vector its layout, unless it has one; returns which.
+const LinearLayout &TileLayouts::assign(Value Vector,
+                                        const LinearLayout &Layout) {
   void *Leader = Vectors.getLeaderValue(Vector.getAsOpaquePointer());
-  ClassLayouts.try_emplace(Leader, Layout);
+  return ClassLayouts.try_emplace(Leader, Layout).first->second;
+}
+
+/// Whether four warps or more hold the same.
+static bool areCopiesInWarps(const LinearLayout &Layout) {
+  constexpr unsigned LaneBits = 5, FewestBits = 2;
+  return llvm::count_if(Layout.threadBases().drop_front(LaneBits),
+                        [](Coordinates C) { return C.isZero(); }) >= FewestBits;
 }
 
 /// Of an accumulator, eight lanes hold a part of a column: transposed, 32 bytes
@@ -356,14 +384,18 @@ void TileLayouts::chooseVectorLayouts(tile::KernelOp Kernel) {
     assign(V, *wanted(Broadcast.getValueMutable()));
   });
   // What lies apart in memory comes an element at a time: of neighbours to
-  // neighbouring lanes, which then share sectors.
+  // neighbouring lanes, which then share sectors. Where four warps need the
+  // same, it comes once and goes on through shared memory.
   Kernel.walk([&](tile::LoadOp Load) {
+    Value Vector = Load.getResult();
     int64_t Rank = cast<MemRefType>(Load.getMemory().getType()).getRank();
-    if (isVector(Load.getResult()) && Load.getDimensions().back() + 1 != Rank)
-      assign(Load.getResult(),
-             LinearLayout::rowMajor(
-                 1, paddedExtent(tileType(Load.getResult()).getDimSize(0)),
-                 ThreadBits, /*VectorBits=*/0));
+    if (!isVector(Vector) || Load.getDimensions().back() + 1 == Rank)
+      return;
+    LinearLayout Lanes =
+        LinearLayout::rowMajor(1, paddedExtent(tileType(Vector).getDimSize(0)),
+                               ThreadBits, /*VectorBits=*/0);
+    if (areCopiesInWarps(assign(Vector, Lanes)))
+      Layouts.try_emplace(Vector, Lanes);
   });
   // Tables are loaded to where the embedding wants them.
   Kernel.walk([&](tile::RopeOp Rope) {
@@ -429,6 +461,28 @@ int64_t TileLayouts::rowsOfFma(Value Tile) const {
   return Fewest;
 }
 
+SmallVector<RowsAtOnce> TileLayouts::rowsAtOnce(Value Tile) const {
+  // Sixteen bytes of eight threads are what the banks give at once.
+  constexpr unsigned Bits = 3;
+  SmallVector<RowsAtOnce> Reads;
+  for (OpOperand &Use : Tile.getUses()) {
+    auto Mma = dyn_cast<tile::MmaOp>(Use.getOwner());
+    if (!Mma || usesTensorCores(Mma) || Use.getOperandNumber() > 1)
+      continue;
+    bool IsLeft = Use.getOperandNumber() == 0;
+    if (IsLeft ? Mma.getTransposeLhs() : !Mma.getTransposeRhs())
+      continue;
+    RowsAtOnce Rows{0, 1};
+    for (Coordinates C : of(Mma.getResult()).threadBases().take_front(Bits))
+      if (int64_t Row = IsLeft ? C.Row : C.Column) {
+        Rows.Apart = Rows.Apart ? std::min(Rows.Apart, Row) : Row;
+        Rows.Count *= 2;
+      }
+    Reads.push_back(Rows);
+  }
+  return Reads;
+}
+
 bool TileLayouts::readsSharedCopy(OpOperand &Operand) const {
   Operation *Op = Operand.getOwner();
   unsigned Number = Operand.getOperandNumber();
@@ -472,6 +526,21 @@ std::optional<LinearLayout> TileLayouts::wanted(OpOperand &Operand) const {
   return std::nullopt;
 }
 
+/// Whether bringing a tile from one layout to another goes by way of shared
+/// memory.
+static bool passesThreads(const LinearLayout &From, const LinearLayout &To) {
+  Conversion Kind = conversionBetween(From, To);
+  return Kind != Conversion::None && Kind != Conversion::Registers;
+}
+
+bool TileLayouts::isReadFromShared(Value Tile) const {
+  return isShared(Tile) && llvm::all_of(Tile.getUses(), [&](OpOperand &Use) {
+           std::optional<LinearLayout> Layout = wanted(Use);
+           return readsSharedCopy(Use) ||
+                  (Layout && passesThreads(of(Tile), *Layout));
+         });
+}
+
 void TileLayouts::findShared(tile::KernelOp Kernel) {
   forEachTile(Kernel, [&](Value V) {
     if (isUniform(V))
@@ -484,10 +553,7 @@ void TileLayouts::findShared(tile::KernelOp Kernel) {
         continue;
       }
       std::optional<LinearLayout> Layout = wanted(Use);
-      bool Converts =
-          Layout && conversionBetween(of(V), *Layout) != Conversion::None &&
-          conversionBetween(of(V), *Layout) != Conversion::Registers;
-      if (readsSharedCopy(Use) || Converts)
+      if (readsSharedCopy(Use) || (Layout && passesThreads(of(V), *Layout)))
         Shared.insert(V);
     }
   });

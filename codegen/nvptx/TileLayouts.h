@@ -50,10 +50,19 @@ struct LaneExchange {
 
 /// The exchanges after which accesses of at most so many elements of a tile of
 /// this layout move whole sectors of 32 bytes, the widest accesses where the
-/// thread has as many elements; none where they do so anyway, or cannot.
+/// thread has as many elements; none where they do so anyway, or cannot. Of
+/// rows at odd places, which begin in the middle of sectors, the lanes of a
+/// warp take as much of one as they can.
 llvm::SmallVector<LaneExchange> exchangesForMemory(const LinearLayout &Layout,
                                                    mlir::Type Element,
-                                                   int64_t Widest);
+                                                   int64_t Widest,
+                                                   bool AtOddPlaces = false);
+
+/// Rows of a tile, so far apart, of each of which eight threads of a warp read
+/// sixteen bytes at once.
+struct RowsAtOnce {
+  int64_t Apart, Count;
+};
 
 class TileLayouts {
 public:
@@ -84,6 +93,9 @@ public:
   /// Where products without tensor cores alone read the tile's copy, k along
   /// its rows: how many neighbouring rows a thread reads, else 0.
   int64_t rowsOfFma(mlir::Value Tile) const;
+  /// Of each product without tensor cores that reads the tile's copy, k along
+  /// its rows: the rows that it reads at once.
+  llvm::SmallVector<RowsAtOnce> rowsAtOnce(mlir::Value Tile) const;
 
   /// The layout in which an operation wants an operand; nothing where it reads
   /// the copy in shared memory or takes any layout.
@@ -95,6 +107,10 @@ public:
 
   /// Whether threads hold the same elements of both tiles.
   bool transposesInRegisters(tile::TransposeOp Transpose) const;
+
+  /// Whether users read nothing but the copy in shared memory of a loaded tile:
+  /// then one of the threads that hold an element is enough to load it.
+  bool isReadFromShared(mlir::Value Tile) const;
 
   /// Whether the operation reads this operand from shared memory, whatever its
   /// layout.
@@ -109,7 +125,7 @@ private:
   void chooseVectorLayouts(tile::KernelOp Kernel);
   void findShared(tile::KernelOp Kernel);
   void connect(mlir::Value A, mlir::Value B);
-  void assign(mlir::Value Vector, const LinearLayout &Layout);
+  const LinearLayout &assign(mlir::Value Vector, const LinearLayout &Layout);
 
   using Shape = std::pair<int64_t, int64_t>;
 

@@ -138,6 +138,26 @@ void ThreadLowering::setCopy(Value Tile, const SharedTile &To) {
 // Copies
 //===----------------------------------------------------------------------===//
 
+/// Where the rows of an operand of wgmma hold less than their 128 bytes, eight
+/// threads copy parts of several rows, and the exchange of places keeps those
+/// of neighbouring rows in the same banks: they take rows so far apart that
+/// their parts lie beside each other. `Parts` are those of a row, of 16 bytes.
+static LinearLayout rowsApart(const LinearLayout &Layout, int64_t Parts) {
+  constexpr int64_t Period = 8;
+  if (Parts >= Period || Layout.rows() < Period)
+    return Layout;
+  auto Moved = [&](ArrayRef<Coordinates> Bases) {
+    SmallVector<Coordinates> New(Bases);
+    for (Coordinates &C : New)
+      if (C.Row < Period)
+        C.Row = C.Row * Parts < Period ? C.Row * Parts : C.Row * Parts / Period;
+    return New;
+  };
+  return LinearLayout(Layout.rows(), Layout.columns(),
+                      Moved(Layout.registerBases()),
+                      Moved(Layout.threadBases()));
+}
+
 /// Issues the copies of a tile; the loop's variable, if any, has its value in
 /// Scalars.
 void ThreadLowering::copyToShared(tile::LoadOp Load, const SharedTile &To,
@@ -146,6 +166,8 @@ void ThreadLowering::copyToShared(tile::LoadOp Load, const SharedTile &To,
   int64_t Count = elementsPerCopy(Load);
   LinearLayout Layout = LinearLayout::rowMajor(
       Own.rows(), Own.columns(), Layouts.threadBits(), llvm::Log2_64(Count));
+  if (To.Swizzled)
+    Layout = rowsApart(Layout, Own.columns() / Count);
   Access A = accessOf(Load.getMemory(), Load.getIndices(), Load.getDimensions(),
                       Load.getResult(), Layout);
   Type Element = tileType(Load.getResult()).getElementType();

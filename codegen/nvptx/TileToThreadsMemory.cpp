@@ -176,7 +176,7 @@ void ThreadLowering::setWidth(Access &A, ValueRange Indices,
 
 Value ThreadLowering::predicateOf(const Access &A, Coordinates Place,
                                   bool Inside, int64_t Count) {
-  Value Predicate;
+  Value Predicate = A.Takes;
   auto Require = [&](Value First, int64_t Offset, Value Bound) {
     if (Bound)
       Predicate = both(Predicate, isBelow(add(First, Offset), Bound));
@@ -209,6 +209,24 @@ void ThreadLowering::markGlobal(Operation *Op, const GlobalMemory &Memory) {
 // Exchanges between lanes
 //===----------------------------------------------------------------------===//
 
+/// Whether a warp has less than a sector of its rows, since others have the
+/// columns beside: no exchange of its lanes makes it whole.
+static bool splitsSectors(const LinearLayout &Layout, Type Element) {
+  constexpr unsigned LaneBits = 5;
+  constexpr int64_t SectorBits = 256;
+  if (!Element.isBF16() || Layout.rows() == 1 || !Layout.isProduct() ||
+      Layout.threadBits() < LaneBits)
+    return false;
+  int64_t Columns = 1;
+  auto Has = [&](ArrayRef<Coordinates> Bases) {
+    return llvm::is_contained(Bases, Coordinates{0, Columns});
+  };
+  while (Has(Layout.registerBases()) ||
+         Has(Layout.threadBases().take_front(LaneBits)))
+    Columns *= 2;
+  return Columns < std::min(Layout.columns(), SectorBits / 16);
+}
+
 /// How a tile goes between the registers of its layout and memory: in what
 /// layout accesses want it, and the exchanges that lead there.
 ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
@@ -219,16 +237,25 @@ ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
   T.Own = T.Exchanged = Layouts.of(Tile);
   int64_t Width = allowedWidth(Memories[Memory].Type, Indices, Dimensions, Tile,
                                T.Own.columns());
+  constexpr int64_t WidestBits = 128;
+  Type Element = tileType(Tile).getElementType();
+  bool AtOddPlaces = Width * Element.getIntOrFloatBitWidth() < WidestBits;
   // Twice what a thread holds in a row already makes whole sectors: for an
   // accumulator in bf16 eight bytes of each of four lanes. Sixteen bytes need
   // a second exchange, whose registers would spill.
-  if (tileType(Tile).getElementType().isBF16() && HasManySums)
+  if (Element.isBF16() && HasManySums)
     Width = std::min(Width, 2 * T.Own.vectorWidth());
-  T.Exchanges = exchangesForMemory(T.Own, tileType(Tile).getElementType(),
-                                   std::max<int64_t>(Width, 1));
+  if (!AtOddPlaces && splitsSectors(T.Own, Element)) {
+    T.ThroughShared = true;
+    T.Exchanged = LinearLayout::rowMajor(
+        T.Own.rows(), T.Own.columns(), Layouts.threadBits(),
+        llvm::Log2_64(WidestBits / Element.getIntOrFloatBitWidth()));
+    T.Place = accessOf(Memory, Indices, Dimensions, Tile, T.Exchanged);
+    return T;
+  }
   // Elements that are apart gain nothing.
-  if (Width == 0)
-    T.Exchanges.clear();
+  if (Width != 0)
+    T.Exchanges = exchangesForMemory(T.Own, Element, Width, AtOddPlaces);
   for (LaneExchange E : T.Exchanges)
     T.Exchanged = T.Exchanged.exchanged(E.Register, E.Thread);
   T.Place = accessOf(Memory, Indices, Dimensions, Tile,
@@ -288,6 +315,8 @@ static Registers permuted(ArrayRef<Value> Values, const LinearLayout &From,
 }
 
 Registers ThreadLowering::toMemory(const Traffic &T, Registers Values) {
+  if (T.ThroughShared)
+    return convert(Values, T.Own, T.Exchanged);
   if (T.Exchanges.empty())
     return Values;
   exchangeAll(T.Exchanges, Values);
@@ -295,6 +324,8 @@ Registers ThreadLowering::toMemory(const Traffic &T, Registers Values) {
 }
 
 Registers ThreadLowering::fromMemory(const Traffic &T, Registers Values) {
+  if (T.ThroughShared)
+    return convert(Values, T.Exchanged, T.Own);
   if (T.Exchanges.empty())
     return Values;
   Values = permuted(Values, T.Place.Layout, T.Exchanged);
@@ -369,6 +400,12 @@ Registers ThreadLowering::emitLoads(const Access &A, Type Element,
   return Values;
 }
 
+/// A vector whose elements do not lie beside each other in memory.
+static bool isApart(Value Tile, Value Memory, ArrayRef<int64_t> Dimensions) {
+  return tileType(Tile).getRank() == 1 &&
+         Dimensions.back() + 1 != cast<MemRefType>(Memory.getType()).getRank();
+}
+
 void ThreadLowering::lowerLoad(tile::LoadOp Load) {
   Value Result = Load.getResult();
   // The loop has copied it, iterations ago.
@@ -379,6 +416,9 @@ void ThreadLowering::lowerLoad(tile::LoadOp Load) {
   Type Element = tileType(Result).getElementType();
   Traffic T = trafficOf(Load.getMemory(), Load.getIndices(),
                         Load.getDimensions(), Result);
+  if (isApart(Result, Load.getMemory(), Load.getDimensions()) &&
+      Layouts.isReadFromShared(Result))
+    T.Place.Takes = isFirst(T.Place.Layout.copyMask());
   const Access &A = T.Place;
   if (!A.Inside)
     return define(Result,
@@ -414,9 +454,41 @@ void ThreadLowering::emitStores(const Access &A, ArrayRef<Value> Values,
   }
 }
 
+/// Of a vector's elements that lanes hold beside each other in registers, and
+/// other lanes hold copies of, each lane keeps some: then one access moves what
+/// took several. Removes the bits of registers that lanes now decide.
+Registers ThreadLowering::spreadOverCopies(LinearLayout &Layout,
+                                           Registers Values) {
+  constexpr unsigned LaneBits = 5;
+  SmallVector<Coordinates> Register(Layout.registerBases());
+  SmallVector<Coordinates> Lanes(Layout.threadBases());
+  for (unsigned Lane = 0; Lane < std::min<size_t>(LaneBits, Lanes.size());
+       ++Lane) {
+    if (Register.empty() || !Lanes[Lane].isZero())
+      continue;
+    Lanes[Lane] = Register.front();
+    Register.erase(Register.begin());
+    Value IsFirst = isFirst(int64_t(1) << Lane);
+    Registers Kept;
+    for (size_t R = 0; R < Values.size(); R += 2)
+      Kept.push_back(
+          arith::SelectOp::create(B, IsFirst, Values[R], Values[R + 1]));
+    Values = std::move(Kept);
+  }
+  Layout = LinearLayout(Layout.rows(), Layout.columns(), Register, Lanes);
+  return Values;
+}
+
 void ThreadLowering::lowerStore(tile::StoreOp Store) {
   if (canStoreBoxes(Store))
     return lowerBoxStore(Store);
+  if (isApart(Store.getValue(), Store.getMemory(), Store.getDimensions())) {
+    LinearLayout Layout = Layouts.of(Store.getValue());
+    Registers Values = spreadOverCopies(Layout, registersOf(Store.getValue()));
+    return emitStores(accessOf(Store.getMemory(), Store.getIndices(),
+                               Store.getDimensions(), Store.getValue(), Layout),
+                      Values, /*Inside=*/false);
+  }
   Traffic T = trafficOf(Store.getMemory(), Store.getIndices(),
                         Store.getDimensions(), Store.getValue());
   const Access &A = T.Place;

@@ -71,8 +71,8 @@ void ThreadLowering::lowerTranspose(tile::TransposeOp Transpose) {
     return define(Result, registersOf(Transpose.getValue()));
   SharedTile From = sharedOf(Transpose.getValue());
   ++Group;
-  define(Result, read(From, Layouts.of(Result),
-                      tileType(Result).getElementType(), /*Transposed=*/true));
+  define(Result, readTransposed(From, Layouts.of(Result),
+                                tileType(Result).getElementType()));
 }
 
 void ThreadLowering::lowerExtract(tile::ExtractOp Extract) {

@@ -20,15 +20,55 @@ namespace transxssm::nvptx {
 constexpr int64_t SwizzleAlignment = 1024;
 /// Elements of so many bytes are moved at once at most.
 constexpr int64_t VectorBytes = 16;
+/// What the banks of shared memory give at once.
+constexpr int64_t LineBytes = 128;
 
 static int64_t bytesOf(Type Element) {
   return llvm::divideCeil(Element.getIntOrFloatBitWidth(), 8);
 }
 
+/// Of 16-bit elements, so many rows as 128 bytes hold lie without a pad: they
+/// are written at once, and eight of them are read with one pad or more between
+/// those that would meet in a bank.
 static SharedTile paddedShape(int64_t Rows, int64_t Columns, Type Element) {
-  int64_t Run = bytesOf(Element) == 2 ? 1 : 4;
+  int64_t Run =
+      bytesOf(Element) == 2 ? std::max<int64_t>(1, LineBytes / 2 / Columns) : 4;
   int64_t Pad = Rows > 4 ? VectorBytes / bytesOf(Element) : 0;
   return SharedTile{{}, Rows, Columns, Pad, Run};
+}
+
+/// Whether sixteen bytes of each of the rows lie in banks of their own.
+static bool inOwnBanks(const SharedTile &Tile, RowsAtOnce Rows, Type Element) {
+  constexpr int64_t Places = LineBytes / VectorBytes;
+  int64_t Taken = 0;
+  for (int64_t I = 0; I < Rows.Count && I * Rows.Apart < Tile.Rows; ++I) {
+    int64_t Byte = Tile.offset(I * Rows.Apart, 0) * bytesOf(Element);
+    int64_t Place = int64_t(1) << Byte / VectorBytes % Places;
+    if (Taken & Place)
+      return false;
+    Taken |= Place;
+  }
+  return true;
+}
+
+/// Fewer rows between pads, or pads at all, where products without tensor cores
+/// read neighbouring rows at once.
+static void padForProducts(SharedTile &Shape, ArrayRef<RowsAtOnce> Reads,
+                           Type Element) {
+  SharedTile Tried = Shape;
+  auto Suits = [&] {
+    return llvm::all_of(Reads, [&](RowsAtOnce Rows) {
+      return inOwnBanks(Tried, Rows, Element);
+    });
+  };
+  if (Suits())
+    return;
+  Tried.Pad = VectorBytes / bytesOf(Element);
+  for (Tried.Run = 4; Tried.Run > 0; Tried.Run /= 2)
+    if (Suits()) {
+      Shape = Tried;
+      return;
+    }
 }
 
 /// What lies between rows follows from who reads them: four rows, or eight, at
@@ -39,14 +79,15 @@ SharedTile ThreadLowering::shapeOf(Value Tile) {
   if (Element.isInteger(1))
     Element = B.getI8Type();
   SharedTile Shape = paddedShape(Layout.rows(), Layout.columns(), Element);
-  if (Shape.Pad == 0)
-    return Shape;
-  if (Element.isF32() && Layouts.hasAccumulators() && Layout.columns() >= 32)
+  if (Shape.Pad != 0 && Element.isF32() && Layouts.hasAccumulators() &&
+      Layout.columns() >= 16)
     Shape.RowPad = 8;
   // Thread t of a product without tensor cores reads rows n t ... n t + n - 1.
-  if (Element.isBF16())
+  if (Shape.Pad != 0 && Element.isBF16())
     if (int64_t Rows = Layouts.rowsOfFma(Tile))
       Shape.Run = std::min(Rows, Layout.rows());
+  if (Element.isF32() || Element.isBF16())
+    padForProducts(Shape, Layouts.rowsAtOnce(Tile), Element);
   return Shape;
 }
 
@@ -207,27 +248,46 @@ void ThreadLowering::write(const SharedTile &To, const LinearLayout &Layout,
   }
 }
 
-/// Reads a tile in a layout; with Transposed, element (i, j) of the layout is
-/// (j, i) of memory.
+/// Reads a tile in a layout.
 Registers ThreadLowering::read(const SharedTile &From,
-                               const LinearLayout &Layout, Type Element,
-                               bool Transposed) {
-  Value Row = threadRow(Layout), Column = threadColumn(Layout);
-  if (Transposed)
-    std::swap(Row, Column);
-  Value Base = add(rowOffset(From, Row), Column);
-  int64_t Width = Transposed ? 1
-                             : std::min(Layout.vectorWidth(),
-                                        VectorBytes / bytesOf(Element));
+                               const LinearLayout &Layout, Type Element) {
+  Value Base = add(rowOffset(From, threadRow(Layout)), threadColumn(Layout));
+  int64_t Width =
+      std::min(Layout.vectorWidth(), VectorBytes / bytesOf(Element));
   Registers Values;
   for (int64_t R = 0; R < Layout.registerCount(); R += Width) {
     Coordinates Place = Layout.ofRegister(R);
-    int64_t Offset = Transposed ? From.offset(Place.Column, Place.Row)
-                                : From.offset(Place.Row, Place.Column);
+    int64_t Offset = From.offset(Place.Row, Place.Column);
     for (Value V : loadVector(From, add(Base, Offset), Width))
       Values.push_back(Element.isInteger(1)
                            ? arith::TruncIOp::create(B, Element, V).getResult()
                            : V);
+  }
+  return Values;
+}
+
+/// Reads a tile of which element (i, j) of the layout is element (j, i): as
+/// many at once as a thread holds in neighbouring rows.
+Registers ThreadLowering::readTransposed(const SharedTile &From,
+                                         const LinearLayout &Layout,
+                                         Type Element) {
+  Value Base = add(rowOffset(From, threadColumn(Layout)), threadRow(Layout));
+  int64_t Width = 1;
+  while (Width < VectorBytes / bytesOf(Element) &&
+         llvm::is_contained(Layout.registerBases(), Coordinates{Width, 0}))
+    Width *= 2;
+  Registers Values(Layout.registerCount());
+  for (int64_t R = 0; R < Layout.registerCount(); ++R) {
+    Coordinates Place = Layout.ofRegister(R);
+    if (Place.Row % Width != 0)
+      continue;
+    int64_t Offset = From.offset(Place.Column, Place.Row);
+    Registers Read = loadVector(From, add(Base, Offset), Width);
+    for (int64_t I = 0; I < Width; ++I)
+      Values[*Layout.findRegister({Place.Row + I, Place.Column})] =
+          Element.isInteger(1)
+              ? arith::TruncIOp::create(B, Element, Read[I]).getResult()
+              : Read[I];
   }
   return Values;
 }

@@ -54,7 +54,7 @@ tile::KernelOp tiling::buildAttentionDelta(ModuleOp Module, int64_t HeadSize,
 namespace {
 /// The operands that both kernels share, and what they make of them.
 struct AttentionGrad {
-  AttentionGrad(TileBuilder &B, const AttentionGradShape &S);
+  AttentionGrad(TileBuilder &B, const AttentionGradShape &S, bool Gpu);
 
   Tile loadRows(Tile Memory, Tile Batch, Tile Token, Tile Head) {
     return B.load(Memory, {Batch, Token, Head, 0}, {AttentionTile, Width},
@@ -62,6 +62,14 @@ struct AttentionGrad {
   }
   Tile loadVector(Tile Memory, Tile Batch, Tile Token, Tile Head) {
     return B.load(Memory, {Batch, Token, Head}, {AttentionTile}, {1});
+  }
+  /// Rows that stay for a whole cell, as the right operands of products.
+  Tile asRight(Tile Rows) { return Gpu ? Rows : B.transpose(Rows); }
+  /// Left times what asRight gave: products of rows.
+  Tile multiply(Tile Left, Tile Right) {
+    Tile Zero = B.zeros({AttentionTile, AttentionTile});
+    return Gpu ? B.mmaTransposedRight(Left, Right, Zero)
+               : B.mma(Left, Right, Zero);
   }
   /// Which scores [query, key] count; with Transposed [key, query].
   Tile visible(Tile Batch, Tile QueryToken, Tile KeyToken, bool Transposed);
@@ -74,7 +82,8 @@ struct AttentionGrad {
   Tile dropped(Tile Value, Tile Batch, Tile Head, Tile QueryToken,
                Tile KeyToken, bool Transposed);
   /// What the queries from `Token` on add to the gradients {dkey, dvalue} of
-  /// the keys from `First` on. K and V are those keys and values, transposed.
+  /// the keys from `First` on. K and V are those keys and values, as asRight
+  /// gives them.
   SmallVector<Tile> addQueries(Tile Batch, Tile Head, Tile Token, Tile First,
                                Tile K, Tile V, ArrayRef<Tile> Sums);
   /// What they add to dvalue where they come before `Blind` and see no key:
@@ -84,14 +93,16 @@ struct AttentionGrad {
 
   TileBuilder &B;
   const AttentionGradShape &S;
+  bool Gpu;
   int64_t Width;
   ScoreScale Scale;
   Tile DResult, Query, Key, Value, LogSumExp, Delta, Mask, Seed;
 };
 } // namespace
 
-AttentionGrad::AttentionGrad(TileBuilder &B, const AttentionGradShape &S)
-    : B(B), S(S), Width(tileExtent(S.HeadSize, S.HeadSize + 15)),
+AttentionGrad::AttentionGrad(TileBuilder &B, const AttentionGradShape &S,
+                             bool Gpu)
+    : B(B), S(S), Gpu(Gpu), Width(tileExtent(S.HeadSize, S.HeadSize + 15)),
       Scale(S.HeadSize, S.Element) {
   int64_t H = S.Heads, G = S.KeyHeads, P = S.HeadSize;
   DResult = B.memory({Dynamic, Dynamic, H, P}, S.Element);
@@ -164,14 +175,15 @@ static std::string shapeName(const AttentionGradShape &S) {
 }
 
 // Scores are made transposed, [key, query]: the operands that must be
-// transposed are then those of the queries, once per cell.
+// transposed are then those of the queries, once per cell; on a GPU none, since
+// products there read either order.
 tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
                                                const AttentionGradShape &S) {
   return defineKernel(
       Module,
       "attention_grad_query" + shapeName(S) + (S.RotatedQuery ? "_unrope" : ""),
       3, [&](TileBuilder &B) {
-        AttentionGrad G(B, S);
+        AttentionGrad G(B, S, TileSizes::of(Module).Gpu);
         Tile DQuery =
             B.memory({Dynamic, Dynamic, S.Heads, S.HeadSize}, S.Element);
         auto Tables = G.declareTables(S.RotatedQuery);
@@ -180,20 +192,20 @@ tile::KernelOp tiling::buildAttentionGradQuery(ModuleOp Module,
         Tile Batch = Cell.Batch, Head = Cell.Head, First = Cell.Number * N;
         Tile KeyHead = Head / (S.Heads / S.KeyHeads);
 
-        Tile Q = B.transpose(
+        Tile Q = G.asRight(
             G.Scale.beforeProduct(G.loadRows(G.Query, Batch, First, Head)));
-        Tile Do = B.transpose(G.loadRows(G.DResult, Batch, First, Head));
+        Tile Do = G.asRight(G.loadRows(G.DResult, Batch, First, Head));
         Tile Lse = B.asRow(G.loadVector(G.LogSumExp, Batch, First, Head), N);
         Tile Delta = B.asRow(G.loadVector(G.Delta, Batch, First, Head), N);
         Tile End = minimum(First + N, B.extent(G.Query, 1));
         auto Step = [&](Tile Token, ArrayRef<Tile> Carried) {
           Tile K = G.loadRows(G.Key, Batch, Token, KeyHead);
           Tile V = G.loadRows(G.Value, Batch, Token, KeyHead);
-          Tile Score = G.Scale.afterProduct(B.mma(K, Q, B.zeros({N, N}))) - Lse;
+          Tile Score = G.Scale.afterProduct(G.multiply(K, Q)) - Lse;
           Tile Visible = G.visible(Batch, First, Token, /*Transposed=*/true);
           Tile P = exp(select(Visible, Score, MaskedExponent));
-          Tile DP = G.dropped(B.mma(V, Do, B.zeros({N, N})), Batch, Head, First,
-                              Token, /*Transposed=*/true);
+          Tile DP = G.dropped(G.multiply(V, Do), Batch, Head, First, Token,
+                              /*Transposed=*/true);
           Tile DScore = P * (DP - Delta);
           return SmallVector<Tile>{B.mmaTransposedLeft(DScore, K, Carried[0])};
         };
@@ -210,14 +222,13 @@ SmallVector<Tile> AttentionGrad::addQueries(Tile Batch, Tile Head, Tile Token,
   Tile Do = loadRows(DResult, Batch, Token, Head);
   Tile Lse = loadVector(LogSumExp, Batch, Token, Head);
   Tile RowDelta = loadVector(Delta, Batch, Token, Head);
-  Tile Score =
-      Scale.afterProduct(B.mma(Q, K, B.zeros({N, N}))) - B.asColumn(Lse, N);
+  Tile Score = Scale.afterProduct(multiply(Q, K)) - B.asColumn(Lse, N);
   Tile Visible = visible(Batch, Token, First, /*Transposed=*/false);
   Tile P = exp(select(Visible, Score, MaskedExponent));
   auto Dropped = [&](Tile Value) {
     return dropped(Value, Batch, Head, Token, First, /*Transposed=*/false);
   };
-  Tile DP = Dropped(B.mma(Do, V, B.zeros({N, N})));
+  Tile DP = Dropped(multiply(Do, V));
   Tile DScore = P * (DP - B.asColumn(RowDelta, N));
   return {B.mmaTransposedLeft(DScore, Q, Sums[0]),
           B.mmaTransposedLeft(Dropped(P), Do, Sums[1])};
@@ -234,13 +245,13 @@ Tile AttentionGrad::addBlindQueries(Tile Batch, Tile Head, Tile Token,
   return B.mmaTransposedLeft(Weights, Do, DValue);
 }
 
-// Here keys stay, so their operands are the ones transposed once.
+// Here keys stay, so on a CPU theirs are the operands transposed once.
 tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
                                                   const AttentionGradShape &S) {
   std::string Name = "attention_grad_key_value" + shapeName(S) +
                      (S.RotatedKey ? "_unrope" : "");
   return defineKernel(Module, Name, 3, [&](TileBuilder &B) {
-    AttentionGrad G(B, S);
+    AttentionGrad G(B, S, TileSizes::of(Module).Gpu);
     Tile DKey = B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
     Tile DValue =
         B.memory({Dynamic, Dynamic, S.KeyHeads, S.HeadSize}, S.Element);
@@ -250,9 +261,9 @@ tile::KernelOp tiling::buildAttentionGradKeyValue(ModuleOp Module,
     AttentionCell Cell(B, Module);
     Tile Batch = Cell.Batch, KeyHead = Cell.Head, First = Cell.Number * N;
 
-    Tile K = B.transpose(
+    Tile K = G.asRight(
         G.Scale.beforeProduct(G.loadRows(G.Key, Batch, First, KeyHead)));
-    Tile V = B.transpose(G.loadRows(G.Value, Batch, First, KeyHead));
+    Tile V = G.asRight(G.loadRows(G.Value, Batch, First, KeyHead));
     Tile Blind = S.Mask ? firstPosition(B, G.Mask, Batch) : B.index(0);
     Tile Share = 1 / B.toFloat(B.toI32(B.extent(G.Query, 1)));
     Tile Zero = B.zeros({N, G.Width});

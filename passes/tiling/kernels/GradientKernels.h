@@ -302,7 +302,10 @@ constexpr int64_t CrossEntropySlab = 2048;
 struct CrossEntropyGradShape {
   int64_t Vocabulary, Width;
   mlir::Type Element = {}, WeightElement = {};
-  int64_t Slab = Dynamic; ///< entries of every slab, where they are as many
+  int64_t Slab = Dynamic; ///< columns of dlogits, where they are known
+  /// Where slabs differ, how many entries one has is an argument: the columns
+  /// behind them are not read.
+  bool Counted = false;
 };
 
 /// labels [B, T] i32 ([1, B] for classification), targets [R] i32: the label
@@ -317,8 +320,9 @@ tile::KernelOp buildCrossEntropyLogitsGrad(mlir::ModuleOp Module,
                                            const CrossEntropyGradShape &Shape);
 
 /// dlogits [R, slab], weight [Vocabulary, Width], dhidden [R, Width], index
-/// first entry of the slab; grid ceil(R / ProductRows), ceil(Width /
-/// ProductColumns). Adds to dhidden, of type SumElement, with Accumulate.
+/// first entry of the slab, with Counted index number of its entries; grid
+/// ceil(R / ProductRows), ceil(Width / ProductColumns). Adds to dhidden, of
+/// type SumElement, with Accumulate.
 tile::KernelOp buildCrossEntropyHiddenGrad(mlir::ModuleOp Module,
                                            const CrossEntropyGradShape &Shape,
                                            bool Accumulate,

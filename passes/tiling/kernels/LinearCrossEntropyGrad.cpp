@@ -116,6 +116,7 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
   return defineKernel(
       Module,
       "cross_entropy_hidden_grad" + shapeName(S) +
+          (S.Counted ? "_counted" : "") +
           (S.Element == SumElement ? "" : "_sum" + typeSuffix(SumElement)) +
           (Accumulate ? "_add" : ""),
       2, [&](TileBuilder &B) {
@@ -123,6 +124,7 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
         Tile Weight = B.memory({Vocabulary, Width}, S.WeightElement);
         Tile DHidden = B.memory({Dynamic, Width}, SumElement);
         Tile Slab = B.indexArgument();
+        Tile Count = S.Counted ? B.indexArgument() : B.extent(DLogits, 1);
         TileSizes Sizes = TileSizes::of(Module);
         int64_t Rows = Sizes.gradientRows();
         int64_t Inner = Sizes.innerExtent(
@@ -133,7 +135,7 @@ tiling::buildCrossEntropyHiddenGrad(ModuleOp Module,
                          ? B.load(DHidden, {Row, Column}, {Rows, Columns})
                          : B.zeros({Rows, Columns});
         Tile Sum = sumOfProducts(
-            B, B.extent(DLogits, 1), Inner, Start,
+            B, Count, Inner, Start,
             [&](Tile K) { return B.load(DLogits, {Row, K}, {Rows, Inner}); },
             [&](Tile K) {
               return B.load(Weight, {Slab + K, Column}, {Inner, Columns});
@@ -172,6 +174,13 @@ tiling::buildCrossEntropyWeightGrad(ModuleOp Module,
 // Lowering
 //===----------------------------------------------------------------------===//
 
+/// Columns of dlogits on a GPU, whose accesses are wide where rows begin at
+/// multiples of 32 bytes: those behind the vocabulary are zeros, and nothing
+/// comes of them.
+static int64_t gpuSlab(int64_t Vocabulary) {
+  return llvm::alignTo(std::min(Vocabulary, CrossEntropySlab), 16);
+}
+
 /// The launches for one slab of the vocabulary.
 static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
                       int64_t First, Buffer *Targets, Buffer *Scale,
@@ -181,9 +190,10 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
                              E.element(Op.getHidden()), Type.getElementType()};
   int64_t Size = std::min(CrossEntropySlab, S.Vocabulary - First);
   AffineExpr Rows = E.tokens(Op.getHidden()), Slab = E.constant(Size);
-  // Rows that are known to be wide are read sixteen bytes at a time.
-  if (TileSizes::of(E.module()).Gpu && S.Vocabulary % Size == 0)
-    S.Slab = Size;
+  if (TileSizes::of(E.module()).Gpu) {
+    S.Slab = gpuSlab(S.Vocabulary);
+    S.Counted = S.Vocabulary > S.Slab && S.Vocabulary % S.Slab != 0;
+  }
   LaunchArgument Logits(DLogits, {Rows});
   if (S.Slab == Dynamic)
     Logits.Sizes.push_back(Slab);
@@ -200,9 +210,13 @@ static void lowerSlab(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E,
             {Scale},
             Logits,
             {Offset}});
+  SmallVector<LaunchArgument> ForHidden = {
+      Logits, {Weight}, {DHidden, {Rows}}, {Offset}};
+  if (S.Counted)
+    ForHidden.push_back(Slab);
   E.launch(
       buildCrossEntropyHiddenGrad(E.module(), S, First > 0, DHidden->Element),
-      {RowTiles, WidthTiles}, {Logits, {Weight}, {DHidden, {Rows}}, {Offset}});
+      {RowTiles, WidthTiles}, ForHidden);
   E.launch(buildCrossEntropyWeightGrad(E.module(), S),
            {Slab.ceilDiv(ProductRows), WidthTiles},
            {Logits, {Hidden, {Rows}}, {DWeight}, {Offset}});
@@ -223,10 +237,12 @@ lowerLinearCrossEntropyGrad(txs::LinearCrossEntropyGradOp Op, EntryBuilder &E) {
       E.temporary("linear_cross_entropy_grad.targets", {Rows}, Integer);
   Buffer *Scale =
       E.temporary("linear_cross_entropy_grad.scale", {E.constant(1)});
+  int64_t Columns = TileSizes::of(E.module()).Gpu
+                        ? gpuSlab(Vocabulary)
+                        : std::min(Vocabulary, CrossEntropySlab);
   Buffer *DLogits =
       E.temporary("linear_cross_entropy_grad.dlogits",
-                  {Rows, E.constant(std::min(Vocabulary, CrossEntropySlab))},
-                  E.element(Op.getHidden()));
+                  {Rows, E.constant(Columns)}, E.element(Op.getHidden()));
   E.launch(buildCrossEntropyTargets(E.module(), Op.getShift()), {E.constant(1)},
            {{E.read(Op.getLabels()), Labels}, {Targets, Labels}, {Scale}});
   Buffer *DHidden = E.write(Op.getDhidden());

@@ -67,6 +67,12 @@ TEST(LinearLayout, BlockedReadsLinesOf128Bytes) {
   EXPECT_TRUE(Layout.isProduct());
 }
 
+TEST(LinearLayout, EightThreadsOfANarrowTileHaveNeighbouringRows) {
+  LinearLayout Layout = LinearLayout::blocked(16, 16, 5);
+  EXPECT_EQ(Layout.str(), "16x16 registers (0,1) (0,2) (8,0) threads (0,4) "
+                          "(0,8) (1,0) (2,0) (4,0)");
+}
+
 TEST(LinearLayout, SmallTilesAreCopied) {
   LinearLayout Layout = LinearLayout::blocked(1, 32, 6);
   EXPECT_EQ(Layout.registerCount(), 4);

@@ -70,11 +70,11 @@ tile.kernel @product(%a: memref<16x16xf32>, %b: memref<16x16xf32>, %c: memref<16
 // -----
 
 // The operands of a product in a loop are copied ahead: three stages before the
-// loop, of the four that the ring has (2560 elements each); then one in each
-// iteration, after a wait and a barrier.
+// loop, of the four that the ring has (2304 elements each, with sixteen bytes
+// after every two rows); then one in each iteration, after a wait and a barrier.
 // CHECK-LABEL: func.func @ahead
-// CHECK:       %[[RING:.*]] = memref.alloc() : memref<10240xbf16, 3>
-// CHECK:       memref.alloc() : memref<10240xbf16, 3>
+// CHECK:       %[[RING:.*]] = memref.alloc() : memref<9216xbf16, 3>
+// CHECK:       memref.alloc() : memref<9216xbf16, 3>
 // CHECK-NOT:   memref.alloc
 // CHECK:       llvm.nvvm.cp.async.cg.shared.global.16.s"{{.*}} {tile.copy, tile.group = [[FIRST:[0-9]+]] : i64, tile.ring = 0 : i64}
 // CHECK:       cp.async.commit.group
@@ -178,4 +178,67 @@ tile.kernel @turned(%s: memref<16x32xf32>, %x: memref<32x16xbf16>, %y: memref<16
   %c = tile.mma %a, %b, %sums : tensor<32x16xbf16>, tensor<16x16xbf16>, tensor<32x16xf32>
   %d = tile.transpose %c : tensor<32x16xf32> -> tensor<16x32xf32>
   tile.store %d, %s[%zero, %zero] over [0, 1] : tensor<16x32xf32>, memref<16x32xf32>
+}
+
+// -----
+
+// Rows of 33 elements begin in the middle of sectors: three exchanges bring all
+// 32 columns of a row to the 32 lanes, which store them at once.
+// CHECK-LABEL: func.func @odd
+// CHECK-COUNT-24: "llvm.nvvm.shfl.sync.bfly.f32"
+// CHECK-NOT:   shfl
+// CHECK-COUNT-16: llvm.store %{{.*}} {alignment = 4 : i64} : vector<1xf32>, !llvm.ptr<1>
+// CHECK-NOT:   llvm.store
+tile.kernel @odd(%x: memref<16x16xbf16>, %y: memref<32x16xbf16>, %z: memref<16x33xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %sums = arith.constant dense<0.0> : tensor<16x32xf32>
+  %a = tile.load %x[%zero, %zero] over [0, 1] : memref<16x16xbf16> -> tensor<16x16xbf16>
+  %b = tile.load %y[%zero, %zero] over [0, 1] : memref<32x16xbf16> -> tensor<32x16xbf16>
+  %c = tile.mma %a, %b, %sums {transpose_rhs} : tensor<16x16xbf16>, tensor<32x16xbf16>, tensor<16x32xf32>
+  tile.store %c, %z[%zero, %zero] over [0, 1] : tensor<16x32xf32>, memref<16x33xf32>
+}
+
+// -----
+
+// Eight warps need all of a vector whose elements lie apart: it is loaded once,
+// an element to a thread, and goes on through shared memory. The sums of rows,
+// which lie apart as well, are stored in one access, though a thread has two.
+// CHECK-LABEL: func.func @once
+// CHECK-SAME:  tile.threads = 256
+// CHECK-COUNT-1: ld.global.b32
+// CHECK-NOT:   ld.global
+// CHECK:       memref.alloc() : memref<64xf32, 3>
+// CHECK-COUNT-2: vector.load %{{.*}} : memref<64xf32, 3>, vector<4xf32>
+// CHECK-COUNT-1: st.global.b32
+// CHECK-NOT:   st.global
+tile.kernel @once(%x: memref<64x2xf32>, %y: memref<64x2xf32>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %t = tile.load %x[%zero, %zero] over [0] : memref<64x2xf32> -> tensor<64xf32>
+  %m = tile.broadcast %t along [1] : tensor<64xf32> -> tensor<64x64xf32>
+  %row = tile.iota 0 : tensor<64x64xi32>
+  %r = arith.sitofp %row : tensor<64x64xi32> to tensor<64x64xf32>
+  %p = arith.mulf %m, %r : tensor<64x64xf32>
+  %s = tile.reduce sum %p along 1 : tensor<64x64xf32> -> tensor<64xf32>
+  tile.store %s, %y[%zero, %zero] over [0] : tensor<64xf32>, memref<64x2xf32>
+}
+
+// -----
+
+// Two warps have eight columns each of a row of 16, half a sector: the tile goes
+// through shared memory, and a thread stores sixteen bytes beside its neighbour.
+// CHECK-LABEL: func.func @halves
+// CHECK-SAME:  tile.threads = 256
+// CHECK:       llvm.nvvm.mma.m16n8k16
+// CHECK:       vector.store %{{.*}} : memref<1152xbf16, 3>, vector<2xbf16>
+// CHECK:       vector.load %{{.*}} : memref<1152xbf16, 3>, vector<8xbf16>
+// CHECK-COUNT-1: st.global.v4.b32
+// CHECK-NOT:   st.global
+tile.kernel @halves(%x: memref<64x64xbf16>, %y: memref<64x16xbf16>, %z: memref<64x16xbf16>) grid(%i) {
+  %zero = arith.constant 0 : index
+  %sums = arith.constant dense<0.0> : tensor<64x16xf32>
+  %a = tile.load %x[%zero, %zero] over [0, 1] : memref<64x64xbf16> -> tensor<64x64xbf16>
+  %b = tile.load %y[%zero, %zero] over [0, 1] : memref<64x16xbf16> -> tensor<64x16xbf16>
+  %c = tile.mma %a, %b, %sums : tensor<64x64xbf16>, tensor<64x16xbf16>, tensor<64x16xf32>
+  %d = arith.truncf %c : tensor<64x16xf32> to tensor<64x16xbf16>
+  tile.store %d, %z[%zero, %zero] over [0, 1] : tensor<64x16xbf16>, memref<64x16xbf16>
 }

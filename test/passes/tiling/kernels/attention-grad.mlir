@@ -1,4 +1,5 @@
 // RUN: %tiled %s | FileCheck %s
+// RUN: transxssm-opt %s --txs-to-tile=gpu=true --split-input-file --mlir-print-local-scope | FileCheck %s --check-prefix=GPU
 
 // delta_t = do_t . o_t for every query of every head.
 
@@ -14,6 +15,14 @@
 // dq: a cell for 64 queries of a head goes over the keys that they see. With scores
 // [key, query] the operands to transpose are those of the queries, once for a cell.
 // p = exp(score - log_sum_exp), ds = p (do . v - delta), dq = ds^T k / sqrt 32.
+// Products on GPUs read either order: nothing is transposed.
+
+// GPU-LABEL:    tile.kernel @attention_grad_query_h4_g2_p32(
+// GPU-NOT:      tile.transpose
+// GPU-COUNT-2:  tile.mma {{.*}} {transpose_rhs}
+// GPU-LABEL:    tile.kernel @attention_grad_key_value_h4_g2_p32(
+// GPU-NOT:      tile.transpose
+// GPU-COUNT-2:  tile.mma {{.*}} {transpose_rhs}
 
 // CHECK-LABEL:  tile.kernel @attention_grad_query_h4_g2_p32(
 // CHECK-SAME:      %[[DOM:[^:]*]]: memref<?x?x4x32xf32>, %[[QM:[^:]*]]: memref<?x?x4x32xf32>, %[[KM:[^:]*]]: memref<?x?x2x32xf32>, %[[VM:[^:]*]]: memref<?x?x2x32xf32>,

@@ -1,4 +1,5 @@
 // RUN: %tiled %s | FileCheck %s
+// RUN: transxssm-opt %s --txs-to-tile=gpu=true --split-input-file --mlir-print-local-scope | FileCheck %s --check-prefix=GPU
 
 // The gradients of the loss, a slab of the vocabulary at a time, so that only the
 // gradients of 2048 logits per row are in memory. First the label that each row is
@@ -111,6 +112,15 @@
 // CHECK-NEXT:   plan.launch @cross_entropy_hidden_grad_v4500_n64_add grid ((batch * seq) ceildiv 64, 1){{.*}} sizes (batch * seq, 404, batch * seq, 4096)
 // CHECK-NEXT:   plan.launch @cross_entropy_weight_grad_v4500_n64 grid (7, 1){{.*}} sizes (batch * seq, 404, batch * seq, 4096)
 // CHECK-NOT:    plan.launch
+
+// On GPUs dlogits has rows of a known width, a multiple of 32 bytes, whatever the
+// vocabulary. Of the last slab only as many columns are read as it has entries.
+// GPU-LABEL:    tile.kernel @cross_entropy_hidden_grad_v4500_n64_slab2048_counted(
+// GPU-SAME:         %[[DM:[^:]*]]: memref<?x2048xf32>, %{{[^:]*}}: memref<4500x64xf32>, %{{[^:]*}}: memref<?x64xf32>, %{{[^:]*}}: index, %[[COUNT:[^:]*]]: index)
+// GPU:            scf.for %{{.*}} = %{{.*}} to %[[COUNT]]
+// GPU-LABEL:    plan.entry @slabs
+// GPU:            plan.launch @cross_entropy_hidden_grad_v4500_n64_slab2048_counted grid {{.*}} sizes {{.*}}(s0 * s1, s0 * s1, 0, 2048)
+// GPU:            plan.launch @cross_entropy_hidden_grad_v4500_n64_slab2048_counted_add grid {{.*}} sizes {{.*}}(s0 * s1, s0 * s1, 4096, 404)
 func.func @slabs(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<4500x64xf32> {txs.input = "w"}, %labels: tensor<?x?xi32> {txs.input = "labels"}, %l: tensor<?x?xf32> {txs.input = "lse"})
     -> (tensor<?x?x64xf32> {txs.output = "dh"}, tensor<4500x64xf32> {txs.output = "dw"}) {
   %dh, %dw = txs.linear_cross_entropy_grad %h, %w, %labels, %l shift
@@ -134,6 +144,10 @@ func.func @slabs(%h: tensor<?x?x64xf32> {txs.input = "h"}, %w: tensor<4500x64xf3
 // CHECK-NEXT:   plan.launch @cross_entropy_hidden_grad_v3_n200 grid (batch ceildiv 64, 2)
 // CHECK-NEXT:   plan.launch @cross_entropy_weight_grad_v3_n200 grid (1, 2)
 // CHECK-NOT:    plan.launch
+
+// GPU-LABEL:    plan.entry @classification
+// GPU:            plan.buffer temporary "linear_cross_entropy_grad.dlogits{{.*}} (s0, 16)
+// GPU:            plan.launch @cross_entropy_hidden_grad_v3_n200_slab16 grid
 func.func @classification(%h: tensor<?x200xf32> {txs.input = "h"}, %w: tensor<3x200xf32> {txs.input = "w"}, %labels: tensor<?xi32> {txs.input = "labels"}, %l: tensor<?xf32> {txs.input = "lse"})
     -> (tensor<?x200xf32> {txs.output = "dh"}, tensor<3x200xf32> {txs.output = "dw"}) {
   %dh, %dw = txs.linear_cross_entropy_grad %h, %w, %labels, %l
