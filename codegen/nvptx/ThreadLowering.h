@@ -163,7 +163,6 @@ private:
   // Global memory (TileToThreadsMemory.cpp).
   void lowerLoad(tile::LoadOp Load);
   void lowerStore(tile::StoreOp Store);
-  Registers spreadOverCopies(LinearLayout &Layout, Registers Values);
   void lowerScalarLoad(tile::LoadOp Load);
   void lowerScalarStore(tile::StoreOp Store);
   void lowerGather(tile::GatherOp Gather);
@@ -177,10 +176,6 @@ private:
   mlir::Value addressOf(const Access &A, Coordinates Place);
   Traffic trafficOf(mlir::Value Memory, mlir::ValueRange Indices,
                     llvm::ArrayRef<int64_t> Dimensions, mlir::Value Tile);
-  void exchange(LaneExchange E, Registers &Values);
-  void exchangeAll(llvm::ArrayRef<LaneExchange> Exchanges, Registers &Values);
-  Registers toMemory(const Traffic &T, Registers Values);
-  Registers fromMemory(const Traffic &T, Registers Values);
   Registers loadAt(const Access &A, mlir::Type Element, Coordinates Place,
                    int64_t Width, mlir::Value Predicate);
   void storeAt(const Access &A, llvm::ArrayRef<mlir::Value> Values,
@@ -193,6 +188,13 @@ private:
   void emitStores(const Access &A, llvm::ArrayRef<mlir::Value> Values,
                   bool Inside);
   void markGlobal(mlir::Operation *Op, const GlobalMemory &Memory);
+
+  // Exchanges of elements between threads (TileToThreadsExchanges.cpp).
+  void exchange(LaneExchange E, Registers &Values);
+  void exchangeAll(llvm::ArrayRef<LaneExchange> Exchanges, Registers &Values);
+  Registers toMemory(const Traffic &T, Registers Values);
+  Registers fromMemory(const Traffic &T, Registers Values);
+  Registers spreadOverCopies(LinearLayout &Layout, Registers Values);
 
   // Shared memory (TileToThreadsShared.cpp).
   /// Where this thread's elements of a tile lie: the sums of few values and a

@@ -16,7 +16,8 @@
 // Threads of a tile's layout may hold too little of a row, or too much, for
 // neighbours to move whole sectors of 32 bytes: two elements of bf16 in the
 // accumulator's layout, eight float32 beside eight bf16. They exchange
-// registers with other lanes of their warp then.
+// registers with other lanes of their warp then (TileToThreadsExchanges.cpp),
+// or where other warps have the rest of a sector, through shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -206,7 +207,7 @@ void ThreadLowering::markGlobal(Operation *Op, const GlobalMemory &Memory) {
 }
 
 //===----------------------------------------------------------------------===//
-// Exchanges between lanes
+// The way between registers and memory
 //===----------------------------------------------------------------------===//
 
 /// Whether a warp has less than a sector of its rows, since others have the
@@ -261,76 +262,6 @@ ThreadLowering::Traffic ThreadLowering::trafficOf(Value Memory,
   T.Place = accessOf(Memory, Indices, Dimensions, Tile,
                      T.Exchanges.empty() ? T.Own : T.Exchanged.columnsFirst());
   return T;
-}
-
-/// The lane gets the element of its other register from the lane whose number
-/// differs in the bit, and gives it one of its own. Both ways are the same.
-void ThreadLowering::exchange(LaneExchange E, Registers &Values) {
-  Value IsFirst = isFirst(int64_t(1) << E.Thread);
-  int64_t Bit = int64_t(1) << E.Register;
-  auto Select = [&](Value L, Value R) -> Value {
-    return arith::SelectOp::create(B, IsFirst, L, R);
-  };
-  for (size_t R = 0; R < Values.size(); ++R) {
-    if (R & Bit)
-      continue;
-    Value &Low = Values[R], &High = Values[R | Bit];
-    Value Got = shuffleXor(B, Select(High, Low), int64_t(1) << E.Thread);
-    Value Kept = Low;
-    Low = Select(Kept, Got);
-    High = Select(Got, High);
-  }
-}
-
-/// The same for registers of any type; two elements of bf16 go together.
-void ThreadLowering::exchangeAll(ArrayRef<LaneExchange> Exchanges,
-                                 Registers &Values) {
-  if (Exchanges.empty())
-    return;
-  Type Element = Values.front().getType();
-  if (Element.getIntOrFloatBitWidth() == 32) {
-    for (LaneExchange E : Exchanges)
-      exchange(E, Values);
-    return;
-  }
-  Registers Words;
-  for (size_t R = 0; R < Values.size(); R += 2)
-    Words.push_back(LLVM::BitcastOp::create(
-        B, B.getI32Type(), packVector(B, ArrayRef(Values).slice(R, 2))));
-  for (LaneExchange E : Exchanges)
-    exchange({E.Register - 1, E.Thread}, Words);
-  Values.clear();
-  for (Value Word : Words)
-    llvm::append_range(
-        Values, unpackVector(B, LLVM::BitcastOp::create(
-                                    B, VectorType::get({2}, Element), Word)));
-}
-
-static Registers permuted(ArrayRef<Value> Values, const LinearLayout &From,
-                          const LinearLayout &To) {
-  Registers Moved;
-  for (int64_t Source : registerPermutation(From, To))
-    Moved.push_back(Values[Source]);
-  return Moved;
-}
-
-Registers ThreadLowering::toMemory(const Traffic &T, Registers Values) {
-  if (T.ThroughShared)
-    return convert(Values, T.Own, T.Exchanged);
-  if (T.Exchanges.empty())
-    return Values;
-  exchangeAll(T.Exchanges, Values);
-  return permuted(Values, T.Exchanged, T.Place.Layout);
-}
-
-Registers ThreadLowering::fromMemory(const Traffic &T, Registers Values) {
-  if (T.ThroughShared)
-    return convert(Values, T.Exchanged, T.Own);
-  if (T.Exchanges.empty())
-    return Values;
-  Values = permuted(Values, T.Place.Layout, T.Exchanged);
-  exchangeAll(T.Exchanges, Values);
-  return Values;
 }
 
 //===----------------------------------------------------------------------===//
@@ -454,35 +385,29 @@ void ThreadLowering::emitStores(const Access &A, ArrayRef<Value> Values,
   }
 }
 
-/// Of a vector's elements that lanes hold beside each other in registers, and
-/// other lanes hold copies of, each lane keeps some: then one access moves what
-/// took several. Removes the bits of registers that lanes now decide.
-Registers ThreadLowering::spreadOverCopies(LinearLayout &Layout,
-                                           Registers Values) {
-  constexpr unsigned LaneBits = 5;
-  SmallVector<Coordinates> Register(Layout.registerBases());
-  SmallVector<Coordinates> Lanes(Layout.threadBases());
-  for (unsigned Lane = 0; Lane < std::min<size_t>(LaneBits, Lanes.size());
-       ++Lane) {
-    if (Register.empty() || !Lanes[Lane].isZero())
-      continue;
-    Lanes[Lane] = Register.front();
-    Register.erase(Register.begin());
-    Value IsFirst = isFirst(int64_t(1) << Lane);
-    Registers Kept;
-    for (size_t R = 0; R < Values.size(); R += 2)
-      Kept.push_back(
-          arith::SelectOp::create(B, IsFirst, Values[R], Values[R + 1]));
-    Values = std::move(Kept);
+/// Whether elements of a vector lie apart in memory, but two that a thread
+/// holds in one sector.
+static bool sharesSectors(tile::StoreOp Store, const LinearLayout &Layout) {
+  constexpr int64_t SectorBytes = 32;
+  auto Memory = cast<MemRefType>(Store.getMemory().getType());
+  if (!isApart(Store.getValue(), Store.getMemory(), Store.getDimensions()) ||
+      Layout.registerBits() == 0)
+    return false;
+  int64_t Bytes = Layout.registerBases().front().Column *
+                  Memory.getElementTypeBitWidth() / 8;
+  for (int64_t Extent :
+       Memory.getShape().drop_front(Store.getDimensions().back() + 1)) {
+    if (ShapedType::isDynamic(Extent))
+      return false;
+    Bytes *= Extent;
   }
-  Layout = LinearLayout(Layout.rows(), Layout.columns(), Register, Lanes);
-  return Values;
+  return Bytes < SectorBytes;
 }
 
 void ThreadLowering::lowerStore(tile::StoreOp Store) {
   if (canStoreBoxes(Store))
     return lowerBoxStore(Store);
-  if (isApart(Store.getValue(), Store.getMemory(), Store.getDimensions())) {
+  if (sharesSectors(Store, Layouts.of(Store.getValue()))) {
     LinearLayout Layout = Layouts.of(Store.getValue());
     Registers Values = spreadOverCopies(Layout, registersOf(Store.getValue()));
     return emitStores(accessOf(Store.getMemory(), Store.getIndices(),

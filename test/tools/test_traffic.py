@@ -65,7 +65,6 @@ EXCEPTIONS = [
         1.2,
         "labels one place on: 16 of them lie in three sectors, not two",
     ),
-    ("cross_entropy_combine_r1_shift_lse", "sectors", 1.25, "labels one place on"),
 ]
 
 
