@@ -218,10 +218,9 @@ struct CrossEntropyShape {
   /// Of the tiles of logits. A cell takes rows of one range.
   TileEdges edges(mlir::ModuleOp Module) const {
     TileEdges Large = {256, productTile(Vocabulary, 256)};
-    bool IsLarge =
-        range() % Large.Columns == 0 &&
-        TileSizes::of(Module).hasLargeTiles(TileSizes::TypicalTokens, ranges(),
-                                            {Large.Rows, 1});
+    bool IsLarge = range() % Large.Columns == 0 &&
+                   TileSizes::of(Module).hasLargeTiles(
+                       TileSizes::TypicalTokens, ranges(), {Large.Rows, 1});
     return IsLarge ? Large : TileEdges{CrossEntropyRows, smallColumns()};
   }
   int64_t ranges() const { return (Vocabulary + range() - 1) / range(); }
