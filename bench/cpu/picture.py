@@ -78,7 +78,8 @@ def bars(title, groups, unit):
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{width * 0.92:.1f}" height="{tall:.1f}" '
                 f'fill="{COLOURS[number % len(COLOURS)]}"/>'
             )
-            parts.append(text(x + width * 0.46, y - 4, short(values[name]), more='font-size="10"'))
+            shown = short(round(values[name], 2))
+            parts.append(text(x + width * 0.46, y - 4, shown, more='font-size="10"'))
         for row, words in enumerate(group.split("\n")):
             parts.append(text(start + room * 0.4, TOP + height + 18 + 15 * row, words))
     return "\n".join([*parts, "</svg>", ""])

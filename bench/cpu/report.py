@@ -219,8 +219,8 @@ def speed_picture(results):
             found["bound"] = bound(unit, entry, results["machine"])
             if peer and unit["model"] != "tiny":
                 values = {name: r / peer for name, r in found.items() if r}
-                whole = "" if "layers" in unit["model"] else ", whole model"
-                groups[f"{entry}{whole}\n{unit['dtype']}"] = values
+                whole = "" if "layers" in unit["model"] else "\nwhole model"
+                groups[f"{entry}\n{unit['dtype']}{whole}"] = values
     title = f"Tokens a second beside the better PyTorch, 320M width, {threads} threads"
     return picture.bars(title, groups, "times")
 
