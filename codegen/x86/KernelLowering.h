@@ -274,7 +274,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> Buffers;
   /// Where a value is to be computed when it replaces a carried tile in place.
   llvm::DenseMap<mlir::Value, mlir::Value> Destinations;
-  /// Operands of products that were prepared before a loop.
+  /// Operands of products that were prepared before a loop, or by another
+  /// product that reads the same.
   llvm::DenseMap<mlir::Operation *, mlir::Value> PreparedLhs;
   llvm::DenseMap<mlir::Operation *, Panels> PreparedRhs;
   /// Loads that read only rows that are in memory, where they are read now.
