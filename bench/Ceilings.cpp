@@ -27,7 +27,9 @@ int main(int Argc, char **Argv) {
   }
   Ceilings Measured = measureCeilings(unsigned(Threads));
   std::printf("{\"threads\": %ld, \"flops_per_second\": %.4e, "
+              "\"bf16_flops_per_second\": %.4e, "
               "\"bytes_read_per_second\": %.4e}\n",
-              Threads, Measured.FlopsPerSecond, Measured.BytesReadPerSecond);
+              Threads, Measured.FlopsPerSecond, Measured.Bf16FlopsPerSecond,
+              Measured.BytesReadPerSecond);
   return 0;
 }

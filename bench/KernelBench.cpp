@@ -9,10 +9,10 @@
 //
 //   KernelBench compile FILE   seconds per kernel of a module, for each target
 //   KernelBench asm FILE       assembly for this processor
-//   KernelBench product [FORM] [M N K ...]
+//   KernelBench product [bf16] [FORM] [M N K ...]
 //                              1024^3 products of a layer (forward, input
 //                              gradient, weight gradient) with the given tiles
-//                              against the peak of the FMA units
+//                              against the peak of the processor's products
 //   KernelBench decode         a matrix-vector product against read bandwidth
 //
 // Peak and bandwidth are measured in the same run, in turns with the kernels,
@@ -124,7 +124,7 @@ Loaded load(const std::string &Text, const std::string &Name) {
 /// 1024^3, one cell for each $M x $N of the result, $K inner elements at a
 /// time.
 const char *Product = R"(
-tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<$Sx1024xf32>, %y: memref<$Ux1024xf32>) grid(%i, %j) {
+tile.kernel @product(%x: memref<$Rx1024x$T>, %w: memref<$Sx1024x$T>, %y: memref<$Ux1024xf32>) grid(%i, %j) {
   %tm = arith.constant $M : index
   %tn = arith.constant $N : index
   %tk = arith.constant $K : index
@@ -134,9 +134,9 @@ tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<$Sx1024xf32>, %y: memre
   %n = arith.muli %j, %tn : index
   %init = arith.constant dense<0.0> : tensor<$Mx$Nxf32>
   %sum = scf.for %k = %c0 to %kk step %tk iter_args(%acc = %init) -> (tensor<$Mx$Nxf32>) {
-    %a = tile.load %x[$A] over [0, 1] : memref<$Rx1024xf32> -> tensor<$Pxf32>
-    %b = tile.load %w[$B] over [0, 1] : memref<$Sx1024xf32> -> tensor<$Qxf32>
-    %next = tile.mma %a, %b, %acc $FLAGS : tensor<$Pxf32>, tensor<$Qxf32>, tensor<$Mx$Nxf32>
+    %a = tile.load %x[$A] over [0, 1] : memref<$Rx1024x$T> -> tensor<$Px$T>
+    %b = tile.load %w[$B] over [0, 1] : memref<$Sx1024x$T> -> tensor<$Qx$T>
+    %next = tile.mma %a, %b, %acc $FLAGS : tensor<$Px$T>, tensor<$Qx$T>, tensor<$Mx$Nxf32>
     scf.yield %next : tensor<$Mx$Nxf32>
   }
   tile.store %sum, %y[%m, %n] over [0, 1] : tensor<$Mx$Nxf32>, memref<$Ux1024xf32>
@@ -145,15 +145,15 @@ tile.kernel @product(%x: memref<$Rx1024xf32>, %w: memref<$Sx1024xf32>, %y: memre
 
 /// The same product again and again: operands in the caches, packed once.
 const char *InCache = R"(
-tile.kernel @cached(%x: memref<128x256xf32>, %w: memref<256x128xf32>, %y: memref<128x128xf32>) grid(%i) {
+tile.kernel @cached(%x: memref<128x256x$T>, %w: memref<256x128x$T>, %y: memref<128x128xf32>) grid(%i) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %n = arith.constant 100 : index
   %init = arith.constant dense<0.0> : tensor<128x128xf32>
-  %a = tile.load %x[%c0, %c0] over [0, 1] : memref<128x256xf32> -> tensor<128x256xf32>
-  %b = tile.load %w[%c0, %c0] over [0, 1] : memref<256x128xf32> -> tensor<256x128xf32>
+  %a = tile.load %x[%c0, %c0] over [0, 1] : memref<128x256x$T> -> tensor<128x256x$T>
+  %b = tile.load %w[%c0, %c0] over [0, 1] : memref<256x128x$T> -> tensor<256x128x$T>
   %sum = scf.for %k = %c0 to %n step %c1 iter_args(%acc = %init) -> (tensor<128x128xf32>) {
-    %next = tile.mma %a, %b, %acc : tensor<128x256xf32>, tensor<256x128xf32>, tensor<128x128xf32>
+    %next = tile.mma %a, %b, %acc : tensor<128x256x$T>, tensor<256x128x$T>, tensor<128x128xf32>
     scf.yield %next : tensor<128x128xf32>
   }
   tile.store %sum, %y[%c0, %c0] over [0, 1] : tensor<128x128xf32>, memref<128x128xf32>
@@ -188,12 +188,18 @@ std::string replace(std::string Text, const char *Key, const std::string &By) {
 // Modes
 //===----------------------------------------------------------------------===//
 
-void benchInCache() {
+double peakOf(const std::string &Type) {
+  return Type == "bf16" ? measureBf16Peak(1) : measureFmaPeak(1);
+}
+
+/// In bf16 the operands are half as large as here; their bits are pairs of
+/// about 0.5 or 0.25 and 0.
+void benchInCache(const std::string &Type) {
   std::vector<float> X(128 * 256, 0.5f), W(256 * 128, 0.25f), Y(128 * 128);
-  Loaded Kernel = load(InCache, "cached");
+  Loaded Kernel = load(replace(InCache, "$T", Type), "cached");
   double Best = 0, Peak = 0;
   for (int Round = 0; Round < 8; ++Round) {
-    Peak = std::max(Peak, measureFmaPeak(1));
+    Peak = std::max(Peak, peakOf(Type));
     double Start = now();
     Kernel({X.data(), W.data(), Y.data()}, {}, 1, 1);
     Best = std::max(Best, 100 * 2.0 * 128 * 128 * 256 / (now() - Start));
@@ -227,7 +233,8 @@ double median(std::vector<double> Values) {
   return Values[Values.size() / 2];
 }
 
-void benchProduct(const ProductForm &Form, ProductSizes Sizes) {
+void benchProduct(const std::string &Type, const ProductForm &Form,
+                  ProductSizes Sizes) {
   MemoryBlock X = filled(1024 * 1024, 0.5f), W = filled(1024 * 1024, 0.25f),
               Y = filled(1024 * 1024, 0);
   std::string Text = Product;
@@ -242,7 +249,8 @@ void benchProduct(const ProductForm &Form, ProductSizes Sizes) {
       {"$U", Form.DynamicResult ? "?" : "1024"},
       {"$M", std::to_string(Sizes.M)},
       {"$N", std::to_string(Sizes.N)},
-      {"$K", std::to_string(Sizes.K)}};
+      {"$K", std::to_string(Sizes.K)},
+      {"$T", Type}};
   for (const auto &[Key, By] : Replacements)
     Text = replace(Text, Key, By);
   Loaded Kernel = load(Text, "product");
@@ -250,7 +258,7 @@ void benchProduct(const ProductForm &Form, ProductSizes Sizes) {
       Form.DynamicA + Form.DynamicB + Form.DynamicResult, 1024);
   std::vector<double> Speeds, Peaks, Shares;
   for (int Round = 0; Round < 25; ++Round) {
-    double Peak = measureFmaPeak(1), Start = now();
+    double Peak = peakOf(Type), Start = now();
     Kernel({X.data(), W.data(), Y.data()}, Extents,
            llvm::divideCeil(1024, Sizes.M), llvm::divideCeil(1024, Sizes.N));
     Speeds.push_back(2.0 * 1024 * 1024 * 1024 / (now() - Start));
@@ -268,13 +276,14 @@ void benchProduct(const ProductForm &Form, ProductSizes Sizes) {
 }
 
 /// Every form, or one, with each of the tiles.
-void benchProducts(StringRef Only, ArrayRef<ProductSizes> Sizes) {
+void benchProducts(const std::string &Type, StringRef Only,
+                   ArrayRef<ProductSizes> Sizes) {
   if (Only.empty())
-    benchInCache();
+    benchInCache(Type);
   for (const ProductForm &Form : ProductForms)
     for (ProductSizes S : Sizes)
       if (StringRef(Form.Name).starts_with(Only))
-        benchProduct(Form, S);
+        benchProduct(Type, Form, S);
 }
 
 void benchDecode(StringRef Type) {
@@ -358,13 +367,15 @@ int main(int Argc, char **Argv) {
     return printAssembly(Argv[2]);
   if (Mode == "product") {
     std::vector<ProductSizes> Sizes;
-    StringRef Only = Argc % 3 == 0 ? Argv[2] : "";
-    for (int I = 2 + !Only.empty(); I + 3 <= Argc; I += 3)
+    bool IsShort = Argc > 2 && StringRef(Argv[2]) == "bf16";
+    int Next = IsShort ? 3 : 2;
+    StringRef Only = (Argc - Next) % 3 == 1 ? Argv[Next] : "";
+    for (int I = Next + !Only.empty(); I + 3 <= Argc; I += 3)
       Sizes.push_back({std::atoll(Argv[I]), std::atoll(Argv[I + 1]),
                        std::atoll(Argv[I + 2])});
     if (Sizes.empty())
       Sizes = {{128, 128, 256}};
-    return benchProducts(Only, Sizes), 0;
+    return benchProducts(IsShort ? "bf16" : "f32", Only, Sizes), 0;
   }
   if (Mode == "decode")
     return benchDecode("f32"), benchDecode("bf16"), 0;

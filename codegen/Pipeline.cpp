@@ -194,7 +194,7 @@ static TargetResult compileTarget(const std::string &Kernels,
 FailureOr<std::vector<CodeObject>>
 transxssm::generateCode(ModuleOp Module, const CodeOptions &Options) {
   std::string Kernels = printKernels(Module);
-  std::vector<x86::X86Target> Targets = x86::x86Targets();
+  std::vector<x86::X86Target> Targets = x86::x86TargetsFor(Module);
   std::reverse(Targets.begin(), Targets.end());
   if (Options.OnlyThisMachine)
     llvm::erase_if(Targets, [](const x86::X86Target &Target) {

@@ -23,6 +23,13 @@ def say(text):
     print(f"cpu_bench: {text}", file=sys.stderr, flush=True)
 
 
+def instruction_set(flags):
+    """The widest that kernels are compiled for (codegen/x86/X86Codegen.cpp)."""
+    if "avx512_bf16" in flags:
+        return "AVX-512 with bf16"
+    return "AVX-512" if "avx512f" in flags else "AVX2"
+
+
 def machine():
     """What figures depend on."""
     info = Path("/proc/cpuinfo").read_text()
@@ -33,7 +40,7 @@ def machine():
         bytes_of_cache = int(cache.read_text().strip().removesuffix("K")) * 1024
     return {
         "cpu": names[0] if names else platform.processor(),
-        "isa": "AVX-512" if "avx512f" in info else "AVX2",
+        "isa": instruction_set(info.split()),
         "processors": len(os.sched_getaffinity(0)),
         "last_level_cache_bytes": bytes_of_cache,
         "commit": commit(),

@@ -5,7 +5,7 @@ import itertools
 import re
 import time
 
-from cpu import environment, report, turns
+from cpu import environment, report, turns, work
 from cpu.common import (
     BIN,
     ENVIRONMENT,
@@ -119,7 +119,7 @@ def measure_unit(unit, folder, budget, options):
         close_unit(workers)
     unit["ceilings"] = {
         key: median([c[key] for c in measured])
-        for key in ("flops_per_second", "bytes_read_per_second")
+        for key in (*work.PEAKS.values(), "bytes_read_per_second")
     }
     unit["figures"] = {
         entry: {way: figure.result() for way, figure in ways.items()}

@@ -162,7 +162,8 @@ def headline(results):
     for unit in results["units"]:
         made = unit["ceilings"]
         peaks[unit["threads"]] = (
-            f"{unit['threads']} threads: {made['flops_per_second'] / 1e9:.0f} GFLOP/s, "
+            f"{unit['threads']} threads: {made['flops_per_second'] / 1e9:.0f} GFLOP/s in float32, "
+            f"{made['bf16_flops_per_second'] / 1e9:.0f} in bf16, "
             f"{made['bytes_read_per_second'] / 1e9:.1f} GB/s read"
         )
     return (

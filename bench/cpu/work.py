@@ -1,6 +1,8 @@
 """Operations and bytes of a model, from its configuration: what no program can do without."""
 
 BYTES = {"f32": 4, "bf16": 2}
+# Whose measured peak bounds products of a type.
+PEAKS = {"f32": "flops_per_second", "bf16": "bf16_flops_per_second"}
 
 
 def attention_layers(config):
@@ -72,11 +74,11 @@ def decode_bytes(config, batch, seq, dtype):
 
 
 def bound(config, entry, batch, seq, dtype, ceilings, cache=0):
-    """Tokens a second that the measured peak of FMAs and the read bandwidth allow.
+    """Tokens a second that the measured peak of products and the read bandwidth allow.
 
     What fits the last-level cache need not come from memory.
     """
-    seconds = flops(config, entry, batch, seq) / ceilings["flops_per_second"]
+    seconds = flops(config, entry, batch, seq) / ceilings[PEAKS[dtype]]
     if entry != "decode":
         return batch * seq / seconds
     moved = decode_bytes(config, batch, seq, dtype)

@@ -16,6 +16,7 @@
 #ifndef TRANSXSSM_CODEGEN_X86_KERNELLOWERING_H
 #define TRANSXSSM_CODEGEN_X86_KERNELLOWERING_H
 
+#include "codegen/x86/Passes.h"
 #include "codegen/x86/TileAnalysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -52,9 +53,23 @@ inline constexpr int64_t LineElements = 16;
 /// How far copies look ahead.
 inline constexpr int64_t PrefetchRows = 4;
 
+/// How something that is made of a tile holds its elements: as they are, short
+/// floats as float32; or two bf16 that are neighbours in a row or in a column
+/// in one i32, the first in its lower half (PairProducts).
+struct View {
+  enum Form { Elements, PairsInRow, PairsInColumn };
+  mlir::Value Tile;
+  Form As = Elements;
+
+  bool isPairs() const { return As != Elements; }
+  bool operator==(const View &Other) const {
+    return Tile == Other.Tile && As == Other.As;
+  }
+};
+
 class KernelLowering {
 public:
-  KernelLowering(tile::KernelOp Kernel, int64_t VectorBits);
+  KernelLowering(tile::KernelOp Kernel, const LoopOptions &Options);
 
   /// Builds the function after the kernel; false after an error.
   bool run();
@@ -109,10 +124,9 @@ private:
   void lowerTranspose(tile::TransposeOp Transpose);
   using StoreVector = llvm::function_ref<void(
       mlir::Value Vector, mlir::Value Row, mlir::Value Col)>;
-  void emitTransposed(mlir::Value Tile, mlir::Type As, StoreVector Store);
-  void emitTransposedBlock(mlir::Value Tile, mlir::Type As,
-                           mlir::ArrayRef<mlir::Value> Rows, mlir::Value Col,
-                           int64_t Cols, StoreVector Store);
+  void emitTransposed(const View &From, StoreVector Store);
+  void emitTransposedBlock(const View &From, mlir::ArrayRef<mlir::Value> Rows,
+                           mlir::Value Col, int64_t Cols, StoreVector Store);
 
   // Expressions (TileToLoopsExpressions.cpp).
   mlir::Value emit(mlir::Value Tile, Point P);
@@ -137,6 +151,20 @@ private:
   int64_t widthLimit(mlir::Value Tile, llvm::DenseSet<mlir::Value> &Seen,
                      int64_t Limit);
 
+  // Views of tiles, rows and columns counted as they show them
+  // (TileToLoopsViews.cpp).
+  mlir::Type typeOf(const View &V);
+  int64_t countRows(const View &V);
+  int64_t countCols(const View &V);
+  int64_t widthOf(const View &V);
+  int64_t nestWidth(const View &V);
+  mlir::Value emit(const View &V, Point P);
+  mlir::Value joinPairs(mlir::Value Low, mlir::Value High, int64_t Width);
+  mlir::Value emitPairsInRow(mlir::Value Tile, Point P);
+  mlir::Value emitPairsInColumn(mlir::Value Tile, Point P);
+  void prefetch(const View &V, mlir::Value Row, mlir::Value Col);
+  mlir::Value multiplyAdd(mlir::Value A, mlir::Value C, mlir::Value Sum);
+
   // What cells of a range share (TileToLoopsRange.cpp).
   /// A packed rhs, [panel][k][column], from panel `First` of the buffer on; or
   /// a scratch buffer [k][column] that is read as it is, without `First`.
@@ -150,7 +178,7 @@ private:
     mlir::Value Marks, Slot;
   };
   std::optional<KeptPanels> keepPanels(tile::MmaOp Mma,
-                                       mlir::ArrayRef<int64_t> Shape);
+                                       mlir::MemRefType Panels);
   bool isSameInRange(mlir::Value V, llvm::DenseSet<mlir::Value> &Seen,
                      mlir::scf::ForOp &Loop);
   bool isStored(mlir::Value Memory);
@@ -158,9 +186,12 @@ private:
   mlir::Value mark(bool Filled);
 
   // Products (TileToLoopsMma.cpp).
-  /// C += A B, with what has been made of its operands.
+  enum class ProductForm { Packed, Dot, Rows };
+  /// C += A B, with what has been made of its operands. K and everything along
+  /// it counts pairs where the views of the operands do.
   struct Product {
     tile::MmaOp Mma;
+    View Lhs, RhsView;
     int64_t M, N, K;
     mlir::Value C = {};       // Accumulator and result.
     bool FromZero = false;    // The accumulator counts as zero; C is undefined.
@@ -174,15 +205,20 @@ private:
     mlir::Value DepthLimit = {}; // and k from here on in one operand.
   };
   void lowerMma(tile::MmaOp Mma);
+  ProductForm formOf(tile::MmaOp Mma);
+  bool multipliesPairs(tile::MmaOp Mma);
+  View lhsOf(tile::MmaOp Mma);
+  View rhsOf(tile::MmaOp Mma);
   void prepareInvariantOperands(mlir::scf::ForOp For);
   bool needsLhsCopy(tile::MmaOp Mma);
   bool copiesLhsByRows(tile::MmaOp Mma);
   tile::LoadOp loadBehind(mlir::Value Tile);
+  mlir::SmallVector<tile::LoadOp> loadsBehind(mlir::Value Tile);
   mlir::Value prepareLhs(tile::MmaOp Mma);
   bool isReadableInPlace(mlir::Value Tile);
   bool rowsAreFarApart(mlir::Value Tile);
   bool rowsAreFragments(mlir::Value Tile);
-  void prefetch(mlir::Value Tile, mlir::Value Row, mlir::Value Col);
+  mlir::SmallVector<tile::MmaOp> laterProducts(tile::MmaOp Mma);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   mlir::Value accumulatorFor(tile::MmaOp Mma);
@@ -232,6 +268,7 @@ private:
                           const RegisterBlock &Block);
   std::pair<mlir::Value, mlir::Value> depthOf(Product &P, const Slice &S,
                                               const RegisterBlock &Block);
+  mlir::Value stepsUpTo(const Product &P, mlir::Value End);
   void copyLhsRow(Product &P, const Slice &S, mlir::Value To);
   mlir::Value firstSum(Product &P, Point At);
   mlir::Value readRhs(const Product &P, mlir::Value Panel, mlir::Value K,
@@ -240,10 +277,11 @@ private:
                       int64_t Offset, mlir::Value K);
   /// Accumulators, vectors of B and one broadcast fill the registers: 16 on
   /// AVX2, and 18 of the 32 of AVX-512, where more did not pay.
-  int64_t blockRows() const { return VectorBits == 512 ? 8 : 6; }
+  int64_t blockRows() const { return Options.VectorBits == 512 ? 8 : 6; }
 
   // Small helpers.
   mlir::Value index(int64_t Value);
+  mlir::Value bits(int32_t Value);
   mlir::Value add(mlir::Value A, mlir::Value B);
   mlir::Value add(mlir::Value A, int64_t B);
   mlir::Value multiply(mlir::Value A, int64_t B);
@@ -254,7 +292,7 @@ private:
   mlir::Value mapped(mlir::Value Scalar) { return Scalars.lookup(Scalar); }
   mlir::Value dimension(mlir::Value Memory, int64_t Dimension);
   mlir::Value remaining(mlir::Value Base, mlir::Value Size);
-  int64_t lanes() const { return VectorBits / 32; }
+  int64_t lanes() const { return Options.VectorBits / 32; }
 
   /// Values emitted in the innermost loop of a nest; those that depend on the
   /// row alone go before `ColumnLoop`.
@@ -267,7 +305,7 @@ private:
   class InScope;
 
   tile::KernelOp Kernel;
-  int64_t VectorBits;
+  LoopOptions Options;
   mlir::ImplicitLocOpBuilder B;
   TileAnalysis Analysis;
   mlir::IRMapping Scalars;

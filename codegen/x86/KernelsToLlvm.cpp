@@ -28,6 +28,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
+#include "mlir/Dialect/X86Vector/Transforms.h"
 
 using namespace mlir;
 
@@ -79,6 +80,8 @@ struct KernelsToLlvmPass
     populateVectorToLLVMConversionPatterns(Converter, Patterns,
                                            /*reassociateFPReductions=*/false,
                                            /*force32BitVectorIndices=*/true);
+    populateX86VectorLegalizeForLLVMExportPatterns(Converter, Patterns);
+    configureX86VectorLegalizeForExportTarget(Target);
     // A failure ends the compilation, so nothing has to be undone.
     ConversionConfig Config;
     Config.allowPatternRollback = false;

@@ -16,9 +16,22 @@
 
 namespace transxssm::x86 {
 
+/// How products of bf16 are multiplied.
+enum class PairProducts {
+  None,        ///< Operands are extended, products are those of float32.
+  Emulated,    ///< Two k at a time, by two FMAs: for tests on any processor.
+  Instructions ///< Two k at a time, by VDPBF16PS (AVX512-BF16).
+};
+
+struct LoopOptions {
+  int64_t VectorBits = 256;
+  PairProducts Pairs = PairProducts::None;
+};
+
 /// `tile-to-loops`: tile.kernel to func.func over scf loops, vectors of
-/// `vectorBits` and one memref.alloc per buffer.
-std::unique_ptr<mlir::Pass> createTileToLoopsPass(int64_t VectorBits = 256);
+/// `VectorBits` and one memref.alloc per buffer.
+std::unique_ptr<mlir::Pass>
+createTileToLoopsPass(const LoopOptions &Options = {});
 
 /// `assign-scratch`: every memref.alloc becomes a part of the scratch argument;
 /// buffers that are never live together share memory.

@@ -16,14 +16,16 @@
 #include "codegen/x86/KernelLowering.h"
 #include "codegen/x86/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 
 using namespace mlir;
 
 namespace transxssm::x86 {
 
-KernelLowering::KernelLowering(tile::KernelOp Kernel, int64_t VectorBits)
-    : Kernel(Kernel), VectorBits(VectorBits),
-      B(Kernel.getLoc(), Kernel.getContext()), Analysis(Kernel) {}
+KernelLowering::KernelLowering(tile::KernelOp Kernel,
+                               const LoopOptions &Options)
+    : Kernel(Kernel), Options(Options), B(Kernel.getLoc(), Kernel.getContext()),
+      Analysis(Kernel) {}
 
 void KernelLowering::error(Operation *Op, const Twine &Message) {
   if (!Failed)
@@ -368,6 +370,10 @@ Value KernelLowering::index(int64_t Value) {
   return arith::ConstantIndexOp::create(B, Value);
 }
 
+Value KernelLowering::bits(int32_t Value) {
+  return arith::ConstantOp::create(B, B.getI32IntegerAttr(Value));
+}
+
 Value KernelLowering::add(Value A, Value C) {
   return B.createOrFold<arith::AddIOp>(A, C);
 }
@@ -419,9 +425,13 @@ namespace {
 struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TileToLoopsPass)
 
-  TileToLoopsPass(int64_t Bits = 256) { VectorBits = Bits; }
+  TileToLoopsPass(const LoopOptions &Options = {}) {
+    VectorBits = Options.VectorBits;
+    Pairs = Options.Pairs;
+  }
   TileToLoopsPass(const TileToLoopsPass &Other) : PassWrapper(Other) {
     VectorBits = Other.VectorBits;
+    Pairs = Other.Pairs;
   }
 
   StringRef getArgument() const override { return "tile-to-loops"; }
@@ -431,7 +441,7 @@ struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
   void getDependentDialects(DialectRegistry &Registry) const override {
     Registry.insert<arith::ArithDialect, func::FuncDialect, math::MathDialect,
                     memref::MemRefDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
+                    vector::VectorDialect, x86vector::X86VectorDialect>();
   }
   void runOnOperation() override {
     if (!llvm::is_contained({128, 256, 512}, VectorBits)) {
@@ -442,7 +452,7 @@ struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
     }
     for (auto Kernel :
          llvm::make_early_inc_range(getOperation().getOps<tile::KernelOp>())) {
-      if (!KernelLowering(Kernel, VectorBits).run())
+      if (!KernelLowering(Kernel, {VectorBits, Pairs}).run())
         return signalPassFailure();
       Kernel.erase();
     }
@@ -451,11 +461,20 @@ struct TileToLoopsPass : PassWrapper<TileToLoopsPass, OperationPass<ModuleOp>> {
   Option<int64_t> VectorBits{*this, "vector-bits",
                              llvm::cl::desc("bits of a vector register"),
                              llvm::cl::init(256)};
+  Option<PairProducts> Pairs{
+      *this, "pairs", llvm::cl::desc("how products of bf16 are multiplied"),
+      llvm::cl::init(PairProducts::None),
+      llvm::cl::values(
+          clEnumValN(PairProducts::None, "none", "extended, as float32"),
+          clEnumValN(PairProducts::Emulated, "emulated",
+                     "two k at a time, by FMAs"),
+          clEnumValN(PairProducts::Instructions, "instructions",
+                     "two k at a time, by AVX512-BF16"))};
 };
 } // namespace
 
-std::unique_ptr<Pass> createTileToLoopsPass(int64_t VectorBits) {
-  return std::make_unique<TileToLoopsPass>(VectorBits);
+std::unique_ptr<Pass> createTileToLoopsPass(const LoopOptions &Options) {
+  return std::make_unique<TileToLoopsPass>(Options);
 }
 
 void registerX86Passes() {

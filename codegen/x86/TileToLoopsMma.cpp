@@ -87,6 +87,24 @@ tile::LoadOp KernelLowering::loadBehind(Value Tile) {
                               : Tile.getDefiningOp<tile::LoadOp>();
 }
 
+/// The loads of as many dimensions as the tile has that it is made of, a few
+/// elements of each for one of its own.
+SmallVector<tile::LoadOp> KernelLowering::loadsBehind(Value Tile) {
+  SmallVector<tile::LoadOp> Loads;
+  llvm::SmallSetVector<Value, 16> Tiles;
+  Tiles.insert(Tile);
+  for (size_t I = 0; I < Tiles.size(); ++I) {
+    Operation *Op = Tiles[I].getDefiningOp();
+    if (!Op || Buffers.lookup(Tiles[I]))
+      continue;
+    if (auto Load = dyn_cast<tile::LoadOp>(Op))
+      Loads.push_back(Load);
+    else if (Op->hasTrait<OpTrait::Elementwise>())
+      Tiles.insert_range(llvm::make_filter_range(Op->getOperands(), isTile));
+  }
+  return Loads;
+}
+
 /// Elements between two rows in memory of a tile that `Load` reads; dynamic
 /// where a dimension is.
 static int64_t rowStride(tile::LoadOp Load) {
@@ -110,26 +128,41 @@ bool KernelLowering::rowsAreFarApart(Value Tile) {
   return ShapedType::isDynamic(Stride) || Stride % 256 == 0;
 }
 
-/// Asks for an element that a copy will read some rows later: rows are too
-/// short for the processor to see the pattern. Never faults.
-void KernelLowering::prefetch(Value Tile, Value Row, Value Col) {
-  auto Load = loadBehind(Tile);
-  if (!Load)
-    return;
-  SmallVector<Value> Indices;
-  for (Value Index : Load.getIndices())
-    Indices.push_back(mapped(Index));
-  int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
-  Indices[P] = add(Indices[P], Row);
-  Indices[Q] = add(Indices[Q], Col);
-  memref::PrefetchOp::create(B, mapped(Load.getMemory()), Indices,
-                             /*isWrite=*/false, /*localityHint=*/3,
-                             /*isDataCache=*/true);
+/// Dot products need few rows, whose columns follow each other in memory.
+KernelLowering::ProductForm KernelLowering::formOf(tile::MmaOp Mma) {
+  if (cast<RankedTensorType>(Mma.getType()).getDimSize(0) > FewRows)
+    return ProductForm::Packed;
+  if (!Mma.getTransposeRhs())
+    return ProductForm::Rows;
+  return Mma.getTransposeLhs() ? ProductForm::Packed : ProductForm::Dot;
+}
+
+bool KernelLowering::multipliesPairs(tile::MmaOp Mma) {
+  auto Lhs = cast<RankedTensorType>(Mma.getLhs().getType());
+  return Options.Pairs != PairProducts::None && Lhs.getElementType().isBF16() &&
+         Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1) % 2 == 0 &&
+         formOf(Mma) != ProductForm::Rows;
+}
+
+View KernelLowering::lhsOf(tile::MmaOp Mma) {
+  if (!multipliesPairs(Mma))
+    return {Mma.getLhs()};
+  return {Mma.getLhs(),
+          Mma.getTransposeLhs() ? View::PairsInColumn : View::PairsInRow};
+}
+
+View KernelLowering::rhsOf(tile::MmaOp Mma) {
+  if (!multipliesPairs(Mma))
+    return {Mma.getRhs()};
+  return {Mma.getRhs(),
+          Mma.getTransposeRhs() ? View::PairsInRow : View::PairsInColumn};
 }
 
 /// Whether the lhs is to be copied before it is multiplied.
 bool KernelLowering::needsLhsCopy(tile::MmaOp Mma) {
   Value Lhs = Mma.getLhs();
+  if (multipliesPairs(Mma))
+    return true;
   // Read once for every panel, rows far apart lose more to conflicts in the
   // caches than their copy costs.
   int64_t Panels =
@@ -140,12 +173,12 @@ bool KernelLowering::needsLhsCopy(tile::MmaOp Mma) {
   return Copy || !isReadableInPlace(Lhs);
 }
 
-/// Products in the same block that read the same lhs later on.
-static SmallVector<tile::MmaOp> laterProducts(tile::MmaOp Mma) {
+/// Products in the same block that read the same view of the lhs later on.
+SmallVector<tile::MmaOp> KernelLowering::laterProducts(tile::MmaOp Mma) {
   SmallVector<tile::MmaOp> Others;
   for (Operation *User : Mma.getLhs().getUsers())
     if (auto Other = dyn_cast<tile::MmaOp>(User);
-        Other && Other != Mma && Other.getLhs() == Mma.getLhs() &&
+        Other && Other != Mma && lhsOf(Other) == lhsOf(Mma) &&
         Other->getBlock() == Mma->getBlock() && Mma->isBeforeInBlock(Other))
       Others.push_back(Other);
   return Others;
@@ -156,15 +189,14 @@ Value KernelLowering::prepareLhs(tile::MmaOp Mma) {
     return Known;
   if (!needsLhsCopy(Mma))
     return {};
-  Value Lhs = Mma.getLhs();
-  auto Tile = cast<RankedTensorType>(Lhs.getType());
-  SmallVector<int64_t> Shape(Tile.getShape());
-  Shape.back() = llvm::alignTo(Shape.back(), lanes());
-  Value Buffer = allocate(Shape, B.getF32Type());
-  forEachPoint(Tile, {Tile.getDimSize(0)}, {Tile.getDimSize(1)}, nestWidth(Lhs),
-               [&](Point P) {
+  View Lhs = lhsOf(Mma);
+  int64_t Rows = countRows(Lhs), Cols = countCols(Lhs);
+  int64_t Padded = llvm::divideCeil(Cols, lanes()) * lanes();
+  Value Buffer = allocate({Rows, Padded}, typeOf(Lhs));
+  forEachPoint(cast<RankedTensorType>(Lhs.Tile.getType()), {Rows}, {Cols},
+               nestWidth(Lhs), [&](Point P) {
                  prefetch(Lhs, add(P.Row, PrefetchRows), P.Col);
-                 writeBuffer(emitAs(Lhs, P, B.getF32Type()), Buffer, P);
+                 writeBuffer(emit(Lhs, P), Buffer, P);
                });
   for (tile::MmaOp Other : laterProducts(Mma))
     PreparedLhs[Other] = Buffer;
@@ -226,17 +258,20 @@ bool KernelLowering::expandsAccumulator(Product &P) {
 }
 
 void KernelLowering::lowerMma(tile::MmaOp Mma) {
-  auto Lhs = cast<RankedTensorType>(Mma.getLhs().getType());
   auto Result = cast<RankedTensorType>(Mma.getType());
-  Product P{Mma, Result.getDimSize(0), Result.getDimSize(1),
-            Lhs.getDimSize(Mma.getTransposeLhs() ? 0 : 1)};
+  View Lhs = lhsOf(Mma);
+  Product P{Mma,
+            Lhs,
+            rhsOf(Mma),
+            Result.getDimSize(0),
+            Result.getDimSize(1),
+            Mma.getTransposeLhs() ? countRows(Lhs) : countCols(Lhs)};
   P.FromZero = isZero(Mma.getAccumulator());
   P.LowerLhs = isZeroAboveDiagonal(Mma.getLhs());
   P.LowerResult = isReadBelowDiagonal(Mma.getResult());
   // The operands come first: the result may replace a tile that they read.
-  bool Few = P.M <= FewRows;
-  bool Dot = Few && Mma.getTransposeRhs() && !Mma.getTransposeLhs();
-  bool Packed = !Few || (Mma.getTransposeRhs() && !Dot);
+  ProductForm Form = formOf(Mma);
+  bool Packed = Form == ProductForm::Packed;
   if (Packed && copiesLhsByRows(Mma))
     P.LhsRows = allocateLhsRows(P);
   else
@@ -255,7 +290,7 @@ void KernelLowering::lowerMma(tile::MmaOp Mma) {
     materialise(Mma.getAccumulator(), P.C);
   if (Packed)
     lowerPackedProduct(P);
-  else if (Dot)
+  else if (Form == ProductForm::Dot)
     lowerDotProduct(P);
   else
     lowerRowProduct(P);
@@ -332,7 +367,7 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows,
     LhsRows.push_back(index(M));
   for (int64_t R = 0; R < Rows; ++R)
     Columns.push_back(add(N, R * Distance));
-  int64_t Width = std::min(widthOf(P.Mma.getRhs()), widthOf(P.Mma.getLhs()));
+  int64_t Width = std::min(widthOf(P.RhsView), widthOf(P.Lhs));
   bool Fragments = rowsAreFragments(P.Mma.getRhs());
   for (int64_t Start = 0; Start < P.K; Width /= 2) {
     int64_t Count = (P.K - Start) / Width;
@@ -360,16 +395,17 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows,
           // be told where the next one is.
           if (P.M > 1 || Fragments)
             prefetch(
-                P.Mma.getRhs(),
+                P.RhsView,
                 add(Columns[R], Fragments ? 2 * PrefetchRows : PrefetchRows),
                 K);
-          Value Rhs = emitAs(P.Mma.getRhs(), {Columns[R], K, Width}, F32);
+          Value Rhs = emit(P.RhsView, {Columns[R], K, Width});
           for (int64_t M = 0; M < P.M; ++M) {
             Point Place{LhsRows[M], K, Width};
-            Value Lhs = P.LhsBuffer ? readBuffer(P.LhsBuffer, Place, F32)
-                                    : emit(P.Mma.getLhs(), Place);
-            Next.push_back(math::FmaOp::create(
-                B, Lhs, Rhs, Loop.getRegionIterArgs()[Next.size()]));
+            Value Lhs = P.LhsBuffer
+                            ? readBuffer(P.LhsBuffer, Place, typeOf(P.Lhs))
+                            : emit(P.Lhs, Place);
+            Next.push_back(
+                multiplyAdd(Lhs, Rhs, Loop.getRegionIterArgs()[Next.size()]));
           }
         }
       }
@@ -447,7 +483,7 @@ void KernelLowering::lowerRowBlock(Product &P, Value Col, int64_t Width,
     SmallVector<Value> Rhs;
     for (Value Column : Columns) {
       if (Fragments)
-        prefetch(P.Mma.getRhs(), add(K, 2 * PrefetchRows), Column);
+        prefetch(P.RhsView, add(K, 2 * PrefetchRows), Column);
       Rhs.push_back(emitAs(P.Mma.getRhs(), {K, Column, Width}, F32));
     }
     for (int64_t M = 0; M < P.M; ++M)

@@ -414,13 +414,13 @@ static void exchange(ImplicitLocOpBuilder &B, MutableArrayRef<Value> Vectors,
 
 /// Hands out the columns of some rows, `Cols` of them, as vectors of `Cols`
 /// elements; rows that are missing count as zero.
-void KernelLowering::emitTransposedBlock(Value Tile, Type As,
-                                         ArrayRef<Value> Rows, Value Col,
-                                         int64_t Cols, StoreVector Store) {
+void KernelLowering::emitTransposedBlock(const View &From, ArrayRef<Value> Rows,
+                                         Value Col, int64_t Cols,
+                                         StoreVector Store) {
   SmallVector<Value> Vectors;
   for (Value Row : Rows)
-    Vectors.push_back(emitAs(Tile, {Row, Col, Cols}, As));
-  Vectors.append(Cols - Rows.size(), zero(vectorType(As, Cols)));
+    Vectors.push_back(emit(From, {Row, Col, Cols}));
+  Vectors.append(Cols - Rows.size(), zero(vectorType(typeOf(From), Cols)));
   for (int64_t Group = 1; Group < Cols; Group *= 2)
     exchange(B, Vectors, Group);
   for (int64_t I = 0; I < Cols; ++I)
@@ -430,9 +430,8 @@ void KernelLowering::emitTransposedBlock(Value Tile, Type As,
 /// Calls `Store` with vectors that run along the rows of the tile: element i
 /// is that of row Row + i. The last vector of a column may be too long by what
 /// the number of rows lacks to a multiple of its width.
-void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
-  auto Type = cast<RankedTensorType>(Tile.getType());
-  int64_t Rows = Type.getDimSize(0), Cols = Type.getDimSize(1);
+void KernelLowering::emitTransposed(const View &From, StoreVector Store) {
+  int64_t Rows = countRows(From), Cols = countCols(From);
   // Rows of memory are often a power of two apart and share cache sets: walk
   // along a few of them, not across all.
   auto Strip = [&](Value Row, int64_t Count, int64_t Width) {
@@ -447,16 +446,16 @@ void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
         InScope Scope(*this, loopOf(Col));
         for (int64_t I = 0; I < Count; I += Step) {
           for (int64_t J = 0; J < Count; ++J)
-            prefetch(Tile, add(Row, Count + J), Col);
+            prefetch(From, add(Row, Count + J), Col);
           emitTransposedBlock(
-              Tile, As, ArrayRef(Below).slice(I, std::min(Step, Count - I)),
-              Col, Step, Store);
+              From, ArrayRef(Below).slice(I, std::min(Step, Count - I)), Col,
+              Step, Store);
         }
       });
       Start = End;
     }
   };
-  int64_t Width = widthOf(Tile), Whole = Rows / Width * Width;
+  int64_t Width = widthOf(From), Whole = Rows / Width * Width;
   forEachIndex(index(0), index(Whole), Width,
                [&](Value Row) { Strip(Row, Width, Width); });
   if (Whole < Rows)
@@ -466,19 +465,17 @@ void KernelLowering::emitTransposed(Value Tile, Type As, StoreVector Store) {
 void KernelLowering::lowerTranspose(tile::TransposeOp Transpose) {
   auto Tile = cast<RankedTensorType>(Transpose.getType());
   Value Destination = destinationFor(Transpose.getResult());
+  View From{Transpose.getValue()};
   // LLVM shuffles vectors of bf16 one element at a time, by library calls.
-  bool Short = isa<FloatType>(Tile.getElementType()) &&
-               Tile.getElementTypeBitWidth() < 32;
-  Type As = Short ? B.getF32Type() : Tile.getElementType();
-  emitTransposed(Transpose.getValue(), As,
-                 [&](Value Vector, Value Row, Value Col) {
-                   auto Type = dyn_cast<VectorType>(Vector.getType());
-                   int64_t Width = Type ? Type.getDimSize(0) : 1;
-                   if (Short)
-                     Vector = arith::TruncFOp::create(
-                         B, vectorType(Tile.getElementType(), Width), Vector);
-                   writeBuffer(Vector, Destination, {Col, Row, Width});
-                 });
+  bool IsExtended = typeOf(From) != Tile.getElementType();
+  emitTransposed(From, [&](Value Vector, Value Row, Value Col) {
+    auto Type = dyn_cast<VectorType>(Vector.getType());
+    int64_t Width = Type ? Type.getDimSize(0) : 1;
+    if (IsExtended)
+      Vector = arith::TruncFOp::create(
+          B, vectorType(Tile.getElementType(), Width), Vector);
+    writeBuffer(Vector, Destination, {Col, Row, Width});
+  });
   Buffers[Transpose.getResult()] = Destination;
 }
 

@@ -54,9 +54,14 @@ Value KernelLowering::limitOf(Value Tile, int64_t Dimension) {
       remaining(mapped(Base), dimension(Memory, D)), index(Size));
 }
 
+/// Half a pair counts as one: what is beyond memory is zero in it.
 Value KernelLowering::depthLimit(tile::MmaOp Mma) {
   Value Limit = limitOf(Mma.getLhs(), Mma.getTransposeLhs() ? 0 : 1);
-  return Limit ? Limit : limitOf(Mma.getRhs(), Mma.getTransposeRhs() ? 1 : 0);
+  if (!Limit)
+    Limit = limitOf(Mma.getRhs(), Mma.getTransposeRhs() ? 1 : 0);
+  if (!Limit || !multipliesPairs(Mma))
+    return Limit;
+  return B.createOrFold<arith::DivUIOp>(add(Limit, 1), index(2));
 }
 
 /// Another product of the same rhs finds the panels that this one has packed.
@@ -93,12 +98,14 @@ KernelLowering::Panels KernelLowering::prepareRhs(tile::MmaOp Mma,
 
 KernelLowering::Panels KernelLowering::packRhs(tile::MmaOp Mma,
                                                Value DepthLimit) {
-  auto Tile = cast<RankedTensorType>(Mma.getRhs().getType());
+  View Rhs = rhsOf(Mma);
+  bool Transposed = Mma.getTransposeRhs();
+  int64_t N = Transposed ? countRows(Rhs) : countCols(Rhs);
+  int64_t K = Transposed ? countCols(Rhs) : countRows(Rhs);
   int64_t Panel = 2 * lanes();
-  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
-  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
-  int64_t Shape[] = {(N + Panel - 1) / Panel, K + 1, Panel};
-  if (std::optional<KeptPanels> Kept = keepPanels(Mma, Shape)) {
+  auto Type =
+      MemRefType::get({(N + Panel - 1) / Panel, K + 1, Panel}, typeOf(Rhs));
+  if (std::optional<KeptPanels> Kept = keepPanels(Mma, Type)) {
     auto If = scf::IfOp::create(B, Kept->Missing, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPoint(If.thenBlock()->getTerminator());
@@ -106,19 +113,15 @@ KernelLowering::Panels KernelLowering::packRhs(tile::MmaOp Mma,
     memref::StoreOp::create(B, mark(true), Kept->Marks, Kept->Slot);
     return Kept->Place;
   }
-  Panels Packed{allocate(Shape, B.getF32Type()), index(0)};
+  Panels Packed{allocate(Type.getShape(), Type.getElementType()), index(0)};
   copyRhs(Mma, Packed, DepthLimit);
   return Packed;
 }
 
 void KernelLowering::copyRhs(tile::MmaOp Mma, const Panels &To,
                              Value DepthLimit) {
-  Value Rhs = Mma.getRhs();
-  auto Tile = cast<RankedTensorType>(Rhs.getType());
+  View Rhs = rhsOf(Mma);
   int64_t Panel = 2 * lanes();
-  int64_t N = Tile.getDimSize(Mma.getTransposeRhs() ? 0 : 1);
-  int64_t K = Tile.getDimSize(Mma.getTransposeRhs() ? 1 : 0);
-  Type F32 = B.getF32Type();
   auto Store = [&](Value Vector, Value Col, Value Row) {
     Value Place[] = {
         add(To.First, B.createOrFold<arith::DivUIOp>(Col, index(Panel))), Row,
@@ -129,12 +132,14 @@ void KernelLowering::copyRhs(tile::MmaOp Mma, const Panels &To,
       memref::StoreOp::create(B, Vector, To.Buffer, Place);
   };
   if (Mma.getTransposeRhs())
-    emitTransposed(Rhs, F32, Store);
+    emitTransposed(Rhs, Store);
   else
-    forEachPoint(Tile, {K, DepthLimit}, {N}, widthOf(Rhs), [&](Point P) {
-      prefetch(Rhs, add(P.Row, PrefetchRows), P.Col);
-      Store(emitAs(Rhs, P, F32), P.Col, P.Row);
-    });
+    forEachPoint(cast<RankedTensorType>(Rhs.Tile.getType()),
+                 {countRows(Rhs), DepthLimit}, {countCols(Rhs)}, widthOf(Rhs),
+                 [&](Point P) {
+                   prefetch(Rhs, add(P.Row, PrefetchRows), P.Col);
+                   Store(emit(Rhs, P), P.Col, P.Row);
+                 });
 }
 
 /// Of a lhs that is copied.
@@ -149,28 +154,33 @@ Value KernelLowering::allocateLhsRows(Product &P) {
   int64_t Block = blockRows();
   if (P.Mma.getTransposeLhs())
     return allocate({(Rows + Block - 1) / Block, P.K * Block + LineElements},
-                    B.getF32Type());
+                    typeOf(P.Lhs));
   return allocate(
       {Rows, (P.K + 2 * LineElements - 1) / LineElements * LineElements},
-      B.getF32Type());
+      typeOf(P.Lhs));
 }
 
 /// As many rows as the blocks read that have one below the limit.
 static int64_t rowsReadBeyond(int64_t BlockRows) { return 2 * BlockRows; }
 
+/// How many steps of k there are below `End`; half a pair counts as one.
+Value KernelLowering::stepsUpTo(const Product &P, Value End) {
+  return P.Lhs.isPairs() ? B.createOrFold<arith::DivUIOp>(add(End, 1), index(2))
+                         : End;
+}
+
 /// Of a row of a lower triangle, what the block of rows around it reads.
 void KernelLowering::copyLhsRow(Product &P, const Slice &S, Value To) {
-  Value Lhs = P.Mma.getLhs(), From = add(S.FirstRow, To);
-  int64_t Width = nestWidth(Lhs);
+  Value From = add(S.FirstRow, To);
+  int64_t Width = nestWidth(P.Lhs);
   auto Copy = [&](Point At) {
     At.Col = add(S.Low, At.Col);
-    prefetch(Lhs, add(From, PrefetchRows), At.Col);
-    writeBuffer(emitAs(Lhs, At, B.getF32Type()), P.LhsRows,
-                {To, At.Col, At.Width});
+    prefetch(P.Lhs, add(From, PrefetchRows), At.Col);
+    writeBuffer(emit(P.Lhs, At), P.LhsRows, {To, At.Col, At.Width});
   };
   if (!P.LowerLhs || S.Depth < P.K || S.Depth % Width != 0)
     return forEachColumn(From, {S.Depth}, Width, Copy);
-  Value End = add(From, blockRows() + Width - 1);
+  Value End = add(stepsUpTo(P, add(From, blockRows())), Width - 1);
   End = subtract(End, B.createOrFold<arith::RemUIOp>(End, index(Width)));
   End = B.createOrFold<arith::MinUIOp>(End, index(S.Depth));
   visitColumns(From, index(0), End, Width, Copy);
@@ -196,8 +206,8 @@ void KernelLowering::copyLhsColumns(Product &P, const Slice &S) {
     auto Copy = [&](Value I, int64_t Offset, int64_t Count) {
       InScope Scope(*this, loopOf(I));
       Value Column = add(S.FirstRow, add(multiply(I, Block), Offset));
-      prefetch(P.Mma.getLhs(), add(K, PrefetchRows), Column);
-      Value Copied = emitAs(P.Mma.getLhs(), {K, Column, Count}, B.getF32Type());
+      prefetch(P.Lhs, add(K, PrefetchRows), Column);
+      Value Copied = emit(P.Lhs, {K, Column, Count});
       Value To[] = {I, add(Place, Offset)};
       if (Count > 1)
         vector::StoreOp::create(B, Copied, P.LhsRows, To);
@@ -345,9 +355,11 @@ std::pair<Value, Value> KernelLowering::depthOf(Product &P, const Slice &S,
   Value Low = S.Low, High = S.High;
   Value First = add(S.FirstRow, Block.FirstRow), End = add(First, Block.Rows);
   if (P.LowerLhs && P.Mma.getTransposeLhs())
-    Low = B.createOrFold<arith::MaxSIOp>(Low, First);
+    Low = B.createOrFold<arith::MaxSIOp>(
+        Low, P.Lhs.isPairs() ? B.createOrFold<arith::DivUIOp>(First, index(2))
+                             : First);
   else if (P.LowerLhs)
-    High = B.createOrFold<arith::MinSIOp>(High, End);
+    High = B.createOrFold<arith::MinSIOp>(High, stepsUpTo(P, End));
   if (P.LowerResult) {
     Value IsAbove = B.createOrFold<arith::CmpIOp>(
         arith::CmpIPredicate::sge, multiply(Block.Panel, 2 * lanes()), End);
@@ -372,8 +384,8 @@ Value KernelLowering::readRhs(const Product &P, Value Panel, Value K,
     Place = {add(P.Rhs.First, Panel), K, index(Vector * lanes())};
   else
     Place = {K, add(multiply(Panel, 2 * lanes()), Vector * lanes())};
-  return vector::LoadOp::create(B, VectorType::get({lanes()}, B.getF32Type()),
-                                P.Rhs.Buffer, Place);
+  auto Type = VectorType::get({lanes()}, typeOf(P.RhsView));
+  return vector::LoadOp::create(B, Type, P.Rhs.Buffer, Place);
 }
 
 void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
@@ -410,7 +422,7 @@ void KernelLowering::lowerRegisterBlock(Product &P, const Slice &S,
         Value A = splat(readLhs(P, S, Block.FirstRow, I, K), lanes());
         for (int64_t J = 0; J < Vectors; ++J) {
           Value &Sum = Next[I * Vectors + J];
-          Sum = vector::FMAOp::create(B, A, Rhs[J], Sum);
+          Sum = multiplyAdd(A, Rhs[J], Sum);
         }
       }
     }

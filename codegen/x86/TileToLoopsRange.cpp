@@ -106,10 +106,11 @@ Value KernelLowering::allocateMarks(int64_t Count) {
   return Marks;
 }
 
-/// A place for the panels of a product's rhs, each of `Shape`, if cells of a
-/// range share them; nothing otherwise.
+/// A place for the panels of a product's rhs, each of the given type, if cells
+/// of a range share them; nothing otherwise.
 std::optional<KernelLowering::KeptPanels>
-KernelLowering::keepPanels(tile::MmaOp Mma, ArrayRef<int64_t> Shape) {
+KernelLowering::keepPanels(tile::MmaOp Mma, MemRefType Panels) {
+  ArrayRef<int64_t> Shape = Panels.getShape();
   llvm::DenseSet<Value> Seen;
   scf::ForOp Loop;
   if (!isSameInRange(Mma.getRhs(), Seen, Loop))
@@ -122,7 +123,7 @@ KernelLowering::keepPanels(tile::MmaOp Mma, ArrayRef<int64_t> Shape) {
       return std::nullopt;
   }
   int64_t Slots =
-      std::min(MostSlots, KeptBytes / (4 * ShapedType::getNumElements(Shape)));
+      std::min(MostSlots, KeptBytes / (4 * Panels.getNumElements()));
   std::optional<int64_t> Steps = Loop ? tripCount(Loop) : 1;
   bool Fits = Steps && *Steps <= Slots;
   Slots = Fits ? *Steps : Slots - 1;
@@ -136,8 +137,8 @@ KernelLowering::keepPanels(tile::MmaOp Mma, ArrayRef<int64_t> Shape) {
     OpBuilder::InsertionGuard Guard(B);
     B.setInsertionPoint(Range);
     int64_t Count = Fits ? Slots : Slots + 1;
-    Kept.Place.Buffer =
-        allocate({Count * Shape[0], Shape[1], Shape[2]}, B.getF32Type());
+    Kept.Place.Buffer = allocate({Count * Shape[0], Shape[1], Shape[2]},
+                                 Panels.getElementType());
     Kept.Marks = allocateMarks(Count);
     Value IsShared = arith::CmpIOp::create(B, arith::CmpIPredicate::slt,
                                            add(Range.getLowerBound(), 1),

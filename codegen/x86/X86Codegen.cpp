@@ -30,7 +30,32 @@ std::vector<X86Target> x86Targets() {
   for (const char *Feature :
        {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
     V4.push_back(Feature);
-  return {{"x86-64-v4", V4, 512}, {"x86-64-v3", V3, 256}};
+  std::vector<std::string> V4Bf16 = V4;
+  V4Bf16.push_back("avx512_bf16");
+  return {{"x86-64-v4-bf16",
+           V4Bf16,
+           "x86-64-v4",
+           "+avx512bf16",
+           {512, PairProducts::Instructions}},
+          {"x86-64-v4", V4, "x86-64-v4", "", {512, PairProducts::None}},
+          {"x86-64-v3", V3, "x86-64-v3", "", {256, PairProducts::None}}};
+}
+
+std::vector<X86Target> x86TargetsFor(ModuleOp Kernels) {
+  bool MultipliesBf16 = Kernels
+                            .walk([](tile::MmaOp Mma) {
+                              Type Operand = Mma.getLhs().getType();
+                              return getElementTypeOrSelf(Operand).isBF16()
+                                         ? WalkResult::interrupt()
+                                         : WalkResult::advance();
+                            })
+                            .wasInterrupted();
+  std::vector<X86Target> Targets = x86Targets();
+  if (!MultipliesBf16)
+    llvm::erase_if(Targets, [](const X86Target &Target) {
+      return Target.Loops.Pairs != PairProducts::None;
+    });
+  return Targets;
 }
 
 //===----------------------------------------------------------------------===//
@@ -41,12 +66,13 @@ static void addLowering(PassManager &Passes, const X86Target &Target) {
   Passes.addPass(createCanonicalizerPass());
   Passes.addPass(createCSEPass());
   Passes.addPass(createLoopInvariantCodeMotionPass());
-  Passes.addPass(createTileToLoopsPass(Target.VectorBits));
+  Passes.addPass(createTileToLoopsPass(Target.Loops));
   Passes.addPass(createCanonicalizerPass());
   Passes.addPass(createCSEPass());
   OpPassManager &Functions = Passes.nest<func::FuncOp>();
   Functions.addPass(createAssignScratchPass());
-  Functions.addPass(createExpandMathPass());
+  Functions.addPass(createExpandMathPass(
+      /*RoundsToBf16=*/Target.Loops.Pairs == PairProducts::Instructions));
   Passes.addPass(createKernelAbiPass());
 }
 
@@ -100,9 +126,11 @@ constexpr char KernelPasses[] =
 
 static void prepareFunctions(llvm::Module &Module, const X86Target &Target) {
   for (llvm::Function &Function : Module) {
-    Function.addFnAttr("target-cpu", Target.Name);
+    Function.addFnAttr("target-cpu", Target.Processor);
+    if (!Target.Additions.empty())
+      Function.addFnAttr("target-features", Target.Additions);
     Function.addFnAttr("prefer-vector-width",
-                       std::to_string(Target.VectorBits));
+                       std::to_string(Target.Loops.VectorBits));
     if (Function.isDeclaration())
       continue;
     Function.addFnAttr(llvm::Attribute::NoUnwind);
@@ -121,7 +149,7 @@ FailureOr<CompiledObject> compileForX86(ModuleOp Kernels,
   CompiledObject Result;
   if (failed(lower(*Module, Target, Result.Kernels)))
     return failure();
-  auto Machine = createX86Machine(Target.Name, /*Fuse=*/true,
+  auto Machine = createX86Machine(Target.Processor, /*Fuse=*/true,
                                   llvm::CodeGenOptLevel::Aggressive);
   if (!Machine)
     return Kernels.emitError("LLVM lacks the x86-64 target"), failure();

@@ -16,6 +16,7 @@
 #ifndef TRANSXSSM_CODEGEN_X86_X86CODEGEN_H
 #define TRANSXSSM_CODEGEN_X86_X86CODEGEN_H
 
+#include "codegen/x86/Passes.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
@@ -25,15 +26,20 @@ namespace transxssm::x86 {
 
 /// An instruction set that kernels are compiled for.
 struct X86Target {
-  /// The name in packages, which is also LLVM's name of the processor.
+  /// The name in packages.
   std::string Name;
   /// What a processor must offer, as /proc/cpuinfo spells it.
   std::vector<std::string> Features;
-  int64_t VectorBits;
+  /// What LLVM calls the processor, and what that one has in addition.
+  std::string Processor, Additions;
+  LoopOptions Loops;
 };
 
-/// Those that a package holds, the most demanding first.
+/// All of them, the most demanding first.
 std::vector<X86Target> x86Targets();
+
+/// Those that a package with these kernels holds: all that make a difference.
+std::vector<X86Target> x86TargetsFor(mlir::ModuleOp Kernels);
 
 /// What LLVM's share of the time for a target is called (PassTiming.h).
 std::string llvmStage(const X86Target &Target);

@@ -53,6 +53,19 @@ __attribute__((target("avx512f"))) double runChains512() {
   return double(Rounds) * Chains * 2 * 16;
 }
 
+__attribute__((target("avx512f,avx512bf16"))) double runPairChains512() {
+  __m512 Sums[Chains];
+  for (__m512 &Sum : Sums)
+    Sum = _mm512_set1_ps(1.0f);
+  __m512bh X = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f));
+  for (int64_t I = 0; I < Rounds; ++I)
+    for (__m512 &Sum : Sums) {
+      Sum = _mm512_dpbf16_ps(Sum, X, X);
+      asm volatile("" : "+v"(Sum));
+    }
+  return double(Rounds) * Chains * 2 * 32;
+}
+
 constexpr int Vectors = 8; ///< that one step of a stream reads
 
 /// Bytes read, by streams that run side by side through parts of the memory:
@@ -119,6 +132,12 @@ double transxssm::measureFmaPeak(unsigned Threads) {
   });
 }
 
+double transxssm::measureBf16Peak(unsigned Threads) {
+  if (!missingCpuFeatures({"avx512f", "avx512_bf16"}).empty())
+    return measureFmaPeak(Threads);
+  return bestRate(Threads, 20, [](unsigned) { return runPairChains512(); });
+}
+
 double transxssm::measureReadBandwidth(unsigned Threads, const float *Data,
                                        size_t Size) {
   if (!hasCpuFeature("avx2"))
@@ -134,7 +153,7 @@ double transxssm::measureReadBandwidth(unsigned Threads, const float *Data,
 
 Ceilings transxssm::measureCeilings(unsigned Threads) {
   constexpr size_t Size = size_t(64) << 20;
-  Ceilings Made{measureFmaPeak(Threads), 0};
+  Ceilings Made{measureFmaPeak(Threads), measureBf16Peak(Threads), 0};
   // As a model's memory: in large pages where the system has them.
   if (Result<MemoryBlock> Block =
           MemoryBlock::allocate(Size * sizeof(float), "read bandwidth")) {

@@ -20,17 +20,21 @@ namespace transxssm {
 
 struct Ceilings {
   double FlopsPerSecond = 0;     ///< of independent float32 FMA chains
+  double Bf16FlopsPerSecond = 0; ///< of dot products of bf16 pairs
   double BytesReadPerSecond = 0; ///< of sums over memory
 };
 
 /// Floating-point operations per second of `Threads` threads together.
 double measureFmaPeak(unsigned Threads);
 
+/// The same of products of bf16: by AVX512-BF16, or as float32 without it.
+double measureBf16Peak(unsigned Threads);
+
 /// Bytes per second that `Threads` threads read of `Size` floats, much more
 /// than the caches hold, in as many streams as is fastest.
 double measureReadBandwidth(unsigned Threads, const float *Data, size_t Size);
 
-/// Both, with 256 MiB of memory: about half a second.
+/// All of them, with 256 MiB of memory: about half a second.
 Ceilings measureCeilings(unsigned Threads);
 
 } // namespace transxssm

@@ -65,6 +65,12 @@ def test_bound_of_decoding_is_memory_unless_the_cache_holds_it():
     assert work.bound(CONFIG, "decode", 1, 10, "f32", ceilings, cache=moved) > 1e6
 
 
+def test_bound_of_products_is_the_peak_of_their_type():
+    ceilings = {"flops_per_second": 1e6, "bf16_flops_per_second": 2e6}
+    single, half = (work.bound(CONFIG, "train", 1, 10, t, ceilings) for t in ("f32", "bf16"))
+    assert half == pytest.approx(2 * single)
+
+
 def test_counts_the_parameters_of_the_paper():
     config = json.loads((ROOT / "configs/320m.json").read_text())
     assert 3.4e8 < work.body_weights(config) + work.head_weights(config) < 3.8e8
@@ -74,6 +80,7 @@ def unit(**changes):
     made = {"model": "320m, 4 layers", "dtype": "f32", "threads": 1, "batch": 1, "seq": 10}
     made |= {"config": CONFIG, "clock": "clock"}
     made["ceilings"] = {"flops_per_second": 1e6, "bytes_read_per_second": 1e5}
+    made["ceilings"]["bf16_flops_per_second"] = 2e6
     ours = {"seconds": [1.0, 2.0, 4.0], "processor_seconds": [0.5, 1.0, 2.0]}
     peer = {"seconds": [4.0], "processor_seconds": [4.0]}
     made["figures"] = {"train": {"ours": ours, "eager": peer, "compile": {"failed": "too late"}}}

@@ -57,6 +57,7 @@ public:
   }
 
   Status run();
+  void measurePeaks();
   void print() const;
   void printProfile(const Timing &T) const;
   void printTraffic(const Timing &T) const;
@@ -182,6 +183,14 @@ Status Bench::decode() {
       [&] { return Of.decode(Ids.data(), O.Batch, 1, *Past, Logits.data()); });
 }
 
+/// The peak of operations is that of the type which the weights have.
+void Bench::measurePeaks() {
+  Peaks = measureCeilings(Of.numThreads());
+  for (const PackageParameter &Weight : Of.package().parameters())
+    if (Weight.Type == DType::BF16)
+      Peaks.FlopsPerSecond = Peaks.Bf16FlopsPerSecond;
+}
+
 Status Bench::run() {
   struct {
     const char *Name;
@@ -199,7 +208,7 @@ Status Bench::run() {
   if (Timings.empty() && !wasInterrupted())
     return makeError(O.Common.Package, ": no entry to measure");
   if (O.Profile && O.Common.Device == "cpu" && !wasInterrupted())
-    Peaks = measureCeilings(Of.numThreads());
+    measurePeaks();
   return {};
 }
 
@@ -270,7 +279,7 @@ void Bench::print() const {
                 T.quantile(0.5) * 1e3);
   }
   if (O.Profile && Peaks.FlopsPerSecond > 0)
-    std::printf("peaks just now: %.1f GFLOP/s of FMAs, %.1f GB/s read\n",
+    std::printf("peaks just now: %.1f GFLOP/s of products, %.1f GB/s read\n",
                 Peaks.FlopsPerSecond * 1e-9, Peaks.BytesReadPerSecond * 1e-9);
   if (O.Profile)
     for (const Timing &T : Timings)

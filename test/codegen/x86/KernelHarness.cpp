@@ -40,7 +40,7 @@ static x86::X86Target bestTarget() {
 x86::X86Target hostTarget() {
   x86::X86Target Target = bestTarget();
   if (const char *Bits = std::getenv("TRANSXSSM_TEST_VECTOR_BITS"))
-    Target.VectorBits = std::atoi(Bits);
+    Target.Loops = {std::atoi(Bits), x86::PairProducts::Emulated};
   return Target;
 }
 

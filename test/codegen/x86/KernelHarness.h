@@ -52,7 +52,7 @@ private:
 /// The best target that this processor can run. $TRANSXSSM_TEST_VECTOR_BITS
 /// sets the width that kernels are tiled and vectorised for: LLVM splits
 /// vectors that are wider than the registers, so that what AVX-512 gets can be
-/// run without it.
+/// run without it, products of pairs of bf16 in an emulated form.
 x86::X86Target hostTarget();
 
 /// The text with every `$NAME` replaced.

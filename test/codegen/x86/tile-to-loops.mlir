@@ -40,7 +40,7 @@ tile.kernel @fused(%x: memref<64x32xf32>, %y: memref<64x32xf32>) grid(%i) {
 // CHECK:       scf.for
 // CHECK-NOT:     memref.alloc() : memref<12x16xf32>
 // CHECK:         vector.load %[[ACC]]
-// CHECK:         vector.fma
+// CHECK:         math.fma
 // CHECK:         vector.store {{.*}}, %[[ACC]]
 // CHECK-NOT:     memref.copy
 // CHECK:       return
@@ -128,7 +128,7 @@ tile.kernel @walk(%m: memref<?xf32>, %p: memref<?xf32>) grid(%i) {
 // CHECK:           scf.if
 // CHECK:             vector.store %{{.*}}, %[[PANELS]]
 // CHECK:             memref.store %{{.*}}, %[[MARKS]][%[[SLOT]]]
-// CHECK:           vector.fma
+// CHECK:           math.fma
 tile.kernel @shared(%a: memref<?x128xf32>, %b: memref<128x64xf32>, %y: memref<?x64xf32>) grid(%i, %j) {
   %c0 = arith.constant 0 : index
   %c12 = arith.constant 12 : index
