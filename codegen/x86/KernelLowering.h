@@ -18,6 +18,7 @@
 
 #include "codegen/x86/Passes.h"
 #include "codegen/x86/TileAnalysis.h"
+#include "codegen/x86/Triangles.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -196,8 +197,8 @@ private:
     mlir::Value C = {};       // Accumulator and result.
     bool FromZero = false;    // The accumulator counts as zero; C is undefined.
     bool Expanded = false;    // Blocks compute the accumulator; C is undefined.
-    bool LowerLhs = false;    // The lhs tile is zero above its diagonal,
-    bool LowerResult = false; // and C is not read there.
+    mlir::Value LowerLhs = {};    // The lhs tile is zero, or C is not read,
+    mlir::Value LowerResult = {}; // in column j > row i + this; null: nowhere.
     mlir::Value LhsBuffer = {};  // A copy of the lhs; null: read where it lies,
     mlir::Value LhsRows = {};    // or in a copy of some rows of it.
     Panels Rhs = {};             // Packed.
@@ -207,6 +208,7 @@ private:
   void lowerMma(tile::MmaOp Mma);
   ProductForm formOf(tile::MmaOp Mma);
   bool multipliesPairs(tile::MmaOp Mma);
+  mlir::Value offsetOf(const std::optional<Diagonal> &Of);
   View lhsOf(tile::MmaOp Mma);
   View rhsOf(tile::MmaOp Mma);
   void prepareInvariantOperands(mlir::scf::ForOp For);
@@ -268,7 +270,8 @@ private:
                           const RegisterBlock &Block);
   std::pair<mlir::Value, mlir::Value> depthOf(Product &P, const Slice &S,
                                               const RegisterBlock &Block);
-  mlir::Value stepsUpTo(const Product &P, mlir::Value End);
+  mlir::Value diagonalStep(const Product &P, mlir::Value Row,
+                           int64_t Rounding);
   void copyLhsRow(Product &P, const Slice &S, mlir::Value To);
   mlir::Value firstSum(Product &P, Point At);
   mlir::Value readRhs(const Product &P, mlir::Value Panel, mlir::Value K,

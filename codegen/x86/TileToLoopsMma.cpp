@@ -20,7 +20,6 @@
 
 #include "codegen/x86/IndexFacts.h"
 #include "codegen/x86/KernelLowering.h"
-#include "codegen/x86/Triangles.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
@@ -257,6 +256,23 @@ bool KernelLowering::expandsAccumulator(Product &P) {
          P.N % lanes() == 0 && !Buffers.lookup(Old) && widthOf(Old) == lanes();
 }
 
+/// How many columns the diagonal of row 0 is at; null where there is no
+/// diagonal, or where the scalars it depends on come after this place.
+Value KernelLowering::offsetOf(const std::optional<Diagonal> &Of) {
+  if (!Of)
+    return {};
+  auto Find = [&](Value Scalar) -> Value {
+    if (!Scalar)
+      return index(0);
+    Value Found = Scalars.lookupOrNull(Scalar);
+    if (!Found || Found.getType().isIndex())
+      return Found;
+    return arith::IndexCastOp::create(B, B.getIndexType(), Found);
+  };
+  Value Plus = Find(Of->Plus), Minus = Find(Of->Minus);
+  return Plus && Minus ? subtract(Plus, Minus) : Value();
+}
+
 void KernelLowering::lowerMma(tile::MmaOp Mma) {
   auto Result = cast<RankedTensorType>(Mma.getType());
   View Lhs = lhsOf(Mma);
@@ -267,8 +283,8 @@ void KernelLowering::lowerMma(tile::MmaOp Mma) {
             Result.getDimSize(1),
             Mma.getTransposeLhs() ? countRows(Lhs) : countCols(Lhs)};
   P.FromZero = isZero(Mma.getAccumulator());
-  P.LowerLhs = isZeroAboveDiagonal(Mma.getLhs());
-  P.LowerResult = isReadBelowDiagonal(Mma.getResult());
+  P.LowerLhs = offsetOf(zeroAboveDiagonal(Mma.getLhs()));
+  P.LowerResult = offsetOf(readBelowDiagonal(Mma.getResult()));
   // The operands come first: the result may replace a tile that they read.
   ProductForm Form = formOf(Mma);
   bool Packed = Form == ProductForm::Packed;

@@ -163,10 +163,20 @@ Value KernelLowering::allocateLhsRows(Product &P) {
 /// As many rows as the blocks read that have one below the limit.
 static int64_t rowsReadBeyond(int64_t BlockRows) { return 2 * BlockRows; }
 
-/// How many steps of k there are below `End`; half a pair counts as one.
-Value KernelLowering::stepsUpTo(const Product &P, Value End) {
-  return P.Lhs.isPairs() ? B.createOrFold<arith::DivUIOp>(add(End, 1), index(2))
-                         : End;
+/// The step of k at which the diagonal of a triangular lhs crosses a row; not
+/// below zero. It is rounded up or down (`Rounding` 1 or 0) to whole pairs, and
+/// to two steps where it may be anything: loops are unrolled by as many.
+Value KernelLowering::diagonalStep(const Product &P, Value Row,
+                                   int64_t Rounding) {
+  auto Halve = [&](Value V) {
+    return B.createOrFold<arith::DivUIOp>(add(V, Rounding), index(2));
+  };
+  bool Anywhere = getConstantIntValue(P.LowerLhs) != 0;
+  if (Anywhere)
+    Row = B.createOrFold<arith::MaxSIOp>(Row, index(0));
+  if (P.Lhs.isPairs())
+    Row = Halve(Row);
+  return Anywhere ? multiply(Halve(Row), 2) : Row;
 }
 
 /// Of a row of a lower triangle, what the block of rows around it reads.
@@ -180,7 +190,8 @@ void KernelLowering::copyLhsRow(Product &P, const Slice &S, Value To) {
   };
   if (!P.LowerLhs || S.Depth < P.K || S.Depth % Width != 0)
     return forEachColumn(From, {S.Depth}, Width, Copy);
-  Value End = add(stepsUpTo(P, add(From, blockRows())), Width - 1);
+  Value End = diagonalStep(P, add(add(From, P.LowerLhs), blockRows()), 1);
+  End = add(End, Width - 1);
   End = subtract(End, B.createOrFold<arith::RemUIOp>(End, index(Width)));
   End = B.createOrFold<arith::MinUIOp>(End, index(S.Depth));
   visitColumns(From, index(0), End, Width, Copy);
@@ -348,21 +359,22 @@ int64_t KernelLowering::unrolledSteps(const Product &P, const Slice &S,
 }
 
 /// The steps of k that a block takes. Where the lhs is a lower triangle, row i
-/// has k up to i only, or from i on if it is transposed; a block above the
-/// diagonal of a result that is not read there has none.
+/// has k up to the diagonal only, or from there on if it is transposed; a block
+/// above the diagonal of a result that is not read there has none.
 std::pair<Value, Value> KernelLowering::depthOf(Product &P, const Slice &S,
                                                 const RegisterBlock &Block) {
   Value Low = S.Low, High = S.High;
   Value First = add(S.FirstRow, Block.FirstRow), End = add(First, Block.Rows);
   if (P.LowerLhs && P.Mma.getTransposeLhs())
     Low = B.createOrFold<arith::MaxSIOp>(
-        Low, P.Lhs.isPairs() ? B.createOrFold<arith::DivUIOp>(First, index(2))
-                             : First);
+        Low, diagonalStep(P, subtract(First, P.LowerLhs), 0));
   else if (P.LowerLhs)
-    High = B.createOrFold<arith::MinSIOp>(High, stepsUpTo(P, End));
+    High = B.createOrFold<arith::MinSIOp>(
+        High, diagonalStep(P, add(End, P.LowerLhs), 1));
   if (P.LowerResult) {
     Value IsAbove = B.createOrFold<arith::CmpIOp>(
-        arith::CmpIPredicate::sge, multiply(Block.Panel, 2 * lanes()), End);
+        arith::CmpIPredicate::sge, multiply(Block.Panel, 2 * lanes()),
+        add(End, P.LowerResult));
     High = B.createOrFold<arith::SelectOp>(IsAbove, Low, High);
   }
   return {Low, High};

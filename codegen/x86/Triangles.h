@@ -8,8 +8,10 @@
 
 //
 // A token sees those before it: in the scan, the weights of a chunk are zero
-// above the diagonal, and half of each product with them is of zeros. Zero
-// times anything counts as zero here, an infinity that nobody may see included.
+// above the diagonal, and half of each product with them is of zeros. So are
+// the weights of attention in tiles of keys and queries that the diagonal of
+// all tokens crosses, wherever it does. Zero times anything counts as zero
+// here, an infinity that nobody may see included.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,14 +20,26 @@
 
 #include "mlir/IR/Value.h"
 
+#include <optional>
+
 namespace transxssm::x86 {
 
-/// Whether every element [i, j] with j > i is zero.
-bool isZeroAboveDiagonal(mlir::Value Tile);
+/// Element [i, j] counts where j <= i + Plus - Minus: scalars of the kernel, of
+/// type index or i32; null is zero.
+struct Diagonal {
+  mlir::Value Plus, Minus;
 
-/// Whether everybody who reads the tile multiplies it by one that is zero above
-/// the diagonal.
-bool isReadBelowDiagonal(mlir::Value Tile);
+  bool operator==(const Diagonal &Other) const {
+    return Plus == Other.Plus && Minus == Other.Minus;
+  }
+};
+
+/// The diagonal above which every element is zero, if there is one.
+std::optional<Diagonal> zeroAboveDiagonal(mlir::Value Tile);
+
+/// The diagonal above which nobody reads the tile: it is multiplied by one that
+/// is zero there, or something else is selected.
+std::optional<Diagonal> readBelowDiagonal(mlir::Value Tile);
 
 } // namespace transxssm::x86
 

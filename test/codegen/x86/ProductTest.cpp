@@ -349,6 +349,101 @@ TEST(Products, LowerTriangles) {
   }
 }
 
+/// A tile of attention: key j counts for query i where key + j <= query + i. y is
+/// what the queries take from the values, u what the values get from them. The
+/// products that read the weights are of $T.
+const char *Diagonals = R"(
+tile.kernel @attend(%a: memref<64x24xf32>, %b: memref<96x24xf32>, %v: memref<96x40xf32>, %x: memref<64x40xf32>,
+                    %y: memref<64x40xf32>, %u: memref<96x40xf32>, %query: index, %key: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<64x24xf32> -> tensor<64x24xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<96x24xf32> -> tensor<96x24xf32>
+  %none = arith.constant dense<0.0> : tensor<64x96xf32>
+  %s = tile.mma %a0, %b0, %none {transpose_rhs} : tensor<64x24xf32>, tensor<96x24xf32>, tensor<64x96xf32>
+  %rows = tile.iota 0 : tensor<64x96xi32>
+  %columns = tile.iota 1 : tensor<64x96xi32>
+  %q32 = arith.index_cast %query : index to i32
+  %k32 = arith.index_cast %key : index to i32
+  %q = tile.broadcast %q32 : i32 -> tensor<64x96xi32>
+  %k = tile.broadcast %k32 : i32 -> tensor<64x96xi32>
+  %queries = arith.addi %rows, %q : tensor<64x96xi32>
+  %keys = arith.addi %columns, %k : tensor<64x96xi32>
+  %seen = arith.cmpi sle, %keys, %queries : tensor<64x96xi32>
+  %hidden = arith.constant dense<-2.0e30> : tensor<64x96xf32>
+  %masked = arith.select %seen, %s, %hidden : tensor<64x96xi1>, tensor<64x96xf32>
+  %lowest = arith.constant dense<-1.0e30> : tensor<64xf32>
+  %largest = tile.reduce max %masked along 1 : tensor<64x96xf32> -> tensor<64xf32>
+  %maximum = arith.maximumf %lowest, %largest : tensor<64xf32>
+  %m = tile.broadcast %maximum along [0] : tensor<64xf32> -> tensor<64x96xf32>
+  %fall = arith.subf %masked, %m : tensor<64x96xf32>
+  %w = math.exp %fall : tensor<64x96xf32>
+  %v0 = tile.load %v[%c0, %c0] over [0, 1] : memref<96x40xf32> -> tensor<96x40xf32>
+  %x0 = tile.load %x[%c0, %c0] over [0, 1] : memref<64x40xf32> -> tensor<64x40xf32>
+  $CONVERSIONS
+  %zy = arith.constant dense<0.0> : tensor<64x40xf32>
+  %zu = arith.constant dense<0.0> : tensor<96x40xf32>
+  %y0 = tile.mma $W, $V, %zy : tensor<64x96x$T>, tensor<96x40x$T>, tensor<64x40xf32>
+  %u0 = tile.mma $W, $X, %zu {transpose_lhs} : tensor<64x96x$T>, tensor<64x40x$T>, tensor<96x40xf32>
+  tile.store %y0, %y[%c0, %c0] over [0, 1] : tensor<64x40xf32>, memref<64x40xf32>
+  tile.store %u0, %u[%c0, %c0] over [0, 1] : tensor<96x40xf32>, memref<96x40xf32>
+}
+)";
+
+/// `Error` of an element, of 96 products of weights up to 1 and values up to 1.
+void checkDiagonals(const Kernels &Kernel, int Query, int Key, double Error) {
+  SCOPED_TRACE("queries from " + std::to_string(Query) + ", keys from " +
+               std::to_string(Key));
+  constexpr int Q = 64, K = 96, N = 24, P = 40;
+  Array<float> A = randomArray(Q * N, 1), B = randomArray(K * N, 2);
+  Array<float> V = randomArray(K * P, 3), X = randomArray(Q * P, 4);
+  Array<float> Y(Q * P, 7.0f), U(K * P, 7.0f);
+  Kernel.run("attend",
+             {A.data(), B.data(), V.data(), X.data(), Y.data(), U.data()},
+             {Query, Key});
+  std::vector<double> W(Q * K), ExpectedY(Q * P), ExpectedU(K * P);
+  for (int I = 0; I < Q; ++I) {
+    double Largest = -1e30;
+    for (int J = 0; J < K && Key + J <= Query + I; ++J) {
+      for (int C = 0; C < N; ++C)
+        W[I * K + J] += double(A[I * N + C]) * B[J * N + C];
+      Largest = std::max(Largest, W[I * K + J]);
+    }
+    for (int J = 0; J < K && Key + J <= Query + I; ++J) {
+      double Weight = std::exp(W[I * K + J] - Largest);
+      for (int C = 0; C < P; ++C) {
+        ExpectedY[I * P + C] += Weight * V[J * P + C];
+        ExpectedU[J * P + C] += Weight * X[I * P + C];
+      }
+    }
+  }
+  for (int I = 0; I < Q * P; ++I)
+    ASSERT_NEAR(Y[I], ExpectedY[I], Error) << "y " << I / P << ", " << I % P;
+  for (int I = 0; I < K * P; ++I)
+    ASSERT_NEAR(U[I], ExpectedU[I], Error) << "u " << I / P << ", " << I % P;
+}
+
+TEST(Products, TilesOnTheDiagonal) {
+  Kernels Single(substitute(Diagonals, {{"CONVERSIONS", ""},
+                                        {"W", "%w"},
+                                        {"V", "%v0"},
+                                        {"X", "%x0"},
+                                        {"T", "f32"}}));
+  Kernels Half(substitute(Diagonals, {{"CONVERSIONS", R"(
+  %wt = arith.truncf %w : tensor<64x96xf32> to tensor<64x96xbf16>
+  %vt = arith.truncf %v0 : tensor<96x40xf32> to tensor<96x40xbf16>
+  %xt = arith.truncf %x0 : tensor<64x40xf32> to tensor<64x40xbf16>)"},
+                                      {"W", "%wt"},
+                                      {"V", "%vt"},
+                                      {"X", "%xt"},
+                                      {"T", "bf16"}}));
+  for (auto [Query, Key] :
+       {std::pair{0, 0}, {5, 0}, {0, 5}, {32, 31}, {0, 63}, {1, 64}, {0, 64},
+        {7, 200}, {95, 0}, {300, 4}}) {
+    checkDiagonals(Single, Query, Key, 1e-4);
+    checkDiagonals(Half, Query, Key, 0.1);
+  }
+}
+
 /// Two tiles that change places in every step, and one that sums the first.
 TEST(Loops, CarriedTilesExchange) {
   Kernels Kernel(R"(

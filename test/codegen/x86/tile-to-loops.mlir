@@ -300,3 +300,48 @@ tile.kernel @inplace(%a: memref<12x12xf32>, %b: memref<12x64xf32>, %y: memref<12
   %u = tile.mma %a0, %b0, %t {transpose_lhs} : tensor<12x12xf32>, tensor<12x64xf32>, tensor<12x64xf32>
   tile.store %u, %z[%c0, %c0] over [0, 1] : tensor<12x64xf32>, memref<12x64xf32>
 }
+
+// A tile of attention that the diagonal of all tokens crosses anywhere: blocks of
+// scores above it have no k, the rows of weights have k up to it. It is rounded up
+// to two steps, since loops are unrolled by as many.
+// CHECK-LABEL: func.func @diagonal
+// CHECK-SAME:  %[[QUERY:[a-z0-9]+]]: index, %[[KEY:[a-z0-9]+]]: index
+// CHECK:       %[[OFFSET:.*]] = arith.subi %[[QUERY]], %[[KEY]] : index
+// CHECK:       %[[END:.*]] = arith.addi %{{.*}}, %[[OFFSET]] : index
+// CHECK:       %[[ABOVE:.*]] = arith.cmpi sge, %{{.*}}, %[[END]] : index
+// CHECK-NEXT:  arith.select %[[ABOVE]], %c0, %c16 : index
+// CHECK:       math.exp
+// CHECK:       %[[ROW:.*]] = arith.maxsi %{{.*}}, %c0 : index
+// CHECK-NEXT:  %[[UP:.*]] = arith.addi %[[ROW]], %c1 : index
+// CHECK-NEXT:  %[[PAIRS:.*]] = arith.divui %[[UP]], %c2 : index
+// CHECK-NEXT:  %[[EVEN:.*]] = arith.muli %[[PAIRS]], %c2 : index
+// CHECK-NEXT:  %[[LAST:.*]] = arith.minsi %[[EVEN]], %c32 : index
+// CHECK-NEXT:  scf.for %{{.*}} = %c0 to %[[LAST]] step %c2 iter_args
+tile.kernel @diagonal(%a: memref<24x16xf32>, %b: memref<32x16xf32>, %v: memref<32x16xf32>, %y: memref<24x16xf32>, %query: index, %key: index) grid(%i) {
+  %c0 = arith.constant 0 : index
+  %a0 = tile.load %a[%c0, %c0] over [0, 1] : memref<24x16xf32> -> tensor<24x16xf32>
+  %b0 = tile.load %b[%c0, %c0] over [0, 1] : memref<32x16xf32> -> tensor<32x16xf32>
+  %none = arith.constant dense<0.0> : tensor<24x32xf32>
+  %s = tile.mma %a0, %b0, %none {transpose_rhs} : tensor<24x16xf32>, tensor<32x16xf32>, tensor<24x32xf32>
+  %rows = tile.iota 0 : tensor<24x32xi32>
+  %columns = tile.iota 1 : tensor<24x32xi32>
+  %q32 = arith.index_cast %query : index to i32
+  %k32 = arith.index_cast %key : index to i32
+  %q = tile.broadcast %q32 : i32 -> tensor<24x32xi32>
+  %k = tile.broadcast %k32 : i32 -> tensor<24x32xi32>
+  %queries = arith.addi %rows, %q : tensor<24x32xi32>
+  %keys = arith.addi %columns, %k : tensor<24x32xi32>
+  %seen = arith.cmpi sle, %keys, %queries : tensor<24x32xi32>
+  %hidden = arith.constant dense<-2.0e30> : tensor<24x32xf32>
+  %masked = arith.select %seen, %s, %hidden : tensor<24x32xi1>, tensor<24x32xf32>
+  %lowest = arith.constant dense<-1.0e30> : tensor<24xf32>
+  %largest = tile.reduce max %masked along 1 : tensor<24x32xf32> -> tensor<24xf32>
+  %maximum = arith.maximumf %lowest, %largest : tensor<24xf32>
+  %m = tile.broadcast %maximum along [0] : tensor<24xf32> -> tensor<24x32xf32>
+  %fall = arith.subf %masked, %m : tensor<24x32xf32>
+  %w = math.exp %fall : tensor<24x32xf32>
+  %v0 = tile.load %v[%c0, %c0] over [0, 1] : memref<32x16xf32> -> tensor<32x16xf32>
+  %zero = arith.constant dense<0.0> : tensor<24x16xf32>
+  %y0 = tile.mma %w, %v0, %zero : tensor<24x32xf32>, tensor<32x16xf32>, tensor<24x16xf32>
+  tile.store %y0, %y[%c0, %c0] over [0, 1] : tensor<24x16xf32>, memref<24x16xf32>
+}
