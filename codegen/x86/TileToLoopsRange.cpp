@@ -28,8 +28,8 @@ using namespace mlir;
 
 namespace transxssm::x86 {
 
-// What is kept of one operand: 256 columns of 4,096 rows.
-static constexpr int64_t KeptBytes = (4 << 20) + (1 << 17);
+// What is kept of one operand: 512 columns of 4,096 rows.
+static constexpr int64_t KeptBytes = (8 << 20) + (1 << 18);
 // Marks are cleared for every range.
 static constexpr int64_t MostSlots = 64;
 

@@ -91,7 +91,7 @@ struct TileSizes {
   static constexpr int64_t TypicalTokens = 1024;
   /// Edges of a CPU's tiles: the largest that leave enough cells, or `Small`.
   TileEdges productEdges(int64_t Rows, int64_t Columns, TileEdges Small) const {
-    for (TileEdges Large : {TileEdges{256, 256}, TileEdges{256, 128}})
+    for (TileEdges Large : {TileEdges{128, 512}, TileEdges{128, 256}})
       if (hasLargeTiles(Rows, Columns, Large))
         return Large;
     return Small;

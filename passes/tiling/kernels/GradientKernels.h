@@ -358,7 +358,7 @@ tile::KernelOp buildChunkLogitsGrad(mlir::ModuleOp Module, int64_t Vocabulary,
                                     mlir::Type Element = {});
 
 /// dlogits [C, Vocabulary], weight [Vocabulary, Width], dhidden [R, Width],
-/// index first row; a cell for each of inputGradEdges.
+/// index first row; a cell for each of hiddenGradEdges.
 tile::KernelOp buildChunkHiddenGrad(mlir::ModuleOp Module,
                                     const CrossEntropyGradShape &Shape);
 

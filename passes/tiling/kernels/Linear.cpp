@@ -301,8 +301,8 @@ static TileEdges largeEdges(TileSizes Sizes, const LinearGroup &Group,
     Several |= Part.productCount() > 1;
     Outputs += Part.Outputs;
   }
-  // A cell holds the sums of all its products: no 256 x 256 for several.
-  TileEdges Large = {256, 128};
+  // A cell holds the sums of all its products: no 128 x 512 for several.
+  TileEdges Large = {128, 256};
   if (Several)
     return Sizes.hasLargeTiles(TileSizes::TypicalTokens, Outputs, Large)
                ? Large

@@ -76,6 +76,15 @@ tile::KernelOp tiling::buildChunkLogitsGrad(ModuleOp Module, int64_t Vocabulary,
       });
 }
 
+/// Weights of all the vocabulary are too many to be kept from cell to cell of a
+/// range: a cell that packs its own has more rows than inputGradEdges.
+static TileEdges hiddenGradEdges(TileSizes Sizes, int64_t Width) {
+  TileEdges Large = {256, 256};
+  return Sizes.hasLargeTiles(2 * TileSizes::TypicalTokens, Width, Large)
+             ? Large
+             : inputGradEdges(Sizes, Width);
+}
+
 tile::KernelOp tiling::buildChunkHiddenGrad(ModuleOp Module,
                                             const CrossEntropyGradShape &S) {
   return defineKernel(
@@ -85,7 +94,7 @@ tile::KernelOp tiling::buildChunkHiddenGrad(ModuleOp Module,
         Tile Weight = B.memory({S.Vocabulary, S.Width}, S.WeightElement);
         Tile DHidden = B.memory({Dynamic, S.Width}, S.Element);
         Tile Start = B.indexArgument();
-        TileEdges Edges = inputGradEdges(TileSizes::of(Module), S.Width);
+        TileEdges Edges = hiddenGradEdges(TileSizes::of(Module), S.Width);
         int64_t Inner = tileExtent(S.Vocabulary, innerSteps(Edges, 128));
         int64_t Columns = tileExtent(S.Width, Edges.Columns);
         Tile Row = B.grid(0) * Edges.Rows, Column = B.grid(1) * Edges.Columns;
@@ -260,7 +269,7 @@ void LossChunks::lowerGradients(int64_t Number, AffineExpr Start,
             Vocabulary.ceilDiv(ChunkLogitsColumns)},
            Arguments, When);
   TileSizes Sizes = TileSizes::of(E.module());
-  TileEdges Edges = inputGradEdges(Sizes, Shape.Width);
+  TileEdges Edges = hiddenGradEdges(Sizes, Shape.Width);
   E.launch(buildChunkHiddenGrad(E.module(), GradShape),
            {ChunkRows.ceilDiv(Edges.Rows), Width.ceilDiv(Edges.Columns)},
            {{DLogits, {ChunkRows}}, {Weight}, {DHidden, {Rows}}, {Start}},
