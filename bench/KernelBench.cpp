@@ -287,6 +287,8 @@ void benchProducts(const std::string &Type, StringRef Only,
 }
 
 void benchDecode(StringRef Type) {
+  constexpr int64_t StripWidth =
+      128; // as Linear.cpp has it for so many outputs
   size_t Bytes = Type == "f32" ? 4 : 2, Count = size_t(32768) * 1024;
   // 1.0 in float32, or pairs of about 1 and 0 in bf16.
   MemoryBlock W = filled(Count * Bytes / 4, 1.0f);
@@ -296,15 +298,15 @@ void benchDecode(StringRef Type) {
   MemoryBlock Read = filled(ReadSize, 1.0f);
   for (const char *M : {"1", "4"}) {
     std::string Text = replace(Decode, "$M", M);
-    Loaded Kernel =
-        load(replace(replace(Text, "$N", "32"), "$T", Type.str()), "decode");
+    Text = replace(Text, "$N", std::to_string(StripWidth));
+    Loaded Kernel = load(replace(Text, "$T", Type.str()), "decode");
     std::vector<double> Speeds, Shares;
     for (int Round = 0; Round < 15; ++Round) {
       double Peak = measureReadBandwidth(
           1, reinterpret_cast<const float *>(Read.data()), ReadSize);
       double Start = now();
-      Kernel({X.data(), W.data(), Y.data()}, {std::atoi(M), std::atoi(M)}, 1024,
-             1);
+      Kernel({X.data(), W.data(), Y.data()}, {std::atoi(M), std::atoi(M)},
+             32768 / StripWidth, 1);
       Speeds.push_back(double(Count * Bytes) / (now() - Start));
       Shares.push_back(Speeds.back() / Peak);
     }
@@ -374,7 +376,7 @@ int main(int Argc, char **Argv) {
       Sizes.push_back({std::atoll(Argv[I]), std::atoll(Argv[I + 1]),
                        std::atoll(Argv[I + 2])});
     if (Sizes.empty())
-      Sizes = {{128, 128, 256}};
+      Sizes = {{128, 512, 256}};
     return benchProducts(IsShort ? "bf16" : "f32", Only, Sizes), 0;
   }
   if (Mode == "decode")

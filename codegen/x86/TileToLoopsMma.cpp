@@ -336,7 +336,8 @@ bool KernelLowering::rowsAreFragments(Value Tile) {
 /// times with one row of A and 1.15 with four, bf16 1.33 and 1.14.
 void KernelLowering::lowerDotProduct(Product &P) {
   // With so many sums the vectors of A and B still fit the registers.
-  int64_t Rows = P.M <= 2 ? 4 : 2, Distance = P.N / Rows;
+  int64_t Rows = P.M <= 2 || Options.VectorBits == 512 ? 4 : 2;
+  int64_t Distance = P.N / Rows;
   if (rowsAreFragments(P.Mma.getRhs()))
     return lowerFragments(P, P.M == 1 ? 1 : Rows);
   forEachIndex(index(0), index(Distance), 1,
@@ -407,9 +408,11 @@ void KernelLowering::lowerDotBlock(Product &P, Value N, int64_t Rows,
         Value K = add(Loop.getInductionVar(), C * Width);
         for (int64_t R = 0; R < Rows; ++R) {
           // With several rows of A the sums take about as long as the memory:
-          // without being asked ahead it waits for them. Of fragments it has to
-          // be told where the next one is.
-          if (P.M > 1 || Fragments)
+          // without being asked ahead it waits for them, where half as many
+          // registers allow half as many streams. (With 32 registers asking
+          // takes a fifth longer.) Of fragments it has to be told where the
+          // next one is.
+          if ((P.M > 1 && Options.VectorBits < 512) || Fragments)
             prefetch(
                 P.RhsView,
                 add(Columns[R], Fragments ? 2 * PrefetchRows : PrefetchRows),

@@ -70,8 +70,8 @@ static std::optional<Diagonal> causalDiagonal(Value Condition) {
 }
 
 /// What every element is at least, if that is known. A value that a loop
-/// carries is, when what it starts with is and what it yields is again: `Assumed`
-/// holds the carried values that are taken for that.
+/// carries is, when what it starts with is and what it yields is again:
+/// `Assumed` holds the carried values that are taken for that.
 static std::optional<double>
 lowerBound(Value V, llvm::SmallDenseMap<Value, double> &Assumed) {
   if (auto Known = Assumed.find(V); Known != Assumed.end())
@@ -111,7 +111,8 @@ static std::optional<Bounded> boundAbove(Value Tile) {
   if (auto Select = Tile.getDefiningOp<arith::SelectOp>()) {
     APFloat Above(0.0f);
     auto Where = causalDiagonal(Select.getCondition());
-    if (!Where || !matchPattern(Select.getFalseValue(), m_ConstantFloat(&Above)))
+    if (!Where ||
+        !matchPattern(Select.getFalseValue(), m_ConstantFloat(&Above)))
       return std::nullopt;
     return Bounded{*Where, Above.convertToDouble()};
   }

@@ -14,11 +14,13 @@
 //   product's step         packed for the caches   128 x 128 operands is 36 KB
 //                                                  of shared memory, two of
 //                                                  them the copies under way
-//   rows of gradients      64, of large ones 256   128: 64 FLOP a byte that
+//   rows of gradients      64, of large ones 128   128: 64 FLOP a byte that
 //                                                  passes through shared memory
-//   a large product's      256 x 128 or 256: an    128 x 128, or what fills
-//   result                 operand is copied once  the device (ProductTiles.h)
-//                          for 256 rows or columns
+//   a large product's      128 x 512 or 256: the   128 x 128, or what fills
+//   result                 left operand is copied  the device (ProductTiles.h)
+//                          for every tile, the
+//                          right one once for all
+//                          tiles below each other
 //   elements of a vector   512: registers          2,048: 128 threads with
 //                                                  sixteen elements each
 //   the scan               a head is a cell; it    64 values of a head; its

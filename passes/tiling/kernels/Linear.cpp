@@ -360,10 +360,19 @@ static tile::KernelOp buildLinear(ModuleOp Module, LinearGroup &Group,
   });
 }
 
-/// The outputs of one cell of the kernel for few rows. A GPU needs many cells.
-static int64_t stripWidth(ModuleOp Module, const LinearPart &Part) {
-  int64_t Least = TileSizes::of(Module).Gpu ? 8 : 32;
-  return std::max<int64_t>(Least / Part.Multiple, 1) * Part.Multiple;
+/// The outputs of one cell of the kernel for few rows. A GPU needs many cells;
+/// a CPU reads a wide strip of weights in a few long streams, and a few cells
+/// with a processor each take all the bandwidth that there is.
+static int64_t stripWidth(ModuleOp Module, const LinearGroup &Group,
+                          const LinearPart &Part) {
+  constexpr int64_t LeastCells = 16;
+  int64_t Outputs = 0, Width = 8;
+  for (const LinearPart &Each : Group.Parts)
+    Outputs += Each.Outputs;
+  if (!TileSizes::of(Module).Gpu)
+    for (Width = 128; Width > 32 && Outputs < LeastCells * Width;)
+      Width /= 2;
+  return std::max<int64_t>(Width / Part.Multiple, 1) * Part.Multiple;
 }
 
 /// For few rows, M of them at a time.
@@ -377,10 +386,11 @@ static tile::KernelOp buildLinearRows(ModuleOp Module, LinearGroup &Group,
                         Group.forPart(
                             B, 1,
                             [&](const LinearPart &Part) {
-                              return B.grid(0) * stripWidth(Module, Part);
+                              return B.grid(0) *
+                                     stripWidth(Module, Group, Part);
                             },
                             [&](const LinearPart &Part, Tile Column) {
-                              int64_t N = stripWidth(Module, Part);
+                              int64_t N = stripWidth(Module, Group, Part);
                               auto Strip = [&](Tile Row) {
                                 if (TileSizes::of(Module).Gpu)
                                   Part.storeRows(B, X, Row, Column, M, N);
@@ -440,7 +450,7 @@ static LogicalResult lowerLinear(txs::LinearOp Op, EntryBuilder &E) {
   if (servesFewRows(E, Op.getInput())) {
     SmallVector<AffineExpr> Grid;
     Group.addCells(E, Grid, [&](const LinearPart &Part) {
-      return stripWidth(E.module(), Part);
+      return stripWidth(E.module(), Group, Part);
     });
     E.launch(buildLinearRows(E.module(), Group, 1), Grid, Arguments,
              {1 - Rows});
