@@ -60,9 +60,9 @@ tile::KernelOp tiling::buildCrossEntropyPartial(ModuleOp Module,
     Tile Hidden = B.memory({Dynamic, S.Width}, S.Element);
     Tile Weight = B.memory({S.Vocabulary, S.Width}, S.WeightElement);
     Tile Labels = B.integerMemory({Dynamic});
-    Tile Maxima = B.memory({S.ranges(), Dynamic});
-    Tile Sums = B.memory({S.ranges(), Dynamic});
-    Tile Chosen = B.memory({S.ranges(), Dynamic});
+    Tile Maxima = B.memory({S.ranges(Module), Dynamic});
+    Tile Sums = B.memory({S.ranges(Module), Dynamic});
+    Tile Chosen = B.memory({S.ranges(Module), Dynamic});
     Tile Logits = InChunks ? B.memory({Dynamic, S.Vocabulary}) : Tile();
     Tile Tokens = B.indexArgument();
     Tile Start = InChunks ? B.indexArgument() : Tile();
@@ -70,29 +70,33 @@ tile::KernelOp tiling::buildCrossEntropyPartial(ModuleOp Module,
     Tile Token = InChunks ? Start + Row : Row;
     RowLabels L = loadLabels(B, Labels, Token, R, S.Shift, Tokens);
     Tile Label = B.asColumn(L.Label, N);
-    Tile First = Range * S.range();
-    Tile End = minimum(First + S.range(), S.Vocabulary);
-    SmallVector<Tile> Last = B.forLoop(
-        First, End, N,
-        {B.number(LowestMaximum, {R}), B.zeros({R}), B.zeros({R})},
-        [&](Tile Column, ArrayRef<Tile> C) {
-          Tile Z = productOverInner(
-              B, S.Width, K, B.zeros({R, N}), [&](Tile Inner, Tile Sum) {
-                return B.mmaTransposedRight(
-                    B.load(Hidden, {Token, Inner}, {R, K}),
-                    B.load(Weight, {Column, Inner}, {N, K}), Sum);
-              });
-          if (InChunks)
-            B.store(Z, Logits, {Row, Column});
-          Tile Number = B.iota({R, N}, 1) + B.toI32(Column);
-          if (S.Vocabulary % N != 0)
-            Z = select(Number < static_cast<int>(S.Vocabulary), Z, HiddenScore);
-          Tile Maximum = maximum(C[0], B.max(Z));
-          Tile Sum = C[1] * exp(C[0] - Maximum) +
-                     B.sum(exp(Z - B.asColumn(Maximum, N)));
-          Tile Logit = C[2] + B.sum(select(equal(Number, Label), Z, 0));
-          return SmallVector<Tile>{Maximum, Sum, Logit};
-        });
+    Tile First = Range * S.range(Module);
+    auto AddTile = [&](Tile Column, ArrayRef<Tile> C) {
+      Tile Z = productOverInner(
+          B, S.Width, K, B.zeros({R, N}), [&](Tile Inner, Tile Sum) {
+            return B.mmaTransposedRight(B.load(Hidden, {Token, Inner}, {R, K}),
+                                        B.load(Weight, {Column, Inner}, {N, K}),
+                                        Sum);
+          });
+      if (InChunks)
+        B.store(Z, Logits, {Row, Column});
+      Tile Number = B.iota({R, N}, 1) + B.toI32(Column);
+      if (S.Vocabulary % N != 0)
+        Z = select(Number < static_cast<int>(S.Vocabulary), Z, HiddenScore);
+      Tile Maximum = maximum(C[0], B.max(Z));
+      Tile Sum =
+          C[1] * exp(C[0] - Maximum) + B.sum(exp(Z - B.asColumn(Maximum, N)));
+      Tile Logit = C[2] + B.sum(select(equal(Number, Label), Z, 0));
+      return SmallVector<Tile>{Maximum, Sum, Logit};
+    };
+    SmallVector<Tile> Zeros = {B.number(LowestMaximum, {R}), B.zeros({R}),
+                               B.zeros({R})};
+    // A loop of one step would hide from cells that they read the same weights.
+    SmallVector<Tile> Last =
+        S.range(Module) == N
+            ? AddTile(First, Zeros)
+            : B.forLoop(First, minimum(First + S.range(Module), S.Vocabulary),
+                        N, Zeros, AddTile);
     B.store(Last[0], Maxima, {Range, Row});
     B.store(Last[1], Sums, {Range, Row});
     B.store(Last[2], Chosen, {Range, Row});
@@ -105,13 +109,13 @@ tile::KernelOp tiling::buildCrossEntropyCombine(ModuleOp Module,
                                                 bool InChunks) {
   constexpr int64_t R = CrossEntropyRows;
   std::string Name =
-      llvm::formatv("cross_entropy_combine_r{0}{1}{2}{3}", S.ranges(),
+      llvm::formatv("cross_entropy_combine_r{0}{1}{2}{3}", S.ranges(Module),
                     S.Shift ? "_shift" : "", StoresLogSumExp ? "_lse" : "",
                     InChunks ? "_chunk" : "");
   return defineKernel(Module, Name, 1, [&](TileBuilder &B) {
-    Tile Maxima = B.memory({S.ranges(), Dynamic});
-    Tile Sums = B.memory({S.ranges(), Dynamic});
-    Tile Chosen = B.memory({S.ranges(), Dynamic});
+    Tile Maxima = B.memory({S.ranges(Module), Dynamic});
+    Tile Sums = B.memory({S.ranges(Module), Dynamic});
+    Tile Chosen = B.memory({S.ranges(Module), Dynamic});
     Tile Labels = B.integerMemory({Dynamic});
     Tile LogSumExp = StoresLogSumExp ? B.memory({Dynamic}) : Tile();
     Tile Losses = B.memory({Dynamic}), Counts = B.memory({Dynamic});
@@ -122,7 +126,7 @@ tile::KernelOp tiling::buildCrossEntropyCombine(ModuleOp Module,
     Tile Cell = InChunks ? Token / R : B.grid(0);
     RowLabels L = loadLabels(B, Labels, Token, R, S.Shift, Tokens);
     SmallVector<Tile> Last = B.forLoop(
-        0, S.ranges(), 1,
+        0, S.ranges(Module), 1,
         {B.number(LowestMaximum, {R}), B.zeros({R}), B.zeros({R})},
         [&](Tile Range, ArrayRef<Tile> C) {
           Tile Other = B.load(Maxima, {Range, Row}, {R});
@@ -161,7 +165,7 @@ static LogicalResult lowerCrossEntropy(txs::LinearCrossEntropyOp Op,
   CrossEntropyShape Shape = CrossEntropyShape::of(Op);
   AffineExpr Rows = E.tokens(Op.getHidden());
   AffineExpr Tiles = Rows.ceilDiv(CrossEntropyRows);
-  AffineExpr Ranges = E.constant(Shape.ranges());
+  AffineExpr Ranges = E.constant(Shape.ranges(E.module()));
   Buffer *Maxima = E.temporary("cross_entropy_maxima", {Ranges, Rows});
   Buffer *Sums = E.temporary("cross_entropy_sums", {Ranges, Rows});
   Buffer *Chosen = E.temporary("cross_entropy_logits", {Ranges, Rows});

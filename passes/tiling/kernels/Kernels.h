@@ -210,20 +210,29 @@ struct CrossEntropyShape {
   mlir::Type Element, WeightElement;
 
   static CrossEntropyShape of(txs::LinearCrossEntropyOp Op);
-  int64_t smallColumns() const { return productTile(Vocabulary, 128); }
-  /// The vocabulary of one cell, a multiple of the columns of a tile.
-  int64_t range() const {
-    return std::max<int64_t>(4096 / smallColumns(), 1) * smallColumns();
-  }
   /// Of the tiles of logits. A cell takes rows of one range.
   TileEdges edges(mlir::ModuleOp Module) const {
-    TileEdges Large = {256, productTile(Vocabulary, 256)};
-    bool IsLarge = range() % Large.Columns == 0 &&
-                   TileSizes::of(Module).hasLargeTiles(
-                       TileSizes::TypicalTokens, ranges(), {Large.Rows, 1});
-    return IsLarge ? Large : TileEdges{CrossEntropyRows, smallColumns()};
+    return isLarge(Module) ? largeEdges()
+                           : TileEdges{CrossEntropyRows, smallColumns()};
   }
-  int64_t ranges() const { return (Vocabulary + range() - 1) / range(); }
+  /// The vocabulary of one cell, a multiple of the columns of a tile. Where it
+  /// is one tile, the cells of all rows share its packed weights.
+  int64_t range(mlir::ModuleOp Module) const {
+    return isLarge(Module)
+               ? largeEdges().Columns
+               : std::max<int64_t>(4096 / smallColumns(), 1) * smallColumns();
+  }
+  int64_t ranges(mlir::ModuleOp Module) const {
+    return (Vocabulary + range(Module) - 1) / range(Module);
+  }
+
+private:
+  int64_t smallColumns() const { return productTile(Vocabulary, 128); }
+  TileEdges largeEdges() const { return {128, productTile(Vocabulary, 512)}; }
+  bool isLarge(mlir::ModuleOp Module) const {
+    return TileSizes::of(Module).hasLargeTiles(TileSizes::TypicalTokens,
+                                               Vocabulary, largeEdges());
+  }
 };
 
 /// hidden [R, Width], weight [Vocabulary, Width], labels [R] i32, maxima, sums

@@ -194,7 +194,7 @@ LossChunks::LossChunks(txs::LinearCrossEntropyOp Op,
                           : Rows.floorDiv(Rows.floorDiv(MostChunks) + Base) + 1;
   Tiles = AllTiles.ceilDiv(Chunks);
   ChunkRows = Tiles * CrossEntropyRows;
-  AffineExpr Ranges = E.constant(Shape.ranges());
+  AffineExpr Ranges = E.constant(Shape.ranges(E.module()));
   AffineExpr Vocabulary = E.constant(Shape.Vocabulary);
   Type Integer = IntegerType::get(Op.getContext(), 32);
   Maxima = E.temporary("cross_entropy_maxima", {Ranges, ChunkRows});
@@ -230,7 +230,7 @@ void LossChunks::lowerTargets() {
 void LossChunks::lowerLoss(AffineExpr Start, ArrayRef<AffineExpr> When) {
   E.launch(buildCrossEntropyPartial(E.module(), Shape, /*InChunks=*/true),
            {ChunkRows.ceilDiv(Shape.edges(E.module()).Rows),
-            E.constant(Shape.ranges())},
+            E.constant(Shape.ranges(E.module()))},
            {{Hidden, {Rows}},
             {Weight},
             {Labels, {Rows}},
