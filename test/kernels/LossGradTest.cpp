@@ -124,7 +124,8 @@ void LossGradTest::checkChunks(const Problem &P, int64_t Chunk) {
   mlir::Type Float = mlir::Float32Type::get(module().getContext());
   CrossEntropyShape Shape = {Width, Vocabulary, P.Shift, Float, Float};
   CrossEntropyGradShape GradShape = {Vocabulary, Width};
-  int64_t Tiles = ceilDiv(Rows, CrossEntropyRows), Ranges = Shape.ranges();
+  int64_t Tiles = ceilDiv(Rows, CrossEntropyRows);
+  int64_t Ranges = Shape.ranges(module());
   Integers Targets(Rows, 77);
   Floats Scale = unset(1), Lse = unset(Rows), Loss = unset(1);
   runTargets(P, Targets, Scale);

@@ -138,10 +138,11 @@ static Tile normalize(TileBuilder &B, const Softmax &S) {
 }
 
 /// The result with, in the rows that have seen no key, the mean of the values
-/// before End. Load gives a tile of K values, Drop applies the dropout.
-static Tile addMeans(TileBuilder &B, Tile Result, Tile Sum, Tile End, int64_t K,
+/// before End. Load gives a tile of values, Drop applies the dropout.
+static Tile addMeans(TileBuilder &B, Tile Result, Tile Sum, Tile End,
                      function_ref<Tile(Tile Key)> Load,
                      function_ref<Tile(Tile Weights, Tile Key)> Drop) {
+  constexpr int64_t K = AttentionTile;
   Tile Blind = select(Sum > 0, B.zeros(Sum.shape()), 1);
   Tile Limit = select(B.max(Blind) > 0, End, 0);
   Tile Share = B.asColumn(Blind / B.toFloat(B.toI32(End)), K);
@@ -177,12 +178,8 @@ static Tile applyMask(TileBuilder &B, const AttentionInputs &M, Tile Batch,
   return Visible & notEqual(B.asRow(Mask, Visible.rows()), 0);
 }
 
-/// On a CPU the accumulator passes through the registers once for each tile of
-/// keys, so tiles are long there; what they have beyond the diagonal is not
-/// multiplied (codegen/x86/Triangles.h).
 static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
-  constexpr int64_t Q = AttentionTile;
-  int64_t K = (TileSizes::of(Module).Gpu ? 1 : 2) * AttentionTile;
+  constexpr int64_t Q = AttentionTile, K = AttentionTile;
   return defineKernel(Module, S.name("attention"), 3, [&](TileBuilder &B) {
     AttentionArguments M(B, S);
     AttentionCell Cell(B, Module);
@@ -214,7 +211,7 @@ static tile::KernelOp buildAttention(ModuleOp Module, const AttentionShape &S) {
     Tile Output = normalize(B, Result);
     if (M.Mask)
       Output =
-          addMeans(B, Output, Result.Sum, M.Past + Queries, K, Values,
+          addMeans(B, Output, Result.Sum, M.Past + Queries, Values,
                    [&](Tile Weights, Tile Key) {
                      return S.Dropout > 0 ? Weights * Factor(Key) : Weights;
                    });
@@ -261,7 +258,7 @@ static tile::KernelOp buildAttentionStep(ModuleOp Module,
       return B.load(M.Value, {Batch, Key, Group, 0}, {K, S.P}, {1, 3});
     };
     if (M.Mask)
-      Output = addMeans(B, Output, Result.Sum, End, K, Values,
+      Output = addMeans(B, Output, Result.Sum, End, Values,
                         [](Tile Weights, Tile) { return Weights; });
     B.store(Output, M.Result, {Batch, 0, Head, 0});
     if (M.LogSumExp)

@@ -228,7 +228,7 @@ struct CrossEntropyShape {
 
 private:
   int64_t smallColumns() const { return productTile(Vocabulary, 128); }
-  TileEdges largeEdges() const { return {128, productTile(Vocabulary, 512)}; }
+  static TileEdges largeEdges() { return {128, 512}; }
   bool isLarge(mlir::ModuleOp Module) const {
     return TileSizes::of(Module).hasLargeTiles(TileSizes::TypicalTokens,
                                                Vocabulary, largeEdges());

@@ -17,7 +17,7 @@
 // CHECK-DAG:    %[[NEXT:.*]] = arith.addi %[[FIRST]], 64
 // CHECK-DAG:    %[[LASTQUERY:.*]] = arith.minsi %[[NEXT]], %[[SEQ]]
 // CHECK-DAG:    %[[END:.*]] = arith.addi %[[PAST]], %[[LASTQUERY]]
-// CHECK:        %[[R:.*]]:3 = scf.for %[[S:[^ ,)]*]] = 0 to %[[END]] step 128 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[ACC0:[^ ,)]*]] = 0)
+// CHECK:        %[[R:.*]]:3 = scf.for %[[S:[^ ,)]*]] = 0 to %[[END]] step 64 iter_args(%[[M0:[^ ,)]*]] = -1e+30, %[[L0:[^ ,)]*]] = 0, %[[ACC0:[^ ,)]*]] = 0)
 
 // A query sees the keys up to its own position, past + t.
 
@@ -165,9 +165,9 @@ func.func @decode(%q: tensor<?x?x4x32xf32> {txs.input = "q"}, %past: index {txs.
 // CHECK-LABEL:  tile.kernel @attention_h2_g2_p16_dropout0p25_site5(
 // CHECK-SAME:      {{.*}}, %[[SEED:[^:]*]]: memref<2xi32>, {{.*}}: index) grid(
 // CHECK:        scf.for
-// CHECK-DAG:      %[[P:.*]] = math.exp {{.*}} : tensor<64x128xf32>
+// CHECK-DAG:      %[[P:.*]] = math.exp {{.*}} : tensor<64x64xf32>
 // CHECK-DAG:      tile.reduce sum %[[P]] along 1
-// CHECK-DAG:      %[[DROPPED:.*]] = arith.mulf %[[P]], {{.*}} : tensor<64x128xf32>
+// CHECK-DAG:      %[[DROPPED:.*]] = arith.mulf %[[P]], {{.*}} : tensor<64x64xf32>
 // CHECK-DAG:      tile.mma %[[DROPPED]],
 // CHECK:        plan.launch @attention_h2_g2_p16_dropout0p25_site5 grid (seq ceildiv 64, 2, batch)
 // CHECK-NOT:    plan.launch
