@@ -86,8 +86,7 @@ tile::LoadOp KernelLowering::loadBehind(Value Tile) {
                               : Tile.getDefiningOp<tile::LoadOp>();
 }
 
-/// The loads of as many dimensions as the tile has that it is made of, a few
-/// elements of each for one of its own.
+/// The loads that the tile is made of, element by element.
 SmallVector<tile::LoadOp> KernelLowering::loadsBehind(Value Tile) {
   SmallVector<tile::LoadOp> Loads;
   llvm::SmallSetVector<Value, 16> Tiles;

@@ -6,23 +6,23 @@
 
 // CHECK-LABEL:  tile.kernel @cross_entropy_partial_k64_v4500_shift_chunk(
 // CHECK-SAME:      %[[H:[^:]*]]: memref<?x64xf32>, %[[W:[^:]*]]: memref<4500x64xf32>, {{.*}}, %[[LOGITS:[^:]*]]: memref<?x4500xf32>, %[[SEQ:[^:]*]]: index, %[[START:[^:]*]]: index) grid(%[[I:[^ ,)]*]],
-// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[I]], 64
+// CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[I]], 128
 // CHECK-DAG:    %[[TOKEN:.*]] = arith.addi %[[START]], %[[ROW]]
-// CHECK:        scf.for %[[V:[^ ,)]*]] =
-// CHECK-DAG:      %[[HT:.*]] = tile.load %[[H]][%[[TOKEN]], 0] over [0, 1]
-// CHECK-DAG:      %[[WT:.*]] = tile.load %[[W]][%[[V]], 0] over [0, 1]
-// CHECK-DAG:      %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], 0 {transpose_rhs}
-// CHECK:          tile.store %[[Z]], %[[LOGITS]][%[[ROW]], %[[V]]] over [0, 1]
-// CHECK:          tile.reduce max
+// CHECK-DAG:    %[[HT:.*]] = tile.load %[[H]][%[[TOKEN]], 0] over [0, 1]
+// CHECK-DAG:    %[[V:.*]] = arith.muli {{.*}}, 512
+// CHECK-DAG:    %[[WT:.*]] = tile.load %[[W]][%[[V]], 0] over [0, 1]
+// CHECK-DAG:    %[[Z:.*]] = tile.mma %[[HT]], %[[WT]], 0 {transpose_rhs}
+// CHECK:        tile.store %[[Z]], %[[LOGITS]][%[[ROW]], %[[V]]] over [0, 1]
+// CHECK:        tile.reduce max
 
 // The ranges are read by the chunk's rows; what they make goes to all rows.
 
-// CHECK-LABEL:  tile.kernel @cross_entropy_combine_r2_shift_lse_chunk(
+// CHECK-LABEL:  tile.kernel @cross_entropy_combine_r9_shift_lse_chunk(
 // CHECK-SAME:      %[[LSE:[^: ]*]]: memref<?xf32>, %[[LOSSES:[^: ]*]]: memref<?xf32>, %[[COUNTS:[^: ]*]]: memref<?xf32>, %{{[^:]*}}: index, %[[START:[^:]*]]: index) grid(%[[I:[^ ,)]*]])
 // CHECK-DAG:    %[[ROW:.*]] = arith.muli %[[I]], 64
 // CHECK-DAG:    %[[TOKEN:.*]] = arith.addi %[[START]], %[[ROW]]
 // CHECK-DAG:    %[[CELL:.*]] = arith.divui %[[TOKEN]], 64
-// CHECK:        scf.for %[[RANGE:[^ ,)]*]] = 0 to 2 step 1
+// CHECK:        scf.for %[[RANGE:[^ ,)]*]] = 0 to 9 step 1
 // CHECK:          tile.load %{{.*}}[%[[RANGE]], %[[ROW]]] over [1]
 // CHECK:        tile.store %{{.*}}, %[[LSE]][%[[TOKEN]]]
 // CHECK:        tile.store %{{.*}}, %[[LOSSES]][%[[CELL]]]
@@ -78,18 +78,18 @@
 // CHECK-DAG:    %[[H:.*]] = plan.buffer input "h"
 // CHECK-DAG:    %[[W:.*]] = plan.buffer input "w"
 // CHECK:        plan.launch @cross_entropy_targets_shifted grid (1)
-// CHECK-NEXT:   plan.launch @cross_entropy_partial_k64_v4500_shift_chunk grid (((batch * seq) ceildiv 64) ceildiv ({{.*}}), 2)(%[[H]], %[[W]], {{.*}}, %[[Z]]) sizes ({{.*}}, seq, 0)
-// CHECK-NEXT:   plan.launch @cross_entropy_combine_r2_shift_lse_chunk {{.*}}, seq, 0)
+// CHECK-NEXT:   plan.launch @cross_entropy_partial_k64_v4500_shift_chunk grid (((((batch * seq) ceildiv 64) ceildiv ({{.*}})) * 64) ceildiv 128, 9)(%[[H]], %[[W]], {{.*}}, %[[Z]]) sizes ({{.*}}, seq, 0)
+// CHECK-NEXT:   plan.launch @cross_entropy_combine_r9_shift_lse_chunk {{.*}}, seq, 0)
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_logits_grad_v4500 grid ({{.*}} * 4, 9)(%[[Z]], {{.*}}, 0)
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_hidden_grad_v4500_n64 grid ({{.*}}, 1)(%[[Z]], %[[W]], %[[DH]]) sizes ({{.*}}, batch * seq, 0)
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_weight_grad_v4500_n64 grid (71, 1)(%[[Z]], %[[H]], %[[DW]]) sizes ({{.*}}, batch * seq, 0)
 // CHECK-NEXT:   plan.launch @cross_entropy_partial_k64_v4500_shift_chunk {{.*}} * 64) when (batch * seq - {{.*}} * 64 - 1)
-// CHECK-NEXT:   plan.launch @cross_entropy_combine_r2_shift_lse_chunk
+// CHECK-NEXT:   plan.launch @cross_entropy_combine_r9_shift_lse_chunk
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_logits_grad_v4500
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_hidden_grad_v4500_n64
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_weight_grad_v4500_n64_add {{.*}} * 64) when (batch * seq - {{.*}} * 64 - 1)
 // CHECK-NEXT:   plan.launch @cross_entropy_partial_k64_v4500_shift_chunk {{.*}} * 128) when (batch * seq - {{.*}} * 128 - 1)
-// CHECK-NEXT:   plan.launch @cross_entropy_combine_r2_shift_lse_chunk
+// CHECK-NEXT:   plan.launch @cross_entropy_combine_r9_shift_lse_chunk
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_logits_grad_v4500
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_hidden_grad_v4500_n64
 // CHECK-NEXT:   plan.launch @cross_entropy_chunk_weight_grad_v4500_n64_add {{.*}} * 128) when (batch * seq - {{.*}} * 128 - 1)
