@@ -194,9 +194,9 @@ private:
     tile::MmaOp Mma;
     View Lhs, RhsView;
     int64_t M, N, K;
-    mlir::Value C = {};       // Accumulator and result.
-    bool FromZero = false;    // The accumulator counts as zero; C is undefined.
-    bool Expanded = false;    // Blocks compute the accumulator; C is undefined.
+    mlir::Value C = {};    // Accumulator and result.
+    bool FromZero = false; // The accumulator counts as zero; C is undefined.
+    bool Expanded = false; // Blocks compute the accumulator; C is undefined.
     mlir::Value LowerLhs = {};    // The lhs tile is zero, or C is not read,
     mlir::Value LowerResult = {}; // in column j > row i + this; null: nowhere.
     mlir::Value LhsBuffer = {};  // A copy of the lhs; null: read where it lies,
@@ -270,8 +270,7 @@ private:
                           const RegisterBlock &Block);
   std::pair<mlir::Value, mlir::Value> depthOf(Product &P, const Slice &S,
                                               const RegisterBlock &Block);
-  mlir::Value diagonalStep(const Product &P, mlir::Value Row,
-                           int64_t Rounding);
+  mlir::Value diagonalStep(const Product &P, mlir::Value Row, int64_t Rounding);
   void copyLhsRow(Product &P, const Slice &S, mlir::Value To);
   mlir::Value firstSum(Product &P, Point At);
   mlir::Value readRhs(const Product &P, mlir::Value Panel, mlir::Value K,

@@ -349,9 +349,9 @@ TEST(Products, LowerTriangles) {
   }
 }
 
-/// A tile of attention: key j counts for query i where key + j <= query + i. y is
-/// what the queries take from the values, u what the values get from them. The
-/// products that read the weights are of $T.
+/// A tile of attention: key j counts for query i where key + j <= query + i. y
+/// is what the queries take from the values, u what the values get from them.
+/// The products that read the weights are of $T.
 const char *Diagonals = R"(
 tile.kernel @attend(%a: memref<64x24xf32>, %b: memref<96x24xf32>, %v: memref<96x40xf32>, %x: memref<64x40xf32>,
                     %y: memref<64x40xf32>, %u: memref<96x40xf32>, %query: index, %key: index) grid(%i) {
@@ -436,9 +436,16 @@ TEST(Products, TilesOnTheDiagonal) {
                                       {"V", "%vt"},
                                       {"X", "%xt"},
                                       {"T", "bf16"}}));
-  for (auto [Query, Key] :
-       {std::pair{0, 0}, {5, 0}, {0, 5}, {32, 31}, {0, 63}, {1, 64}, {0, 64},
-        {7, 200}, {95, 0}, {300, 4}}) {
+  for (auto [Query, Key] : {std::pair{0, 0},
+                            {5, 0},
+                            {0, 5},
+                            {32, 31},
+                            {0, 63},
+                            {1, 64},
+                            {0, 64},
+                            {7, 200},
+                            {95, 0},
+                            {300, 4}}) {
     checkDiagonals(Single, Query, Key, 1e-4);
     checkDiagonals(Half, Query, Key, 0.1);
   }
