@@ -190,7 +190,7 @@ def measured_section(results):
         headline(results),
         "",
         "Tokens per second: median (10th .. 90th percentile) of calls in turns. Bound: what the "
-        "products of the model at the measured FMA peak (float32) and, in decoding, its weights "
+        "products of the model at the measured peak of their type and, in decoding, its weights "
         "and cache at the measured read bandwidth allow. Decoding is one step of each sequence "
         "(tiny: 4 x 256, 320m: 1 x 1024) behind all but one token. The PyTorch model is "
         "`bench/gpu/torch_model.py`, checked against a golden; torch.compile gets it layer by "
