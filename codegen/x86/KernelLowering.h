@@ -221,6 +221,8 @@ private:
   bool rowsAreFarApart(mlir::Value Tile);
   bool rowsAreFragments(mlir::Value Tile);
   mlir::SmallVector<tile::MmaOp> laterProducts(tile::MmaOp Mma);
+  mlir::SmallVector<mlir::Value> indicesAt(tile::LoadOp Load, mlir::Value Row,
+                                           mlir::Value Col);
   mlir::Value readElement(mlir::Value Tile, mlir::Value Buffer, mlir::Value Row,
                           mlir::Value Col);
   mlir::Value accumulatorFor(tile::MmaOp Mma);

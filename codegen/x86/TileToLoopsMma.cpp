@@ -57,6 +57,18 @@ bool KernelLowering::isReadableInPlace(Value Tile) {
   return true;
 }
 
+/// Where in memory the element of a tile of rank 2 lies.
+SmallVector<Value> KernelLowering::indicesAt(tile::LoadOp Load, Value Row,
+                                             Value Col) {
+  SmallVector<Value> Indices;
+  for (Value Index : Load.getIndices())
+    Indices.push_back(mapped(Index));
+  int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
+  Indices[P] = add(Indices[P], Row);
+  Indices[Q] = add(Indices[Q], Col);
+  return Indices;
+}
+
 Value KernelLowering::readElement(Value Tile, Value Buffer, Value Row,
                                   Value Col) {
   if (!Buffer)
@@ -64,13 +76,8 @@ Value KernelLowering::readElement(Value Tile, Value Buffer, Value Row,
   if (Buffer)
     return memref::LoadOp::create(B, Buffer, ValueRange{Row, Col});
   auto Load = Tile.getDefiningOp<tile::LoadOp>();
-  SmallVector<Value> Indices;
-  for (Value Index : Load.getIndices())
-    Indices.push_back(mapped(Index));
-  int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
-  Indices[P] = add(Indices[P], Row);
-  Indices[Q] = add(Indices[Q], Col);
-  return memref::LoadOp::create(B, mapped(Load.getMemory()), Indices);
+  return memref::LoadOp::create(B, mapped(Load.getMemory()),
+                                indicesAt(Load, Row, Col));
 }
 
 //===----------------------------------------------------------------------===//

@@ -110,17 +110,11 @@ void KernelLowering::prefetch(const View &V, Value Row, Value Col) {
     Col = multiply(Col, 2);
   if (V.As == View::PairsInColumn)
     Row = multiply(Row, 2);
-  for (tile::LoadOp Load : loadsBehind(V.Tile)) {
-    SmallVector<Value> Indices;
-    for (Value Index : Load.getIndices())
-      Indices.push_back(mapped(Index));
-    int64_t P = Load.getDimensions()[0], Q = Load.getDimensions()[1];
-    Indices[P] = add(Indices[P], Row);
-    Indices[Q] = add(Indices[Q], Col);
-    memref::PrefetchOp::create(B, mapped(Load.getMemory()), Indices,
+  for (tile::LoadOp Load : loadsBehind(V.Tile))
+    memref::PrefetchOp::create(B, mapped(Load.getMemory()),
+                               indicesAt(Load, Row, Col),
                                /*isWrite=*/false, /*localityHint=*/3,
                                /*isDataCache=*/true);
-  }
 }
 
 /// Sum + A C of float32 vectors, or of pairs.
