@@ -103,18 +103,22 @@ Value KernelLowering::emitPairsInColumn(Value Tile, Point P) {
                    emit(Tile, {Next, P.Col, P.Width}), P.Width);
 }
 
-/// Asks for an element that a copy will read some rows later: rows are too
-/// short for the processor to see the pattern. Never faults.
+/// Asks for an element that a copy will read some rows later, of a pair for
+/// both: rows are too short for the processor to see the pattern. Never faults.
 void KernelLowering::prefetch(const View &V, Value Row, Value Col) {
+  SmallVector<Value, 2> Rows{Row};
   if (V.As == View::PairsInRow)
     Col = multiply(Col, 2);
-  if (V.As == View::PairsInColumn)
+  if (V.As == View::PairsInColumn) {
     Row = multiply(Row, 2);
+    Rows = {Row, add(Row, 1)};
+  }
   for (tile::LoadOp Load : loadsBehind(V.Tile))
-    memref::PrefetchOp::create(B, mapped(Load.getMemory()),
-                               indicesAt(Load, Row, Col),
-                               /*isWrite=*/false, /*localityHint=*/3,
-                               /*isDataCache=*/true);
+    for (Value Row : Rows)
+      memref::PrefetchOp::create(B, mapped(Load.getMemory()),
+                                 indicesAt(Load, Row, Col),
+                                 /*isWrite=*/false, /*localityHint=*/3,
+                                 /*isDataCache=*/true);
 }
 
 /// Sum + A C of float32 vectors, or of pairs.
