@@ -141,6 +141,15 @@ void EntryBuilder::bindResults() {
   }
   for (auto Store : Function.getOps<txs::StoreGradientOp>())
     Bind(Store.getGradient(), BufferKind::Gradient, Store.getParameter());
+  // What is added to in place is made where the sum is to be.
+  for (auto Grad : Function.getOps<txs::EmbeddingGradOp>())
+    if (Value Other = addedInPlace(Grad)) {
+      auto Sum = Bindings.find(Grad.getDweight().user_begin()->getResult(0));
+      if (Sum != Bindings.end()) {
+        auto [Kind, Name] = Sum->second;
+        Bindings.try_emplace(Other, Kind, Name);
+      }
+    }
 }
 
 Buffer *EntryBuilder::named(BufferKind Kind, StringRef Name,
@@ -284,6 +293,19 @@ Buffer *EntryBuilder::writeInPlace(Value V, Value Operand, Operation *Op) {
   Buffer *To = write(V);
   copy(Home, To, Operand);
   return To;
+}
+
+Value EntryBuilder::addedInPlace(txs::EmbeddingGradOp Op) {
+  Value Own = Op.getDweight();
+  if (!Joins || TileSizes::of(Module).Gpu || !Own.hasOneUse())
+    return {};
+  auto Sum = dyn_cast<txs::AddOp>(*Own.user_begin());
+  if (!Sum)
+    return {};
+  Value Other = Sum.getLhs() == Own ? Sum.getRhs() : Sum.getLhs();
+  Operation *Made = Other.getDefiningOp();
+  bool IsOurs = Made && !isa<txs::ReadOp>(Made) && Other.hasOneUse();
+  return IsOurs && isLaunchedBefore(Made, Op) ? Other : Value();
 }
 
 void EntryBuilder::alias(Value V, Value Operand) {

@@ -124,6 +124,10 @@ public:
   void alias(mlir::Value V, mlir::Value Operand);
   /// Whether a result has been given its place, by `write` or its like.
   bool isWritten(mlir::Value V) const { return Homes.count(V); }
+  /// Of a table that embeds tokens and is a weight as well, the gradient as a
+  /// weight, where that of the embedding is added to it in place: then the
+  /// lowering of the latter writes the sum of both. Null otherwise.
+  mlir::Value addedInPlace(txs::EmbeddingGradOp Op);
   /// Whether anything needs this result.
   bool isUsed(mlir::Value V) { return V && !V.use_empty(); }
 

@@ -161,6 +161,15 @@ TEST_F(LayerGradTest, EmbeddingGrad) {
     run(buildEmbeddingGrad(module(), Vocabulary, Width, Pad), {Dy, Ids, Dw},
         {Tokens, Tokens}, {ceilDiv(Vocabulary, EmbeddingBlockRows)});
     expectClose(Dw, Want, "dweight");
+    Floats Both = random(Vocabulary * Width, 2), Sums = unset(Tokens * Width);
+    for (int64_t I = 0; I < Vocabulary * Width; ++I)
+      Want[I] = Both[I] + Dw[I];
+    Integers First(Vocabulary);
+    run(buildEmbeddingGradAdd(module(), Vocabulary, Width, Pad),
+        {Dy, Ids, First, Sums, Both}, {Tokens, Tokens, Tokens},
+        {ceilDiv(Vocabulary, EmbeddingBlockRows)});
+    for (int64_t I = 0; I < Vocabulary * Width; ++I)
+      EXPECT_EQ(Both[I], float(Want[I])) << "in place, element " << I;
   }
 }
 

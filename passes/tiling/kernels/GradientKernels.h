@@ -132,6 +132,12 @@ tile::KernelOp buildEmbeddingGrad(mlir::ModuleOp Module, int64_t Vocabulary,
                                   int64_t Width, int64_t PadToken,
                                   mlir::Type Element = {});
 
+/// dy [R, Width], ids [R] i32, first [Vocabulary] i32 and sums [R, Width] for
+/// its own use, dweight [Vocabulary, Width], to which it adds; grid as above.
+tile::KernelOp buildEmbeddingGradAdd(mlir::ModuleOp Module, int64_t Vocabulary,
+                                     int64_t Width, int64_t PadToken,
+                                     mlir::Type Element = {});
+
 void registerEmbeddingGrad(LoweringTable &Table);
 
 /// dresult [B, Width], with Mask mask [B, T], dinput [B, T, Width]; grid B.

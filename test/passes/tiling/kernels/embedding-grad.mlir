@@ -49,3 +49,25 @@ func.func @padding(%dx: tensor<?x?x64xf32> {txs.input = "dx"}, %ids: tensor<?x?x
   %dw = txs.embedding_grad %dx, %ids {pad_token = 2 : i64} : tensor<?x?x64xf32>, tensor<?x?xi32> -> tensor<97x64xf32>
   return %dw : tensor<97x64xf32>
 }
+
+// -----
+
+// The table is a weight as well: its gradient as one is made where the sum of
+// both is to be, and the sums over the tokens of an id are added to it there.
+
+// CHECK-LABEL:  tile.kernel @embedding_grad_add_v97_n64(
+// CHECK-SAME:      %[[DX:[^:]*]]: memref<?x64xf32>, %[[IDS:[^:]*]]: memref<?xi32>, %[[FIRST_OF:[^:]*]]: memref<97xi32>, %[[SUMS:[^:]*]]: memref<?x64xf32>, %[[DW:[^:]*]]: memref<97x64xf32>)
+// CHECK:        tile.store {{.*}}, %[[FIRST_OF]][%{{.*}}] over [0] : tensor<256xi32>
+// CHECK:        tile.store {{.*}}, %[[SUMS]]
+// CHECK:        tile.load %[[DW]]
+// CHECK:        plan.launch @linear_grad_weight{{.*}}(%{{.*}}, %{{.*}}, %[[OUT:[^ ,)]*]])
+// CHECK:        plan.launch @embedding_grad_add_v97_n64 grid (1)({{.*}}, %[[OUT]])
+// CHECK-NOT:    plan.launch @add
+func.func @tied(%dx: tensor<?x?x64xf32> {txs.input = "dx"}, %ids: tensor<?x?xi32> {txs.input = "ids"},
+                %dy: tensor<?x?x97xf32> {txs.input = "dy"}, %x: tensor<?x?x64xf32> {txs.input = "x"})
+    -> (tensor<97x64xf32> {txs.output = "dw"}) {
+  %weight = txs.linear_grad_weight %dy, %x : tensor<?x?x97xf32>, tensor<?x?x64xf32> -> tensor<97x64xf32>
+  %embedding = txs.embedding_grad %dx, %ids : tensor<?x?x64xf32>, tensor<?x?xi32> -> tensor<97x64xf32>
+  %dw = txs.add %weight, %embedding : tensor<97x64xf32>
+  return %dw : tensor<97x64xf32>
+}
