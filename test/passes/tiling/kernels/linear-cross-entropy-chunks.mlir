@@ -68,11 +68,11 @@
 // CHECK:        %[[OLD:.*]] = tile.load %[[DW]]
 // CHECK:        scf.for {{.*}} iter_args({{.*}} = %[[OLD]])
 
-// 4500 entries are three slabs of 2048, so there are up to three chunks of 3728 rows
+// 4500 entries are three slabs of 2048, so there are up to three chunks of 7456 rows
 // and a third of all: 1 + floor(rows / that), in whole tiles of 64 rows.
 
 // CHECK-LABEL:  plan.entry @chunks
-// CHECK-DAG:    %[[Z:.*]] = plan.buffer temporary "cross_entropy_logits{{.*}}" ((((batch * seq) ceildiv 64) ceildiv ((batch * seq) floordiv ((batch * seq) floordiv 3 + 3728) + 1)) * 64, 4500) f32 live 1 to 15
+// CHECK-DAG:    %[[Z:.*]] = plan.buffer temporary "cross_entropy_logits{{.*}}" ((((batch * seq) ceildiv 64) ceildiv ((batch * seq) floordiv ((batch * seq) floordiv 3 + 7456) + 1)) * 64, 4500) f32 live 1 to 15
 // CHECK-DAG:    %[[DH:.*]] = plan.buffer output "dh"
 // CHECK-DAG:    %[[DW:.*]] = plan.buffer output "dw"
 // CHECK-DAG:    %[[H:.*]] = plan.buffer input "h"
