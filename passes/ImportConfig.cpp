@@ -29,7 +29,7 @@ constexpr int64_t Dynamic = ShapedType::kDynamic;
 struct EntryKind {
   StringLiteral Name;
   bool HasState;  ///< continues from a cache and returns it
-  bool LastOnly;  ///< logits of the last token only
+  bool LastOnly;  ///< logits of the last token only, and the next token
   bool HasLoss;   ///< takes labels and returns the loss
   bool Optimizes; ///< updates the parameters
 };
@@ -157,6 +157,10 @@ void EntryBuilder::declareInputs() {
     declare("seed", InputAttribute, ids({2}));
   if (Kind.Optimizes)
     declare("hyperparameters", InputAttribute, floats({8}));
+  if (Kind.LastOnly) {
+    declare("sampling", InputAttribute, floats({2}));
+    declare("draw", InputAttribute, ids({5}));
+  }
   if (Kind.HasState)
     declare("past", InputAttribute, Build.getIndexType());
 }
@@ -397,6 +401,10 @@ void EntryBuilder::head(Value Hidden) {
   Value Logits =
       LinearOp::create(Build, Loc, floats(Shape), Hidden, Weight, Value());
   addResult("logits", OutputAttribute, Logits);
+  if (Kind.LastOnly)
+    addResult("tokens", OutputAttribute,
+              SampleOp::create(Build, Loc, ids({Dynamic}), Logits,
+                               argument("sampling"), argument("draw")));
 }
 
 void EntryBuilder::build() {

@@ -92,6 +92,11 @@ LogicalResult TypeChooser::keepRequired(Operation *Op) {
         keep(Attention.getLogSumExp());
         return success();
       })
+      .Case([&](txs::SampleOp Sample) {
+        keep(Sample.getLogits());
+        keep(Sample.getSettings());
+        return success();
+      })
       .Case([&](txs::LinearCrossEntropyOp Loss) {
         keep(Loss.getLoss());
         keep(Loss.getLogSumExp());

@@ -247,7 +247,8 @@ int64_t generateTokens(SharedModel &M, const py::object &Ids,
     Py_XDECREF(Answer);
     return GoOn;
   };
-  (void)valueOrThrow(Sampler::create(Options));
+  if (Status Valid = checkSampling(Options); !Valid)
+    throw py::value_error(Valid.message());
   Result<Generated> Made = [&] {
     py::gil_scoped_release Release;
     return generate(*M.Held, I.data(), Batch, I.dim(1), K.data(), Wanted);

@@ -53,7 +53,9 @@ struct DeviceCall {
   /// Inputs, then outputs: where the host has them and where the kernels do.
   /// On the host both are the same.
   uint8_t *Host = nullptr, *Transfer = nullptr;
-  uint64_t InputBytes = 0, OutputBytes = 0;
+  uint64_t InputBytes = 0;
+  /// The part of the outputs that the host wants, from the first input on.
+  uint64_t OutputFirst = 0, OutputBytes = 0;
 };
 
 /// How many blocks a launch starts of a kernel whose blocks go over the cells

@@ -199,7 +199,10 @@ Status Executor::checkInterface(const Binding &Bound) const {
       {"rope_sin", Row * 4},
       {"hyperparameters", 8 * 4},
       {"seed", 2 * 4},
+      {"sampling", 2 * 4},
+      {"draw", 5 * 4},
       {"logits", Logits * 4},
+      {"tokens", Batch * 4},
       {"loss", 4},
       {"grad_norm", 4}};
   for (size_t I = 0; I < Bound.Bytes.size(); ++I) {
@@ -413,13 +416,21 @@ void Executor::startProfile() {
     Profile.push_back({Kernel.Name});
 }
 
-Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent) {
+Status Executor::run(Binding &Bound, const PersistentBuffers &Persistent,
+                     const std::string &Output) {
   if (Status Set = setPointers(Bound, Persistent); !Set)
     return Set;
   makeReady(Bound);
   DeviceCall Call{Bound.Number,     Bound.Ready,
                   Staging.data(),   On->memory() ? Transfer.data() : nullptr,
-                  Bound.InputBytes, Bound.OutputBytes};
+                  Bound.InputBytes, Bound.InputBytes,
+                  Bound.OutputBytes};
+  for (size_t I = 0; I < Bound.Bytes.size(); ++I)
+    if (const PackageBuffer &Buffer = Bound.Entry->Buffers[I];
+        Buffer.Kind == BufferKind::Output && Buffer.Name == Output) {
+      Call.OutputFirst = Bound.Offsets[I];
+      Call.OutputBytes = Bound.Bytes[I];
+    }
   bool Singly = Observer || !Profile.empty();
   Status Done = On->beginCall(Call);
   if (Done)

@@ -98,8 +98,10 @@ public:
   Result<Binding *> bind(const PackageEntry &Entry, const Symbols &Sizes);
 
   /// Runs the launches in order. An error comes before the first of them,
-  /// except where a device finds one in a kernel.
-  Status run(Binding &Bound, const PersistentBuffers &Persistent);
+  /// except where a device finds one in a kernel. Of the outputs the host gets
+  /// all, or the one that is named.
+  Status run(Binding &Bound, const PersistentBuffers &Persistent,
+             const std::string &Output = "");
 
   /// Called after every launch that ran, when set.
   LaunchObserver Observer;

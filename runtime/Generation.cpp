@@ -32,38 +32,29 @@ Result<Generated> transxssm::generate(Model &Of, const int32_t *Ids,
                                       int64_t Batch, int64_t Seq,
                                       const float *Mask,
                                       const GenerationOptions &Options) {
-  int64_t Count = Options.NewTokens, Vocab = Of.config().VocabSize;
+  int64_t Count = Options.NewTokens;
   if (Status Fits = checkGeneration(Of.package(), Seq, Count); !Fits)
     return Fits.error();
-  if (Options.Choices < 0 || Options.Choices > Vocab)
-    return makeError("choices: expected 0 to the vocabulary's ", Vocab,
-                     ", got ", Options.Choices);
-  int64_t Choices = Options.Choices ? Options.Choices : Vocab;
-  Result<Sampler> Chosen = Sampler::create(Options.Sampling);
-  if (!Chosen)
-    return Chosen.error();
+  TokenDraw Draw{Options.Sampling, 0, Options.Choices};
+  if (Status Checked = checkDraw(Draw, Of.config()); !Checked)
+    return Checked.error();
   Result<Cache> Past = Of.newCache(Batch, Seq + Count - 1);
   if (!Past)
     return Past.error();
 
-  std::vector<float> Logits(size_t(Batch * Vocab));
   std::vector<int32_t> Next(static_cast<size_t>(Batch));
   std::vector<int32_t> Tokens(size_t(Batch * Count));
   Generated Made;
   for (bool GoOn = true; GoOn && Made.Steps < Count;) {
-    Status Ran = Made.Steps == 0
-                     ? Of.prefill(Ids, Batch, Seq, Mask, *Past, Logits.data())
-                     : Of.decode(Next.data(), Batch, 1, *Past, Logits.data());
-    if (!Ran)
+    bool First = Made.Steps == 0;
+    Draw.Step = uint64_t(Made.Steps);
+    if (Status Ran =
+            Of.nextTokens(First ? Ids : Next.data(), Batch, First ? Seq : 1,
+                          First ? Mask : nullptr, *Past, Draw, Next.data());
+        !Ran)
       return Ran.error();
-    for (int64_t Row = 0; Row < Batch; ++Row) {
-      Result<int32_t> Token =
-          Chosen->sample(Logits.data() + Row * Vocab, Choices, uint64_t(Row),
-                         uint64_t(Made.Steps));
-      if (!Token)
-        return Token.error();
-      Tokens[size_t(Row * Count + Made.Steps)] = Next[size_t(Row)] = *Token;
-    }
+    for (int64_t Row = 0; Row < Batch; ++Row)
+      Tokens[size_t(Row * Count + Made.Steps)] = Next[size_t(Row)];
     if (Options.OnTokens)
       GoOn = Options.OnTokens(Made.Steps, Next.data());
     ++Made.Steps;

@@ -51,7 +51,7 @@ Status checkGeneration(const Package &Of, int64_t Prompt, int64_t NewTokens);
 
 /// Continues every row of Ids [B, T]. Shorter prompts are padded on the left,
 /// with 0 in Mask [B, T] (null: no padding). A row's tokens depend on its ids,
-/// its number and the seed alone. Needs the entry "decode".
+/// its number and the seed alone. Needs the entry "prefill".
 Result<Generated> generate(Model &Of, const int32_t *Ids, int64_t Batch,
                            int64_t Seq, const float *Mask,
                            const GenerationOptions &Options);

@@ -165,6 +165,24 @@ Status Model::prefill(const int32_t *Ids, int64_t Batch, int64_t Seq,
   return Impl->runToLogits(Call, /*LastTokenOnly=*/true, Logits);
 }
 
+Status Model::nextTokens(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                         const float *Mask, Cache &Continued,
+                         const TokenDraw &Draw, int32_t *Tokens) {
+  if (!Continued.Impl)
+    return makeError("the cache was not made by newCache");
+  Lock Guard(Impl->Mutex);
+  ModelCall Call;
+  Call.Entry = "prefill";
+  Call.Batch = Batch;
+  Call.Seq = Seq;
+  Call.Ids = Ids;
+  Call.Mask = Mask;
+  Call.Cache = Continued.Impl.get();
+  Call.Draw = Draw;
+  Call.Output = "tokens";
+  return Impl->runToTokens(Call, Tokens);
+}
+
 Status Model::decode(const int32_t *Ids, int64_t Batch, int64_t Seq,
                      Cache &Continued, float *Logits) {
   if (!Continued.Impl)

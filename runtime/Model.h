@@ -18,6 +18,7 @@
 
 #include "runtime/KernelTraffic.h"
 #include "runtime/Package.h"
+#include "runtime/Sampling.h"
 #include "runtime/support/DType.h"
 #include "runtime/support/Error.h"
 
@@ -176,6 +177,12 @@ public:
   /// that entry runs "decode" instead.
   Status prefill(const int32_t *Ids, int64_t Batch, int64_t Seq,
                  const float *Mask, Cache &Continued, float *Logits);
+
+  /// Entry "prefill" without its logits: appends T tokens and draws the next
+  /// one of each sequence on the device, Tokens [B].
+  Status nextTokens(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                    const float *Mask, Cache &Continued, const TokenDraw &Draw,
+                    int32_t *Tokens);
 
   /// Entry "decode": appends T >= 1 tokens and writes all logits [B, T, V].
   Status decode(const int32_t *Ids, int64_t Batch, int64_t Seq,

@@ -16,6 +16,22 @@ using namespace transxssm;
 
 namespace {
 
+/// The settings of txs.sample.
+void fillDraw(Binding &Bound, const TokenDraw &Draw, int64_t VocabSize) {
+  const SamplingOptions &Options = Draw.Options;
+  if (auto *Sampling = static_cast<float *>(Bound.input("sampling"))) {
+    Sampling[0] = float(Options.Temperature);
+    Sampling[1] = float(Options.TopP);
+  }
+  if (auto *Words = static_cast<int32_t *>(Bound.input("draw"))) {
+    Words[0] = int32_t(uint32_t(Options.Seed));
+    Words[1] = int32_t(uint32_t(Options.Seed >> 32));
+    Words[2] = int32_t(uint32_t(Draw.Step));
+    Words[3] = int32_t(std::min(Options.TopK, VocabSize));
+    Words[4] = int32_t(Draw.Choices ? Draw.Choices : VocabSize);
+  }
+}
+
 /// An output of an entry that the loader and bind() have found there.
 const float *floatOutput(const Binding &Bound, const char *Name) {
   return static_cast<const float *>(Bound.output(Name));
@@ -63,9 +79,12 @@ ModelImpl::findEntry(const std::string &Name) const {
   std::string Has;
   for (const PackageEntry &Entry : From.entries())
     Has += (Has.empty() ? "" : ", ") + Entry.Name;
+  const char *Wanted = Name == "prefill"     ? "decode"
+                       : Name == "gradients" ? "train"
+                                             : Name.c_str();
   return makeError(From.sourceName(), ": package has no entry '", Name,
                    "'; it has: ", Has.empty() ? "none" : Has,
-                   "; compile with --entry=", Name);
+                   "; compile with --entry=", Wanted);
 }
 
 Status ModelImpl::checkTokens(const ModelCall &Call) const {
@@ -160,6 +179,7 @@ void ModelImpl::fillInputs(Binding &Bound, const ModelCall &Call) {
     Seed[0] = int32_t(uint32_t(Options.Seed ^ (Options.Seed >> 32)));
     Seed[1] = int32_t(Step);
   }
+  fillDraw(Bound, Call.Draw, From.config().VocabSize);
   auto *Hyper = static_cast<float *>(Bound.input("hyperparameters"));
   if (Hyper && Call.Settings) {
     const Hyperparameters &S = *Call.Settings;
@@ -237,7 +257,7 @@ Result<Binding *> ModelImpl::run(const ModelCall &Call) {
                                &Moments2.pointers(),
                                Cache ? &Cache->States.pointers() : nullptr,
                                &Masters.pointers()};
-  if (Status Ran = Code->run(**Bound, Persistent); !Ran)
+  if (Status Ran = Code->run(**Bound, Persistent, Call.Output); !Ran)
     return Ran.error();
   if (Call.Cache)
     Call.Cache->Length += Call.Seq;
@@ -260,6 +280,21 @@ Status ModelImpl::runToLogits(const ModelCall &Call, bool LastTokenOnly,
     return {};
   }
   std::copy_n(Output, Call.Batch * (OneRow ? 1 : Call.Seq) * Width, Logits);
+  return {};
+}
+
+Status ModelImpl::runToTokens(const ModelCall &Call, int32_t *Tokens) {
+  if (Status Checked = checkDraw(Call.Draw, From.config()); !Checked)
+    return Checked;
+  Result<Binding *> Bound = run(Call);
+  if (!Bound)
+    return Bound.error();
+  const auto *Drawn = static_cast<const int32_t *>((*Bound)->output("tokens"));
+  for (int64_t Row = 0; Row < Call.Batch; ++Row)
+    if (Drawn[Row] < 0)
+      return makeError("row ", Row, ", step ", Call.Draw.Step,
+                       ": logits hold nan or no finite value");
+  std::copy_n(Drawn, Call.Batch, Tokens);
   return {};
 }
 

@@ -69,6 +69,8 @@ struct ModelCall {
   const float *Mask = nullptr;
   CacheImpl *Cache = nullptr;
   const Hyperparameters *Settings = nullptr;
+  TokenDraw Draw;     ///< the most likely token unless set
+  std::string Output; ///< the only one that is wanted, or empty: all
 };
 
 class ModelImpl {
@@ -79,6 +81,7 @@ public:
 
   // ModelCalls.cpp
   Status runToLogits(const ModelCall &Call, bool LastTokenOnly, float *Logits);
+  Status runToTokens(const ModelCall &Call, int32_t *Tokens);
   Result<double> runToLoss(const ModelCall &Call);
   Result<TrainResult> runTraining(const ModelCall &Call);
   Result<std::unique_ptr<CacheImpl>> makeCache(int64_t Batch, int64_t Capacity);

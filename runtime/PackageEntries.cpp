@@ -8,6 +8,8 @@
 
 #include "runtime/PackageReader.h"
 
+#include <tuple>
+
 using namespace transxssm;
 
 namespace fbs = transxssm::package;
@@ -18,7 +20,8 @@ Status PackageReader::checkInput(const PackageBuffer &Buffer,
       {"input_ids", DType::I32}, {"attention_mask", DType::F32},
       {"labels", DType::I32},    {"rope_cos", DType::F32},
       {"rope_sin", DType::F32},  {"hyperparameters", DType::F32},
-      {"seed", DType::I32}};
+      {"seed", DType::I32},      {"sampling", DType::F32},
+      {"draw", DType::I32}};
   for (const auto &[Name, Type] : Known) {
     if (Buffer.Name != Name)
       continue;
@@ -28,7 +31,8 @@ Status PackageReader::checkInput(const PackageBuffer &Buffer,
     return {};
   }
   return fail(Where, ": unknown input; known are input_ids, attention_mask, "
-                     "labels, rope_cos, rope_sin, hyperparameters, seed");
+                     "labels, rope_cos, rope_sin, hyperparameters, seed, "
+                     "sampling, draw");
 }
 
 Status PackageReader::checkParameterBuffer(const PackageBuffer &Buffer,
@@ -177,16 +181,19 @@ Status PackageReader::readLaunch(const fbs::Launch &From,
 
 /// The entries that the runtime calls by name return what it reads.
 Status PackageReader::checkOutputs(const PackageEntry &Entry) const {
-  static const std::pair<const char *, const char *> Required[] = {
-      {"forward", "logits"}, {"prefill", "logits"}, {"decode", "logits"},
-      {"gradients", "loss"}, {"train", "loss"},     {"train", "grad_norm"}};
-  for (const auto &[Name, Output] : Required) {
+  static const std::tuple<const char *, const char *, DType> Required[] = {
+      {"forward", "logits", DType::F32}, {"prefill", "logits", DType::F32},
+      {"prefill", "tokens", DType::I32}, {"decode", "logits", DType::F32},
+      {"gradients", "loss", DType::F32}, {"train", "loss", DType::F32},
+      {"train", "grad_norm", DType::F32}};
+  for (const auto &[Name, Output, Type] : Required) {
     if (Entry.Name != Name)
       continue;
     const PackageBuffer *Buffer = Entry.find(BufferKind::Output, Output);
-    if (!Buffer || Buffer->Type != DType::F32)
-      return fail("entry '", Name, "': expected output '", Output,
-                  "' of f32, got ", Buffer ? nameOf(Buffer->Type) : "none");
+    if (!Buffer || Buffer->Type != Type)
+      return fail("entry '", Name, "': expected output '", Output, "' of ",
+                  nameOf(Type), ", got ",
+                  Buffer ? nameOf(Buffer->Type) : "none");
   }
   return {};
 }

@@ -6,13 +6,19 @@
 //
 //===----------------------------------------------------------------------===//
 
+//
+// Tokens are drawn by a kernel of the package (txs.sample), so that logits stay
+// on the device. Here is what it is told.
+//
+//===----------------------------------------------------------------------===//
+
 #ifndef TRANSXSSM_RUNTIME_SAMPLING_H
 #define TRANSXSSM_RUNTIME_SAMPLING_H
 
+#include "runtime/model/ModelConfig.h"
 #include "runtime/support/Error.h"
 
 #include <cstdint>
-#include <vector>
 
 namespace transxssm {
 
@@ -23,25 +29,21 @@ struct SamplingOptions {
   uint64_t Seed = 0;
 };
 
-/// Draws tokens. The randomness of a draw depends on (seed, row, step) alone:
-/// a row of a batch gets the same tokens whatever stands next to it.
-class Sampler {
-public:
-  /// Rejects negative or non-finite options.
-  static Result<Sampler> create(const SamplingOptions &Options);
-
-  /// The next token of row `Row` at step `Step`. Ties go to the lower token.
-  /// An error when a logit is NaN or all are -infinity.
-  Result<int32_t> sample(const float *Logits, int64_t VocabSize, uint64_t Row,
-                         uint64_t Step);
-
-private:
-  explicit Sampler(const SamplingOptions &Options) : Options(Options) {}
-
+/// One token for each sequence of a batch. The randomness depends on (seed, row
+/// of the batch, step) alone: a row gets the same tokens whatever stands next
+/// to it. Equally likely tokens are kept or dropped together; of several most
+/// likely ones temperature 0 takes the lowest.
+struct TokenDraw {
   SamplingOptions Options;
-  std::vector<int32_t> Order;
-  std::vector<double> Weights;
+  uint64_t Step = 0; ///< its lower 32 bits count
+  /// Only tokens below this are drawn; 0 allows the whole vocabulary.
+  int64_t Choices = 0;
 };
+
+/// Refuses numbers that are negative, not finite or not in float32's range.
+Status checkSampling(const SamplingOptions &Options);
+/// The same, and choices beyond the vocabulary.
+Status checkDraw(const TokenDraw &Draw, const ModelConfig &Config);
 
 } // namespace transxssm
 

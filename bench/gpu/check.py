@@ -118,8 +118,8 @@ def simulated_device(session):
 
 def launches(session):
     """Every launch of the goldens beside the simulator's: a wrong fragment layout, swizzle or
-    tensor box shows in the first kernel that has it."""
-    parts = ["--parts", "forward"] if session.options.smoke else []
+    tensor box shows in the first kernel that has it. And tokens that both draw."""
+    parts = ["--parts", "forward,draws"] if session.options.smoke else []
     simulated = ["--simulated-device", simulated_device(session)]
     return each_golden(
         session,

@@ -51,6 +51,15 @@ constexpr llvm::StringLiteral InputAttribute = "txs.input";
 constexpr llvm::StringLiteral OutputAttribute = "txs.output";
 constexpr llvm::StringLiteral StateAttribute = "txs.state";
 
+/// Where `txs.sample` takes its random numbers: token
+/// n = 4 SampleLanes q + SampleLanes w + l has word w of counter
+/// (step, row, SampleLanes q + l, SampleStream).
+constexpr int64_t SampleLanes = 512;
+/// Sets sampling apart from the other users of a seed.
+constexpr uint32_t SampleStream = 0x53414D50;
+/// Kernels count tokens in float32.
+constexpr int64_t MostSampledTokens = int64_t(1) << 24;
+
 } // namespace txs
 } // namespace transxssm
 

@@ -553,6 +553,50 @@ def Txs_LastTokenOp : Txs_ForwardOp<"last_token"> {
   let hasVerifier = 1;
 }
 
+def Txs_SampleOp : Txs_Op<"sample", [Pure]> {
+  let summary = "draws each sequence's next token";
+  let description = [{
+    `settings` are (temperature, top_p), `draw` (seed low, seed high, step,
+    top_k, choices). For each row x of the logits, of which the tokens below
+    `choices` count, with the maximum m and the distances `d_n = m - x_n` (0
+    where `x_n = m`):
+
+    - At temperature 0 the token is the most likely one.
+    - Otherwise tokens have the weights `w_n = exp(-d_n / temperature)`. With
+      `top_k` in [1, choices) those are kept that are at most as far as the
+      k-th; of these, with `top_p` below 1, the fewest at a distance of at most
+      some d whose weights add up to `top_p` of all kept. Tokens equally far as
+      the last one kept are kept, too. Of what is kept the token is the one with
+      the largest `-d_n / temperature + g_n`, which has the probability
+      `w_n / sum w` (Gumbel's trick: Maddison et al., arXiv 1411.0030), with
+      `g_n = -log(-log1p(-u_n))`. `u_n` depends on nothing but the seed, the
+      step, the row and n, so that a sequence gets the same tokens whatever
+      stands next to it: of `n = 2048 q + 512 w + l` it is made from word w of
+      Philox 4x32-10 with key (seed low, seed high) and counter (step, row,
+      512 q + l, 0x53414D50), `min((word / 2 + 0.5) 2^-31, 1 - 2^-24)`.
+    - Of several such tokens it is the first; -1 if a logit is NaN or none is
+      above -infinity.
+
+    Constraints:
+    - (sample_c1) logits are [B, V] of f32 or f64, the result is [B].
+    - (sample_c2) settings are [2] and draw is [5].
+    - (sample_c3) V is at most 2^24: kernels count in float32.
+
+    Example:
+    ```mlir
+    %next = txs.sample %logits, %settings, %draw
+       : tensor<?x50280xf32>, tensor<2xf32>, tensor<5xi32> -> tensor<?xi32>
+    ```
+  }];
+  let arguments = (ins Txs_Float:$logits, Txs_Float:$settings, Txs_Ids:$draw);
+  let results = (outs Txs_Ids:$tokens);
+  let assemblyFormat = [{
+    $logits `,` $settings `,` $draw attr-dict
+    `:` type($logits) `,` type($settings) `,` type($draw) `->` type($tokens)
+  }];
+  let hasVerifier = 1;
+}
+
 def Txs_LinearCrossEntropyOp : Txs_ForwardOp<"linear_cross_entropy"> {
   let summary = "mean cross entropy of a projection";
   let description = [{

@@ -134,6 +134,23 @@ LogicalResult LastTokenOp::verify() {
                          getMask(), "last_token_c1", "last_token_c2");
 }
 
+LogicalResult SampleOp::verify() {
+  StringRef Form = "sample_c1", Options = "sample_c2";
+  if (failed(expectForm(*this, "logits", getLogits(), "[B, V]", 1, Form)) ||
+      failed(expectWide(*this, "logits", getLogits(), Form)) ||
+      failed(expectShape(*this, "tokens", getTokens(),
+                         shapeOf(getLogits()).take_front(1), Form)) ||
+      failed(expectShape(*this, "settings", getSettings(), {2}, Options)) ||
+      failed(expectShape(*this, "draw", getDraw(), {5}, Options)))
+    return failure();
+  int64_t Vocabulary = shapeOf(getLogits())[1];
+  if (Vocabulary > MostSampledTokens)
+    return emitOpError("draws from ")
+           << Vocabulary << " tokens, expected at most " << MostSampledTokens
+           << " (sample_c3)";
+  return success();
+}
+
 LogicalResult LastTokenGradOp::verify() {
   StringRef Label = "last_token_grad_c1";
   if (failed(verifyLastToken(*this, {"like", getLike()},

@@ -361,10 +361,12 @@ void EntryBuilder::noteHeldValues(Launch &L) {
   llvm::SmallDenseSet<Value> Stored;
   L.Kernel.walk([&](tile::StoreOp Store) { Stored.insert(Store.getMemory()); });
   for (BlockArgument Argument : L.Kernel.getLaunchArguments())
-    if (isa<MemRefType>(Argument.getType())) {
+    if (auto Memory = dyn_cast<MemRefType>(Argument.getType())) {
       const Buffer *Operand = L.Operands[L.Holds.size()];
-      L.Holds.push_back(Stored.count(Argument) ? heldValue(Operand)
-                                               : std::string());
+      // Tokens that were drawn are not near others: nothing to compare.
+      bool Named =
+          Stored.count(Argument) && isa<FloatType>(Memory.getElementType());
+      L.Holds.push_back(Named ? heldValue(Operand) : std::string());
     }
   if (llvm::all_of(L.Holds,
                    [](const std::string &Name) { return Name.empty(); }))

@@ -130,6 +130,12 @@ Tile tiling::operator&(Tile L, Tile R) { return logical<arith::AndIOp>(L, R); }
 Tile tiling::operator|(Tile L, Tile R) { return logical<arith::OrIOp>(L, R); }
 Tile tiling::operator^(Tile L, Tile R) { return logical<arith::XOrIOp>(L, R); }
 
+Tile tiling::shiftRight(Tile V, int64_t Places) {
+  TileBuilder &B = V.builder();
+  return B.wrap(arith::ShRUIOp::create(B.builder(), B.loc(), V.value(),
+                                       B.constant(Places, V.type()).value()));
+}
+
 Tile tiling::select(Tile Condition, Operand Yes, Operand No) {
   TileBuilder &B = Condition.builder();
   assert((Yes.T || No.T) && "two numbers have no type");
@@ -388,6 +394,9 @@ static Tile toInteger(TileBuilder &B, Tile V, unsigned Width) {
   if (V.elementType().isIndex())
     return B.wrap(
         arith::IndexCastOp::create(B.builder(), B.loc(), Wanted, V.value()));
+  if (isa<FloatType>(V.elementType()))
+    return B.wrap(
+        arith::FPToSIOp::create(B.builder(), B.loc(), Wanted, V.value()));
   unsigned From = V.elementType().getIntOrFloatBitWidth();
   if (From > Width)
     return B.wrap(
@@ -411,6 +420,11 @@ Tile TileBuilder::toFloat(Tile V) {
   if (V.elementType().isInteger(1))
     return wrap(arith::UIToFPOp::create(Builder, loc(), Wanted, V.value()));
   return wrap(arith::SIToFPOp::create(Builder, loc(), Wanted, V.value()));
+}
+
+Tile TileBuilder::bits(Tile V) {
+  return wrap(arith::BitcastOp::create(
+      Builder, loc(), tileType(V.shape(), Builder.getI32Type()), V.value()));
 }
 
 Tile TileBuilder::toType(Tile V, Type Element) {

@@ -110,6 +110,9 @@ Tile operator&(Tile L, Tile R);
 Tile operator|(Tile L, Tile R);
 Tile operator^(Tile L, Tile R);
 
+/// Bits of integers, moved towards the lowest; zeros come in.
+Tile shiftRight(Tile V, int64_t Places);
+
 /// Condition ? Yes : No; one of the two may be a number.
 Tile select(Tile Condition, Operand Yes, Operand No);
 
@@ -214,13 +217,16 @@ public:
   // Conversions
   //===--------------------------------------------------------------------===//
 
-  /// An index, or a tile of integers, as i32 (i64).
+  /// An index, or a tile of integers, as i32 (i64); floats towards zero.
   Tile toI32(Tile V);
   Tile toI64(Tile V);
   /// A non-negative i32 as an index.
   Tile toIndex(Tile V);
   /// Signed integers (or i1 as 0 and 1), or floats of any type, as float32.
   Tile toFloat(Tile V);
+  /// The bits of float32 as i32, in the order of the numbers where none is
+  /// negative.
+  Tile bits(Tile V);
   /// Floats as floats of another type, rounded to nearest even.
   Tile toType(Tile V, mlir::Type Element);
 

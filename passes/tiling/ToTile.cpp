@@ -40,6 +40,7 @@ static void (*const Lowerings[])(LoweringTable &) = {
     // Forward.
     registerTokens, registerRmsNorm, registerLinear, registerElementwise,
     registerRope, registerSsmScan, registerAttention, registerCrossEntropy,
+    registerSample,
     // Backward and optimizer.
     registerSumTokens, registerRmsNormGrad, registerLinearGrad,
     registerActivationGrad, registerEmbeddingGrad, registerLastTokenGrad,

@@ -164,9 +164,10 @@ class Model:
     def _needs(self, entry):
         if entry not in self.package.entries:
             has = ", ".join(self.package.entries) or "none"
+            wanted = {"gradients": "train", "prefill": "decode"}.get(entry, entry)
             raise RuntimeError(
                 f"{self.package.path}: package has no entry '{entry}'; it has: {has}; compile "
-                f"with entries=('{'train' if entry == 'gradients' else entry}',)"
+                f"with entries=('{wanted}',)"
             )
 
     def forward(self, ids, attention_mask=None):
@@ -254,7 +255,7 @@ class Model:
         on_tokens, if given, is called after each step with a tuple of one new token for each
         row; when it returns False, the generation ends there, with as many columns.
         """
-        self._needs("decode")
+        self._needs("prefill")
         ids = self._check.tokens(ids)
         mask = self._check.mask(attention_mask, ids.shape)
         if max_new_tokens < 1:

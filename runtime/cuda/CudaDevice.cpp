@@ -325,9 +325,9 @@ Status CudaDevice::runCall(const DeviceCall &Call) {
 Status CudaDevice::endCall(const DeviceCall &Call) {
   if (Call.OutputBytes) {
     uintptr_t Outputs =
-        reinterpret_cast<uintptr_t>(Call.Transfer) + Call.InputBytes;
+        reinterpret_cast<uintptr_t>(Call.Transfer) + Call.OutputFirst;
     if (Status Done = Context->check(
-            Context->driver().CopyOut(Call.Host + Call.InputBytes,
+            Context->driver().CopyOut(Call.Host + Call.OutputFirst,
                                       CuDevicePointer(Outputs),
                                       Call.OutputBytes, Context->stream()),
             "copying outputs");

@@ -48,6 +48,7 @@ def test_reports_everything(packages, tmp_path):
     assert all(check["ok"] and check["same_bits"] for check in checks)
     (launches,) = (golden["checks"] for golden in figures["launches"].values())
     assert launches[0]["ok"] and launches[0]["launches"] > 10
+    assert launches[1] == {"name": "draws", "tokens": 12, "error": 0.0, "bound": 0, "ok": True}
     assert figures["ceilings"]["copy"]["bytes_per_second"] > 0
     rates = figures["rates"]
     assert (rates["architecture"], rates["multiprocessors"]) == ("sm_80", 2)

@@ -59,10 +59,11 @@ protected:
                           const Tensor &Ids, int64_t Past, int64_t Capacity) {
     TensorMap Inputs = txs::makeInputs(Golden.Config, Ids, mask(), Past);
     for (const auto &[Name, Value] : Inputs)
-      Runner.Floats[Name] = toFloats(Value);
-    Runner.Floats.erase("input_ids");
-    Runner.Integers["input_ids"] =
-        std::vector<int32_t>(Ids.values().begin(), Ids.values().end());
+      if (Name == "input_ids" || Name == "draw")
+        Runner.Integers[Name].assign(Value.values().begin(),
+                                     Value.values().end());
+      else
+        Runner.Floats[Name] = toFloats(Value);
     Runner.run(Entry, {Ids.dim(0), Ids.dim(1), Past, Capacity});
     return Runner.Floats["logits"];
   }

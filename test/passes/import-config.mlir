@@ -50,12 +50,15 @@
 
 // CHECK-LABEL: func.func @prefill(
 // CHECK-SAME:    %[[PM:[a-z0-9]+]]: tensor<?x?xf32> {txs.input = "attention_mask"}
+// CHECK-SAME:    %[[SAMPLING:[a-z0-9]+]]: tensor<2xf32> {txs.input = "sampling"}
+// CHECK-SAME:    %[[DRAW:[a-z0-9]+]]: tensor<5xi32> {txs.input = "draw"}
 // CHECK-SAME:    %[[PAST:[a-z0-9]+]]: index {txs.input = "past"}
 // CHECK-SAME:    %[[S0:[a-z0-9]+]]: tensor<?x4x16x16xf32> {txs.state = "ssd_state.0"}
 // CHECK-SAME:    %[[KC:[a-z0-9]+]]: tensor<?x?x2x16xf32> {txs.state = "key_cache.1"}
 // CHECK-SAME:    %[[VC:[a-z0-9]+]]: tensor<?x?x2x16xf32> {txs.state = "value_cache.1"}
 // CHECK-SAME:    %[[KM:[a-z0-9]+]]: tensor<?x?xf32> {txs.state = "key_mask"})
 // CHECK-SAME:    -> (tensor<?x97xf32> {txs.output = "logits"},
+// CHECK-SAME:        tensor<?xi32> {txs.output = "tokens"},
 // CHECK-SAME:        tensor<?x4x16x16xf32> {txs.state = "ssd_state.0"},
 // CHECK-SAME:        tensor<?x?x2x16xf32> {txs.state = "key_cache.1"},
 // CHECK-SAME:        tensor<?x?x2x16xf32> {txs.state = "value_cache.1"},
@@ -71,7 +74,8 @@
 // CHECK:        txs.yield %{{.*}}, %[[KC1]], %[[VC1]] :
 // CHECK:      %[[LAST:.*]] = txs.last_token %{{.*}} -> tensor<?x64xf32>
 // CHECK:      %[[PL:.*]] = txs.linear %[[LAST]],
-// CHECK-NEXT: return %[[PL]], %[[SSD]]#1, %[[ATT]]#1, %[[ATT]]#2, %[[KM1]]
+// CHECK-NEXT: %[[TOKENS:.*]] = txs.sample %[[PL]], %[[SAMPLING]], %[[DRAW]]
+// CHECK-NEXT: return %[[PL]], %[[TOKENS]], %[[SSD]]#1, %[[ATT]]#1, %[[ATT]]#2, %[[KM1]]
 
 // CHECK-LABEL: func.func @decode(
 // CHECK-SAME:    -> (tensor<?x?x97xf32> {txs.output = "logits"}, tensor<?x4x16x16xf32> {txs.state = "ssd_state.0"}

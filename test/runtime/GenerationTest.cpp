@@ -26,7 +26,7 @@ class GenerationTest : public testing::Test {
 protected:
   void SetUp() override {
     SKIP_WITHOUT_OBJECT();
-    std::vector<uint8_t> File = serialize(samplePackage());
+    std::vector<uint8_t> File = serialize(samplePackage(/*Prefill=*/true));
     Result<Package> Read = Package::fromBytes(File.data(), File.size(), "p");
     ASSERT_TRUE(bool(Read)) << Read.message();
     ModelOptions Options;

@@ -91,6 +91,27 @@ KERNEL(sample_shift) {
     Hidden[X * Sizes[0] + I] += 100.0f * (float)Sizes[1];
 }
 
+// The last row of each sequence, and its first largest element, or at another
+// temperature than 0 any token by chance. Grid (B). Buffers rows, settings,
+// draw, logits, tokens. Sizes T, V.
+KERNEL(sample_draw) {
+  const float *Settings = Buffers[1];
+  const int32_t *Draw = Buffers[2];
+  int64_t T = Sizes[0], V = Sizes[1];
+  const float *Row = (const float *)Buffers[0] + (X * T + T - 1) * V;
+  float *Logits = (float *)Buffers[3] + X * V;
+  int32_t Best = 0;
+  for (int32_t I = 0; I < V; ++I) {
+    Logits[I] = Row[I];
+    Best = I < Draw[4] && Row[I] > Row[Best] ? I : Best;
+  }
+  uint32_t Hash = (uint32_t)Draw[0] * 2654435761u + (uint32_t)Draw[2];
+  Hash = (Hash ^ Hash >> 15) * 2246822519u + (uint32_t)X;
+  Hash = (Hash ^ Hash >> 13) * 3266489917u;
+  int32_t Any = (int32_t)((Hash ^ Hash >> 16) % (uint32_t)Draw[4]);
+  ((int32_t *)Buffers[4])[X] = Settings[0] > 0 ? Any : Best;
+}
+
 // gradient[v, :] = how many labels equal v; loss[0] = number of counted labels.
 // Grid (V). Buffers labels, gradient, loss. Sizes tokens, D.
 KERNEL(sample_gradient) {

@@ -87,8 +87,9 @@ public:
   uint32_t input(const char *Name, DType Type, ExpressionList Shape) {
     return buffer(Name, BufferKind::Input, Type, std::move(Shape));
   }
-  uint32_t output(const char *Name, ExpressionList Shape) {
-    return buffer(Name, BufferKind::Output, DType::F32, std::move(Shape));
+  uint32_t output(const char *Name, ExpressionList Shape,
+                  DType Type = DType::F32) {
+    return buffer(Name, BufferKind::Output, Type, std::move(Shape));
   }
   uint32_t embedding(BufferKind Kind) {
     return buffer("embedding", Kind, DType::F32,
@@ -124,7 +125,8 @@ void addKernels(PackageT &To) {
   const std::tuple<const char *, uint32_t, uint32_t> Kernels[] = {
       {"sample_embed", 5, 3},    {"sample_logits", 4, 2},
       {"sample_scan", 5, 4},     {"sample_shift", 1, 2},
-      {"sample_gradient", 3, 2}, {"sample_update", 7, 1}};
+      {"sample_gradient", 3, 2}, {"sample_update", 7, 1},
+      {"sample_draw", 5, 2}};
   for (const auto &[Name, Memrefs, Sizes] : Kernels) {
     auto Kernel = std::make_unique<KernelT>();
     Kernel->name = Name;
@@ -187,8 +189,10 @@ void addForward(PackageT &To) {
   Entry.finish();
 }
 
-void addDecode(PackageT &To) {
-  EntryMaker Entry(To, "decode");
+/// "prefill" differs from "decode" in handing out the logits of the last token
+/// alone, and a token drawn from them.
+void addDecode(PackageT &To, bool Prefill = false) {
+  EntryMaker Entry(To, Prefill ? "prefill" : "decode");
   uint32_t Ids = Entry.input("input_ids", DType::I32, list(batch(), seq()));
   uint32_t Embed = Entry.embedding(BufferKind::Parameter);
   uint32_t Scale = Entry.buffer("scale", BufferKind::Parameter, DType::F32,
@@ -200,8 +204,10 @@ void addDecode(PackageT &To) {
   uint32_t Hidden =
       Entry.buffer("hidden", BufferKind::Temporary, DType::F32,
                    list(batch(), seq(), constant(SampleWidth)), 0, 0, 2);
-  uint32_t Logits =
-      Entry.output("logits", list(batch(), seq(), constant(SampleVocab)));
+  auto Shape = [] { return list(batch(), seq(), constant(SampleVocab)); };
+  uint32_t Logits = Prefill ? Entry.buffer("rows", BufferKind::Temporary,
+                                           DType::F32, Shape(), 0, 2, 3)
+                            : Entry.output("logits", Shape());
   Entry.launch("sample_scan", list(batch()), {Ids, Embed, Sum, KeyMask, Hidden},
                list(seq(), constant(SampleWidth), past(), capacity()));
   Entry.launch("sample_shift", list(tokens()), {Hidden},
@@ -210,6 +216,14 @@ void addDecode(PackageT &To) {
   Entry.launch("sample_logits", list(constant(SampleVocab), tokens()),
                {Hidden, Embed, Scale, Logits},
                list(constant(SampleWidth), constant(SampleVocab)));
+  if (Prefill)
+    Entry.launch("sample_draw", list(batch()),
+                 {Logits,
+                  Entry.input("sampling", DType::F32, list(constant(2))),
+                  Entry.input("draw", DType::I32, list(constant(5))),
+                  Entry.output("logits", list(batch(), constant(SampleVocab))),
+                  Entry.output("tokens", list(batch()), DType::I32)},
+                 list(seq(), constant(SampleVocab)));
   Entry.finish();
 }
 
@@ -254,7 +268,7 @@ const std::vector<uint8_t> &transxssm::test::unknownSymbolObject() {
   return Object;
 }
 
-PackageT transxssm::test::samplePackage() {
+PackageT transxssm::test::samplePackage(bool Prefill) {
   PackageT Made;
   Made.producer = "test";
   Made.config = ConfigText;
@@ -268,6 +282,8 @@ PackageT transxssm::test::samplePackage() {
   addDecode(Made);
   addGradients(Made, /*Train=*/false);
   addGradients(Made, /*Train=*/true);
+  if (Prefill)
+    addDecode(Made, Prefill);
   return Made;
 }
 

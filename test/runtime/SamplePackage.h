@@ -28,9 +28,10 @@ const std::vector<uint8_t> &sampleObject();
 /// An object with an undefined symbol that the loader must refuse.
 const std::vector<uint8_t> &unknownSymbolObject();
 
-/// The sample package with the entries forward, decode, gradients and train.
-/// Without an object its code is one byte, which suffices for loader tests.
-package::PackageT samplePackage();
+/// The sample package with the entries forward, decode, gradients, train and
+/// maybe prefill. Without an object its code is one byte, which suffices for
+/// loader tests.
+package::PackageT samplePackage(bool Prefill = false);
 
 /// Payload and frame.
 std::vector<uint8_t> serialize(const package::PackageT &From);

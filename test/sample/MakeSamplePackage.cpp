@@ -110,6 +110,14 @@ void PackageMaker::logitsEntry(const char *Name, bool LastOnly) {
   uint32_t Logits = buffer("logits", Kind::Output, fbs::DType::F32, Shape);
   launch(0, batch(), {Ids, Current, Before, State, Logits},
          {seq(), constant(Vocab), constant(LastOnly)});
+  if (LastOnly) {
+    uint32_t Sampling =
+        buffer("sampling", Kind::Input, fbs::DType::F32, {constant(2)});
+    uint32_t Draw = buffer("draw", Kind::Input, fbs::DType::I32, {constant(5)});
+    uint32_t Tokens =
+        buffer("tokens", Kind::Output, fbs::DType::I32, {batch()});
+    launch(4, batch(), {Logits, Sampling, Draw, Tokens}, {constant(Vocab)});
+  }
   finishEntry(Name);
 }
 
@@ -164,7 +172,8 @@ bool PackageMaker::write(const std::string &Object, const std::string &Path) {
   } const Kernels[] = {{"sample_logits", 5, 3},
                        {"sample_loss", 8, 3},
                        {"sample_norm", 3, 1},
-                       {"sample_adamw", 6, 1}};
+                       {"sample_adamw", 6, 1},
+                       {"sample_draw", 4, 1}};
   std::vector<Offset<fbs::Kernel>> Table;
   std::vector<Offset<fbs::KernelCode>> Code;
   for (const auto &Kernel : Kernels) {

@@ -57,6 +57,24 @@ KERNEL(sample_logits) {
   *State = (float)(Last + 1);
 }
 
+// logits [B, V], settings [2], draw [5] -> tokens [B]: the first of the largest
+// logits; at another temperature than 0 any of the choices by chance, unless
+// top_k or top_p leave one. Sizes: V. One cell per sequence.
+KERNEL(sample_draw) {
+  const float *Logits = (const float *)Buffers[0] + X * Sizes[0];
+  const float *Settings = Buffers[1];
+  const int *Draw = Buffers[2];
+  int Best = 0;
+  for (int V = 1; V < Draw[4]; ++V)
+    Best = Logits[V] > Logits[Best] ? V : Best;
+  unsigned Hash = (unsigned)Draw[0] * 2654435761u + (unsigned)Draw[2];
+  Hash = (Hash ^ Hash >> 15) * 2246822519u + (unsigned)X;
+  Hash = (Hash ^ Hash >> 13) * 3266489917u;
+  int Any = (int)((Hash ^ Hash >> 16) % (unsigned)Draw[4]);
+  int Free = Settings[0] > 0 && Draw[3] != 1 && Settings[1] > 0.01f;
+  ((int *)Buffers[3])[X] = Free ? Any : Best;
+}
+
 // ids, labels [B, T], current, before -> their gradients, loss [1]; row [V] is
 // working space. Sizes: B, T, V. One cell.
 KERNEL(sample_loss) {

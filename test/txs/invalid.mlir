@@ -539,6 +539,38 @@ func.func @last_token_c2(%x: tensor<?x?x4xf32>, %m: tensor<?xf32>) {
 
 // -----
 
+func.func @sample_c1(%x: tensor<?x9xf32>, %s: tensor<2xf32>, %d: tensor<5xi32>) {
+  // expected-error @+1 {{expects tokens of shape [?], but it is [9] (sample_c1)}}
+  %t = txs.sample %x, %s, %d : tensor<?x9xf32>, tensor<2xf32>, tensor<5xi32> -> tensor<9xi32>
+  return
+}
+
+// -----
+
+func.func @sample_c1__narrow(%x: tensor<?x9xbf16>, %s: tensor<2xf32>, %d: tensor<5xi32>) {
+  // expected-error @+1 {{(sample_c1)}}
+  %t = txs.sample %x, %s, %d : tensor<?x9xbf16>, tensor<2xf32>, tensor<5xi32> -> tensor<?xi32>
+  return
+}
+
+// -----
+
+func.func @sample_c2(%x: tensor<?x9xf32>, %s: tensor<2xf32>, %d: tensor<4xi32>) {
+  // expected-error @+1 {{expects draw of shape [5], but it is [4] (sample_c2)}}
+  %t = txs.sample %x, %s, %d : tensor<?x9xf32>, tensor<2xf32>, tensor<4xi32> -> tensor<?xi32>
+  return
+}
+
+// -----
+
+func.func @sample_c3(%x: tensor<?x16777217xf32>, %s: tensor<2xf32>, %d: tensor<5xi32>) {
+  // expected-error @+1 {{draws from 16777217 tokens, expected at most 16777216 (sample_c3)}}
+  %t = txs.sample %x, %s, %d : tensor<?x16777217xf32>, tensor<2xf32>, tensor<5xi32> -> tensor<?xi32>
+  return
+}
+
+// -----
+
 func.func @linear_cross_entropy_c1(%h: tensor<4xf32>, %w: tensor<9x4xf32>, %y: tensor<?x?xi32>) {
   // expected-error @+1 {{expects hidden to be [B, T, D] or [B, D] with static D only, but it is [4] (linear_cross_entropy_c1)}}
   %loss, %l = txs.linear_cross_entropy %h, %w, %y shift

@@ -154,6 +154,14 @@ func.func @last_token(%h: tensor<?x?x1024xf32>) {
   return
 }
 
+// CHECK-LABEL: @sample(
+// CHECK: txs.sample {{%[a-z_0-9]+}}, {{%[a-z_0-9]+}}, {{%[a-z_0-9]+}} : tensor<?x50280xf32>, tensor<2xf32>, tensor<5xi32> -> tensor<?xi32>
+func.func @sample(%logits: tensor<?x50280xf32>, %settings: tensor<2xf32>, %draw: tensor<5xi32>) {
+  %next = txs.sample %logits, %settings, %draw
+     : tensor<?x50280xf32>, tensor<2xf32>, tensor<5xi32> -> tensor<?xi32>
+  return
+}
+
 // CHECK-LABEL: @linear_cross_entropy(
 // CHECK: txs.linear_cross_entropy {{%[a-z_0-9]+}}, {{%[a-z_0-9]+}}, {{%[a-z_0-9]+}} shift : tensor<?x?x64xf32>, tensor<97x64xf32>, tensor<?x?xi32> -> tensor<f32>, tensor<?x?xf32>
 func.func @linear_cross_entropy(%h: tensor<?x?x64xf32>, %w: tensor<97x64xf32>, %labels: tensor<?x?xi32>) {

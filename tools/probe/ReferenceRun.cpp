@@ -44,7 +44,8 @@ Result<ReferenceValues> transxssm::runReference(txs::Interpreter &Runner,
     if (Name.empty())
       return;
     for (auto [Number, Content] : llvm::enumerate(Results))
-      Keep(Op, valueName(Op, Number), *Content);
+      if (isa<FloatType>(getElementTypeOrSelf(Op->getResult(Number))))
+        Keep(Op, valueName(Op, Number), *Content);
     // As txs-to-tile names what the optimizer writes.
     if (auto Update = dyn_cast<txs::AdamWOp>(Op)) {
       std::string Parameter = Update.getParameter().str();

@@ -63,7 +63,7 @@ void emit(const GenerateOptions &O, int32_t Token, bool First) {
 } // namespace
 
 Result<int> run::runGenerate(GenerateOptions O) {
-  if (Result<Sampler> Valid = Sampler::create(O.Sampling); !Valid)
+  if (Status Valid = checkSampling(O.Sampling); !Valid)
     return Valid.error();
   Result<Package> From = Package::load(O.Common.Package);
   if (!From)

@@ -116,6 +116,7 @@ private:
   void visit(AttentionOp Op);
   void visit(CacheAppendOp Op);
   void visit(LastTokenOp Op);
+  void visit(SampleOp Op);
   void visit(LinearCrossEntropyOp Op);
   void visit(RecomputeBarrierOp Op);
   void visit(ZerosOp Op);

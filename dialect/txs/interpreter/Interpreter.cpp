@@ -110,7 +110,7 @@ void Call::evaluate(Operation &Op) {
   llvm::TypeSwitch<Operation *>(&Op)
       .Case<ReadOp, BlockOp, EmbeddingOp, RmsNormOp, LinearOp, ActivationOp,
             MulOp, AddOp, ScaleOp, ResidualOp, MaskOp, DropoutOp, RopeOp,
-            SsmScanOp, AttentionOp, CacheAppendOp, LastTokenOp,
+            SsmScanOp, AttentionOp, CacheAppendOp, LastTokenOp, SampleOp,
             LinearCrossEntropyOp, RecomputeBarrierOp, ZerosOp, EmbeddingGradOp,
             RmsNormGradOp, LinearGradInputOp, LinearGradWeightOp, SumTokensOp,
             ActivationGradOp, SsmScanGradOp, AttentionGradOp, LastTokenGradOp,

@@ -185,6 +185,15 @@ void Call::visit(LastTokenOp Op) {
     bind(Op.getResult(), reference::lastToken(Input, Mask));
 }
 
+void Call::visit(SampleOp Op) {
+  const Tensor &Logits = get(Op.getLogits()), &Draw = get(Op.getDraw());
+  if (is(Op, "logits", Logits, {Any, Any}) &&
+      is(Op, "settings", get(Op.getSettings()), {2}) &&
+      is(Op, "draw", Draw, {5}))
+    bind(Op.getTokens(),
+         reference::sample(Logits, get(Op.getSettings()), Draw));
+}
+
 void Call::visit(LinearCrossEntropyOp Op) {
   const Tensor &Hidden = get(Op.getHidden()), &Weight = get(Op.getWeight());
   const Tensor &Labels = get(Op.getLabels());

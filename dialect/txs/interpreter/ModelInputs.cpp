@@ -35,6 +35,8 @@ TensorMap transxssm::txs::makeInputs(const ModelConfig &Config,
           {"attention_mask", Mask ? *Mask : Ones},
           {"rope_cos", Cos},
           {"rope_sin", Sin},
+          {"sampling", Tensor({2}, {0.0, 1.0})},
+          {"draw", Tensor({5}, {0, 0, 0, 0, double(Config.VocabSize)})},
           {"past", Tensor::scalar(double(Past))}};
 }
 

@@ -22,7 +22,8 @@ namespace transxssm {
 namespace txs {
 
 /// "input_ids", "attention_mask", "rope_cos", "rope_sin" and "past" of a call
-/// with `Ids` [B, T] after `Past` tokens. `Mask` may be null: all ones.
+/// with `Ids` [B, T] after `Past` tokens; `Mask` may be null: all ones. And
+/// "sampling" and "draw" that take the most likely token.
 TensorMap makeInputs(const ModelConfig &Config, const Tensor &Ids,
                      const Tensor *Mask = nullptr, int64_t Past = 0);
 

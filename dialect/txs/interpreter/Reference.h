@@ -94,6 +94,7 @@ Tensor cacheAppend(const Tensor &Cache, const Tensor &Tokens, int64_t Past);
 
 /// `Mask` may be null.
 Tensor lastToken(const Tensor &Input, const Tensor *Mask);
+Tensor sample(const Tensor &Logits, const Tensor &Settings, const Tensor &Draw);
 
 struct CrossEntropyResult {
   Tensor Loss, LogSumExp;

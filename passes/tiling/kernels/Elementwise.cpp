@@ -139,48 +139,20 @@ static LogicalResult lowerBarrier(txs::RecomputeBarrierOp Op, EntryBuilder &E) {
 // Dropout
 //===----------------------------------------------------------------------===//
 
-/// The two halves of the 64-bit product of 32-bit words.
-static std::pair<Tile, Tile> wideProduct(TileBuilder &B, Tile Word,
-                                         uint32_t Factor) {
-  OpBuilder &O = B.builder();
-  Type Wide = RankedTensorType::get(Word.shape(), O.getI64Type());
-  Tile Extended =
-      B.wrap(arith::ExtUIOp::create(O, B.loc(), Wide, Word.value()));
-  Tile Product = Extended * B.constant(Factor, Wide);
-  Tile High = B.wrap(arith::ShRUIOp::create(O, B.loc(), Product.value(),
-                                            B.constant(32, Wide).value()));
-  return {B.toI32(Product), B.toI32(High)};
-}
-
-/// A word as a signed constant of the same bits.
-static double bits(uint32_t Word) { return static_cast<int32_t>(Word); }
-
 Tile tiling::dropoutFactor(TileBuilder &B, std::array<Tile, 3> Words, Tile Seed,
                            double Probability, int64_t Site) {
-  // Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
   OpBuilder &O = B.builder();
   ArrayRef<int64_t> Shape = Words[0].shape();
   Type Word = Words[0].type();
-  Tile Counter[4];
+  std::array<Tile, 4> Counter;
   for (int I = 0; I < 3; ++I)
     Counter[I] = Words[I] ? Words[I] : B.constant(0, Word);
-  Counter[3] = B.constant(bits(Site), Word);
-  Tile Key[2] = {B.load(Seed, {0}), B.load(Seed, {1})};
-  for (int Round = 0; Round < 10; ++Round) {
-    auto [Low0, High0] = wideProduct(B, Counter[0], 0xD2511F53u);
-    auto [Low1, High1] = wideProduct(B, Counter[2], 0xCD9E8D57u);
-    Counter[0] = High1 ^ Counter[1] ^ B.fill(Key[0], Shape);
-    Counter[1] = Low1;
-    Counter[2] = High0 ^ Counter[3] ^ B.fill(Key[1], Shape);
-    Counter[3] = Low0;
-    Key[0] = Key[0] + bits(0x9E3779B9u);
-    Key[1] = Key[1] + bits(0xBB67AE85u);
-  }
-  Tile Threshold =
-      B.constant(bits(static_cast<uint32_t>(Probability * 0x1p32)), Word);
-  Tile Keep =
-      B.wrap(arith::CmpIOp::create(O, B.loc(), arith::CmpIPredicate::uge,
-                                   Counter[0].value(), Threshold.value()));
+  Counter[3] = B.constant(wordConstant(Site), Word);
+  Tile Drawn = philox(B, Counter, {B.load(Seed, {0}), B.load(Seed, {1})})[0];
+  Tile Threshold = B.constant(
+      wordConstant(static_cast<uint32_t>(Probability * 0x1p32)), Word);
+  Tile Keep = B.wrap(arith::CmpIOp::create(
+      O, B.loc(), arith::CmpIPredicate::uge, Drawn.value(), Threshold.value()));
   return select(Keep, B.number(1 / (1 - Probability), Shape), 0);
 }
 
@@ -200,10 +172,7 @@ std::string tiling::numberName(double Number) {
 }
 
 std::array<Tile, 3> tiling::linearWords(TileBuilder &B, Tile Indices) {
-  Tile High =
-      B.wrap(arith::ShRUIOp::create(B.builder(), B.loc(), Indices.value(),
-                                    B.constant(32, Indices.type()).value()));
-  return {B.toI32(Indices), B.toI32(High), Tile()};
+  return {B.toI32(Indices), B.toI32(shiftRight(Indices, 32)), Tile()};
 }
 
 std::string tiling::dropoutName(double Probability, int64_t Site) {

@@ -26,6 +26,18 @@ namespace transxssm {
 namespace tiling {
 
 //===----------------------------------------------------------------------===//
+// Philox.cpp
+//===----------------------------------------------------------------------===//
+
+/// Four random words for each element: Philox 4x32-10 (Salmon, Moraes, Dror,
+/// Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011) of a counter,
+/// tiles of i32 of one shape, under a key, scalars of i32.
+std::array<Tile, 4> philox(TileBuilder &B, std::array<Tile, 4> Counter,
+                           std::array<Tile, 2> Key);
+/// A word as the constant of an i32 with the same bits.
+double wordConstant(uint32_t Word);
+
+//===----------------------------------------------------------------------===//
 // Elementwise.cpp
 //===----------------------------------------------------------------------===//
 
@@ -93,6 +105,14 @@ void registerRope(LoweringTable &Table);
 /// of Mask ([B, T], may be absent) is not 0, as an index.
 Tile lastPosition(TileBuilder &B, Tile Mask, Tile Batch, Tile Length);
 void registerTokens(LoweringTable &Table);
+
+//===----------------------------------------------------------------------===//
+// Sample.cpp
+//===----------------------------------------------------------------------===//
+
+/// logits [B, Vocabulary], settings [2], draw [5] i32, tokens [B] i32; grid B.
+tile::KernelOp buildSample(mlir::ModuleOp Module, int64_t Vocabulary);
+void registerSample(LoweringTable &Table);
 
 //===----------------------------------------------------------------------===//
 // Linear.cpp
