@@ -573,7 +573,7 @@ def Txs_SampleOp : Txs_Op<"sample", [Pure]> {
       step, the row and n, so that a sequence gets the same tokens whatever
       stands next to it: of `n = 2048 q + 512 w + l` it is made from word w of
       Philox 4x32-10 with key (seed low, seed high) and counter (step, row,
-      512 q + l, 0x53414D50), `min((word / 2 + 0.5) 2^-31, 1 - 2^-24)`.
+      512 q + l, 0x53414D50), `min((floor(word / 2) + 0.5) 2^-31, 1 - 2^-24)`.
     - Of several such tokens it is the first; -1 if a logit is NaN or none is
       above -infinity.
 

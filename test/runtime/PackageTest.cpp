@@ -147,7 +147,7 @@ TEST(Package, ChecksTheMeaning) {
        }},
       {"p: kernel 1 'sample_embed': defined twice",
        [](PackageT &P) { P.kernels[1]->name = "sample_embed"; }},
-      {"p: code 0 (x86-64-v1): expected code for 7 kernels, got 6",
+      {"p: code 0 (x86-64-v1): expected code for 6 kernels, got 5",
        [](PackageT &P) { P.code[0]->kernels.pop_back(); }},
       {"p: code 0 (x86-64-v1), kernel 'sample_embed': expected a name, got "
        "nothing",
@@ -209,8 +209,8 @@ TEST(Package, ChecksTheMeaning) {
       {"p: entry 'forward', launch 1 ('sample_logits'), operand 0: buffer "
        "'hidden' lives from launch 0 to 0 only",
        [](PackageT &P) { P.entries[0]->buffers[5]->last_use = 0; }},
-      {"p: entry 'forward', launch 0: expected a kernel below 7, got 7",
-       [](PackageT &P) { P.entries[0]->launches[0]->kernel = 7; }},
+      {"p: entry 'forward', launch 0: expected a kernel below 6, got 6",
+       [](PackageT &P) { P.entries[0]->launches[0]->kernel = 6; }},
       {"p: entry 'forward', launch 0 ('sample_embed'): expected 5 operands, "
        "got 4",
        [](PackageT &P) { P.entries[0]->launches[0]->operands.pop_back(); }},

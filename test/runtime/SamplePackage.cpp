@@ -117,16 +117,17 @@ private:
   std::unique_ptr<EntryT> Made;
 };
 
-void addKernels(PackageT &To) {
+void addKernels(PackageT &To, bool Prefill) {
   auto Code = std::make_unique<CodeObjectT>();
   Code->target = "x86-64-v1";
   Code->object =
       sampleObject().empty() ? std::vector<uint8_t>{0} : sampleObject();
-  const std::tuple<const char *, uint32_t, uint32_t> Kernels[] = {
+  std::vector<std::tuple<const char *, uint32_t, uint32_t>> Kernels = {
       {"sample_embed", 5, 3},    {"sample_logits", 4, 2},
       {"sample_scan", 5, 4},     {"sample_shift", 1, 2},
-      {"sample_gradient", 3, 2}, {"sample_update", 7, 1},
-      {"sample_draw", 5, 2}};
+      {"sample_gradient", 3, 2}, {"sample_update", 7, 1}};
+  if (Prefill)
+    Kernels.push_back({"sample_draw", 5, 2});
   for (const auto &[Name, Memrefs, Sizes] : Kernels) {
     auto Kernel = std::make_unique<KernelT>();
     Kernel->name = Name;
@@ -275,7 +276,7 @@ PackageT transxssm::test::samplePackage(bool Prefill) {
   Made.limits = std::make_unique<LimitsT>();
   Made.limits->max_batch = SampleMaxBatch;
   Made.limits->max_seq_len = SampleMaxSeq;
-  addKernels(Made);
+  addKernels(Made, Prefill);
   addParameters(Made);
   addStates(Made);
   addForward(Made);

@@ -70,8 +70,8 @@ private:
 
 } // namespace
 
-/// One cell of a GPU waits for a whole row: 256 threads ask for 64 bytes each at
-/// a time. Small vocabularies do not fill a step.
+/// One cell of a GPU waits for a whole row: 256 threads ask for 64 bytes each
+/// at a time. Small vocabularies do not fill a step.
 static int64_t stepFor(int64_t Vocabulary, TileSizes Sizes) {
   int64_t Most = Sizes.Gpu ? 4096 : Sizes.vectorStep();
   return std::clamp<int64_t>(llvm::PowerOf2Ceil(Vocabulary), 64, Most);
