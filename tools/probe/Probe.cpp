@@ -44,6 +44,8 @@ Status transxssm::negateStores(ModuleOp Module, StringRef Name) {
   if (!Kernel)
     return makeError("expected a kernel '", Name.str(), "', got none");
   Kernel.walk([](tile::StoreOp Store) {
+    if (!isa<FloatType>(getElementTypeOrSelf(Store.getValue())))
+      return;
     OpBuilder Builder(Store);
     Value Negated =
         arith::NegFOp::create(Builder, Store.getLoc(), Store.getValue());

@@ -91,7 +91,8 @@ struct ProbeReport {
 Result<ProbeReport> probe(const ProbeOptions &Options,
                           const ProbeInputs &Inputs);
 
-/// Multiplies what a kernel stores by -1, to see whether a probe finds it.
+/// Multiplies the floats that a kernel stores by -1, to see whether a probe
+/// finds it.
 Status negateStores(mlir::ModuleOp Module, llvm::StringRef Kernel);
 
 } // namespace transxssm
