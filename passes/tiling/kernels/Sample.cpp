@@ -55,7 +55,8 @@ private:
   Tile sum(function_ref<Tile(Tile Distance)> Amount);
   Tile bitsThatReach(Tile Target, function_ref<Tile(Tile Distance)> Amount);
   Tile farthestKept();
-  std::array<Tile, 4> noise(Tile Column);
+  std::array<Tile, 4> words(Tile Column);
+  Tile noise(const std::array<Tile, 4> &Words, Tile W);
   Tile drawNoisy();
 
   TileBuilder &B;
@@ -193,34 +194,47 @@ Tile SampleKernel::farthestKept() {
       [&] { return SmallVector<Tile>{Ranked}; })[0];
 }
 
-/// -log(-log1p(-u)) for the tokens Column + w Lanes + 0, 1, ... of each word w.
-std::array<Tile, 4> SampleKernel::noise(Tile Column) {
+/// -log(-log1p(-u)) of the tokens Column + w Lanes + 0, 1, ... for word w.
+Tile SampleKernel::noise(const std::array<Tile, 4> &Words, Tile W) {
+  Tile Word = Words[3];
+  for (int64_t I = 2; I >= 0; --I)
+    Word = select(equal(W, B.index(I)), Words[I], Word);
+  Tile Uniform = (B.toFloat(shiftRight(Word, 1)) + 0.5) * 0x1p-31;
+  return -log(-log1p(-minimum(Uniform, 1 - 0x1p-24)));
+}
+
+/// The random words of the tokens from Column on.
+std::array<Tile, 4> SampleKernel::words(Tile Column) {
   auto Fill = [&](Tile Word) { return B.fill(Word, {Lanes}); };
-  std::array<Tile, 4> Words = philox(
-      B,
-      {Fill(B.load(Draw, {2})), Fill(B.toI32(Row)), numbers(Column / 4, Lanes),
-       Fill(B.constant(wordConstant(txs::SampleStream),
-                       B.builder().getI32Type()))},
-      {B.load(Draw, {0}), B.load(Draw, {1})});
-  for (Tile &Word : Words) {
-    Tile Uniform = (B.toFloat(shiftRight(Word, 1)) + 0.5) * 0x1p-31;
-    Word = -log(-log1p(-minimum(Uniform, 1 - 0x1p-24)));
-  }
-  return Words;
+  return philox(B,
+                {Fill(B.load(Draw, {2})), Fill(B.toI32(Row)),
+                 numbers(Column / 4, Lanes),
+                 Fill(B.constant(wordConstant(txs::SampleStream),
+                                 B.builder().getI32Type()))},
+                {B.load(Draw, {0}), B.load(Draw, {1})});
 }
 
 Tile SampleKernel::drawNoisy() {
   Tile Farthest = farthestKept();
-  auto FourParts = [&](Tile Column, ArrayRef<Tile> C) {
-    Best Found = {C[0], C[1]};
-    std::array<Tile, 4> Noise = noise(Column);
-    for (int64_t W = 0; W < 4 && W * Lanes < Vocabulary; ++W) {
-      Tile Part = Column + W * Lanes, D = distance(Part, Lanes);
-      Tile Score =
-          select(B.bits(D) <= Farthest, Noise[W] - D * Rate, MinusInfinity);
-      Found = better(Found, Score, Part);
-    }
-    return SmallVector<Tile>{Found.Score, Found.Number};
+  auto FourParts = [&](Tile Column, ArrayRef<Tile> Found) {
+    std::array<Tile, 4> Words = words(Column);
+    return B.forLoop(0, 4, 1, Found, [&](Tile W, ArrayRef<Tile> C) {
+      Tile Part = Column + W * Lanes;
+      // As the value of a branch it is computed once for both of its uses.
+      Tile Score = B.ifElse(
+          Part < Vocabulary,
+          [&] {
+            Tile D = distance(Part, Lanes);
+            return SmallVector<Tile>{select(B.bits(D) <= Farthest,
+                                            noise(Words, W) - D * Rate,
+                                            MinusInfinity)};
+          },
+          [&] {
+            return SmallVector<Tile>{B.number(MinusInfinity, {Lanes})};
+          })[0];
+      Best Next = better({C[0], C[1]}, Score, Part);
+      return SmallVector<Tile>{Next.Score, Next.Number};
+    });
   };
   SmallVector<Tile> Last = B.forLoop(
       0, Vocabulary, 4 * Lanes,
