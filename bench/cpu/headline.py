@@ -3,6 +3,8 @@
 import datetime
 import time
 
+from gpu.common import PAPER
+
 from cpu import picture, report, turns, work
 from cpu.common import machine, median, say
 from cpu.families import FAMILIES, family, open_family
@@ -10,8 +12,8 @@ from cpu.families import FAMILIES, family, open_family
 # Row of the table: entry, sequences at once, the paper's per cent at 4,096 tokens. The bytes of
 # the caches tell only where several sequences share one reading of the weights.
 PARTS = {
-    "train": ("train", 1, 42.3),
-    "decode": ("decode", 1, 29.5),
+    "train": ("train", 1, PAPER["train"]),
+    "decode": ("decode", 1, PAPER["decode"]),
     "decode, 8 sequences": ("decode", 8, None),
 }
 

@@ -6,10 +6,10 @@ import shutil
 import time
 
 from gpu import rates
-from gpu.common import GOLDENS, PROGRAMS, ROOT, commit, say
+from gpu.common import BASELINE, GOLDENS, PROGRAMS, ROOT, commit, say
 from gpu.common import run as call
 
-MODELS = ("320m", "1.3b")
+MODELS = ("320m", f"320m{BASELINE}", "1.3b")
 TOKENS = 4096
 
 

@@ -1,5 +1,7 @@
 """The table that bench/gpu_check prints."""
 
+from gpu.common import BASELINE, PAPER
+
 
 def problem(made):
     """Why something was not done, or None."""
@@ -153,6 +155,24 @@ def model_lines(results):
     return lines
 
 
+def headline_lines(results):
+    """How much faster each hybrid is than the Transformer of its depth."""
+    lines = []
+    models = {} if problem(results["models"]) else results["models"]
+    for name, hybrid in models.items():
+        baseline = models.get(name + BASELINE)
+        for entry, paper in PAPER.items():
+            times = [
+                made.get(entry, {}).get("seconds_median") for made in (hybrid, baseline) if made
+            ]
+            if len(times) == 2 and all(times):
+                percent = 100 * (times[1] / times[0] - 1)
+                lines.append(
+                    f"{name} beside its Transformer, {entry}: {percent:+.1f} % (paper +{paper} %)"
+                )
+    return lines
+
+
 def peer_lines(results):
     if problem(results["peers"]):
         return [f"PyTorch: {problem(results['peers'])}"]
@@ -188,6 +208,7 @@ def text(results):
         *ceiling_lines(results),
         rate_line(results),
         *model_lines(results),
+        *headline_lines(results),
         *peer_lines(results),
         "",
         f"{results['seconds']} s; {'passed' if passed(results) else 'FAILED'}",

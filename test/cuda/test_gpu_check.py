@@ -157,6 +157,19 @@ assert made["checks"][-1]["name"] == f"those from number {check.MOST_BROKEN} on"
     assert done.returncode == 0, done.stderr
 
 
+def test_sets_a_hybrid_beside_its_transformer(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    from gpu import report
+
+    times = {"train": {"seconds_median": 2.0}, "decode": {"seconds_median": 0.5}}
+    slower = {"train": {"seconds_median": 3.0}, "decode": {"failed": "out of memory"}}
+    models = {"320m": times, "320m-transformer": slower, "1.3b": times}
+    assert report.headline_lines({"models": models}) == [
+        "320m beside its Transformer, train: +50.0 % (paper +42.3 %)"
+    ]
+    assert report.headline_lines({"models": {"failed": "no GPU"}}) == []
+
+
 def test_kernels_of_another_gpu_are_left_out(kernels):
     made = check_kernels(kernels, settings="capability=80")
     assert made["checks"] == [] and made["not_for_this_gpu"] > 100
