@@ -35,7 +35,8 @@ def run(*command, timeout=None, codes=(0,)):
         raise RuntimeError(f"{command[0]}: not done after {passed:.0f} s") from late
     if done.returncode not in codes:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise RuntimeError(f"{Path(command[0]).name}: {lines[-1]}")
+        name = Path(command[0]).name
+        raise RuntimeError(f"{name}: {lines[-1].removeprefix(f'{name}: ')}")
     return done.stdout
 
 
