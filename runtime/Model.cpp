@@ -112,28 +112,30 @@ const Package &Model::package() const { return Impl->From; }
 const ModelConfig &Model::config() const { return Impl->From.config(); }
 unsigned Model::numThreads() const { return Impl->Pool.size(); }
 
-Status Model::forward(const int32_t *Ids, int64_t Batch, int64_t Seq,
-                      const float *Mask, float *Logits) {
-  Lock Guard(Impl->Mutex);
+/// What all calls have.
+static ModelCall callOf(const char *Entry, const int32_t *Ids, int64_t Batch,
+                        int64_t Seq, const float *Mask = nullptr) {
   ModelCall Call;
-  Call.Entry = "forward";
+  Call.Entry = Entry;
   Call.Batch = Batch;
   Call.Seq = Seq;
   Call.Ids = Ids;
   Call.Mask = Mask;
+  return Call;
+}
+
+Status Model::forward(const int32_t *Ids, int64_t Batch, int64_t Seq,
+                      const float *Mask, float *Logits) {
+  Lock Guard(Impl->Mutex);
+  ModelCall Call = callOf("forward", Ids, Batch, Seq, Mask);
   return Impl->runToLogits(Call, /*LastTokenOnly=*/false, Logits);
 }
 
 Result<double> Model::gradients(const int32_t *Ids, const int32_t *Labels,
                                 int64_t Batch, int64_t Seq, const float *Mask) {
   Lock Guard(Impl->Mutex);
-  ModelCall Call;
-  Call.Entry = "gradients";
-  Call.Batch = Batch;
-  Call.Seq = Seq;
-  Call.Ids = Ids;
+  ModelCall Call = callOf("gradients", Ids, Batch, Seq, Mask);
   Call.Labels = Labels;
-  Call.Mask = Mask;
   return Impl->runToLoss(Call);
 }
 
@@ -153,14 +155,9 @@ Status Model::prefill(const int32_t *Ids, int64_t Batch, int64_t Seq,
   if (!Continued.Impl)
     return makeError("the cache was not made by newCache");
   Lock Guard(Impl->Mutex);
-  ModelCall Call;
-  Call.Entry = "prefill";
+  ModelCall Call = callOf("prefill", Ids, Batch, Seq, Mask);
   if (!Impl->From.findEntry("prefill") && Impl->From.findEntry("decode"))
     Call.Entry = "decode";
-  Call.Batch = Batch;
-  Call.Seq = Seq;
-  Call.Ids = Ids;
-  Call.Mask = Mask;
   Call.Cache = Continued.Impl.get();
   return Impl->runToLogits(Call, /*LastTokenOnly=*/true, Logits);
 }
@@ -171,12 +168,7 @@ Status Model::nextTokens(const int32_t *Ids, int64_t Batch, int64_t Seq,
   if (!Continued.Impl)
     return makeError("the cache was not made by newCache");
   Lock Guard(Impl->Mutex);
-  ModelCall Call;
-  Call.Entry = "prefill";
-  Call.Batch = Batch;
-  Call.Seq = Seq;
-  Call.Ids = Ids;
-  Call.Mask = Mask;
+  ModelCall Call = callOf("prefill", Ids, Batch, Seq, Mask);
   Call.Cache = Continued.Impl.get();
   Call.Draw = Draw;
   Call.Output = "tokens";
@@ -188,11 +180,7 @@ Status Model::decode(const int32_t *Ids, int64_t Batch, int64_t Seq,
   if (!Continued.Impl)
     return makeError("the cache was not made by newCache");
   Lock Guard(Impl->Mutex);
-  ModelCall Call;
-  Call.Entry = "decode";
-  Call.Batch = Batch;
-  Call.Seq = Seq;
-  Call.Ids = Ids;
+  ModelCall Call = callOf("decode", Ids, Batch, Seq);
   Call.Cache = Continued.Impl.get();
   return Impl->runToLogits(Call, /*LastTokenOnly=*/false, Logits);
 }
@@ -202,13 +190,8 @@ Result<TrainResult> Model::trainStep(const int32_t *Ids, const int32_t *Labels,
                                      const float *Mask,
                                      const Hyperparameters &Settings) {
   Lock Guard(Impl->Mutex);
-  ModelCall Call;
-  Call.Entry = "train";
-  Call.Batch = Batch;
-  Call.Seq = Seq;
-  Call.Ids = Ids;
+  ModelCall Call = callOf("train", Ids, Batch, Seq, Mask);
   Call.Labels = Labels;
-  Call.Mask = Mask;
   Call.Settings = &Settings;
   return Impl->runTraining(Call);
 }

@@ -32,4 +32,15 @@ FailureOr<CodeObject> generateSimCode(ModuleOp Module,
   return Made;
 }
 
+FailureOr<std::vector<CodeObject>> generateSimCode(ModuleOp Module) {
+  std::vector<CodeObject> Made;
+  for (const nvptx::GpuTarget &Target : nvptx::gpuTargets()) {
+    FailureOr<CodeObject> Code = generateSimCode(Module, Target);
+    if (failed(Code))
+      return failure();
+    Made.push_back(std::move(*Code));
+  }
+  return Made;
+}
+
 } // namespace transxssm::sim

@@ -18,6 +18,8 @@ namespace transxssm::sim {
 /// for the simulator: target "sim-sm_80". The module stays as it is.
 mlir::FailureOr<CodeObject> generateSimCode(mlir::ModuleOp Module,
                                             const nvptx::GpuTarget &Target);
+/// The same for every architecture that is known.
+mlir::FailureOr<std::vector<CodeObject>> generateSimCode(mlir::ModuleOp Module);
 
 } // namespace transxssm::sim
 

@@ -240,16 +240,7 @@ constexpr char ConfigText[] =
 FailureOr<std::vector<CodeObject>> generateFor(ModuleOp Module, bool Gpu) {
   CodeOptions Wanted;
   Wanted.OnlyThisMachine = true;
-  if (!Gpu)
-    return generateCode(Module, Wanted);
-  std::vector<CodeObject> Made;
-  for (const nvptx::GpuTarget &Target : nvptx::gpuTargets()) {
-    FailureOr<CodeObject> Code = sim::generateSimCode(Module, Target);
-    if (failed(Code))
-      return failure();
-    Made.push_back(std::move(*Code));
-  }
-  return Made;
+  return Gpu ? sim::generateSimCode(Module) : generateCode(Module, Wanted);
 }
 
 std::optional<Package> compile(bool Gpu) {
